@@ -1,0 +1,115 @@
+"""Results are read without decoding what passes, and nothing in doubt is read."""
+
+import json
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mcp_acl.mcp.results import EntryReader, read_members, write_list, write_members
+from mcp_acl.problems import MessageError
+
+NAMES = EntryReader("name")
+
+
+def names_of(text: str) -> list[str | None]:
+    return list(NAMES.read(msgspec.Raw(text.encode())).names)
+
+
+def test_members_keep_their_bytes_and_order() -> None:
+    members = read_members(b'{"b":{"x":1.0},"a":[ 1 ]}', "message")
+    assert [("b", b'{"x":1.0}'), ("a", b"[ 1 ]")] == [(key, bytes(value)) for key, value in members.items()]
+    assert b'{"b":{"x":1.0},"a":[ 1 ]}' == write_members(members)
+
+
+def test_members_may_stand_apart() -> None:
+    assert ["a", "b"] == list(read_members(b' { "a" : {"deep": "' + b"x" * 99 + b'"} ,\n "b":2}', "message"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"[]",
+        b"1",
+        b'{"a":1',
+        b'{"a":1,"a":1}',
+        b'{"a":1,"\\u0061":1}',
+        b'{"a":1, "a":1}',
+        b'{"a":1,"A":1}',
+        b'{"tools":[],"tool\xc5\xbf":[]}',
+        b'{"a":"\\ud800"}',
+        b'{"k[1,2,3]":0,"k[1,2,3]":0}',
+        b"{" + b'"a":' * 5 + b"1}",
+        b'{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+    ],
+)
+def test_what_is_in_doubt_is_refused(text: bytes) -> None:
+    with pytest.raises(MessageError):
+        read_members(text, "message")
+
+
+def test_a_large_value_that_looks_like_part_of_a_key_hides_no_duplicate() -> None:
+    value = b"[" + b",".join([b"1"] * 60) + b"]"
+    with pytest.raises(MessageError):
+        read_members(b'{"k' + value + b'": 1, "k' + value + b'": 2, "v": ' + value + b"}", "message")
+
+
+def test_names_are_read_all_at_once_or_one_by_one() -> None:
+    assert ["a", "b"] == names_of('[{"name":"a"},{"title":"t","name":"b"}]')
+    assert ["a", "b"] == names_of('[{"name":"a","schema":{"name":{}}},{"name":"b"}]')
+    assert [] == names_of("[]")
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        "5",
+        "null",
+        "[]",
+        "{}",
+        '{"name":1}',
+        '{"name":null}',
+        '{"name":"a","name":"b"}',
+        '{"name":"a","n\\u0061me":"b"}',
+        '{"n\\u0061me":"b","name":"a"}',
+        '{"name":"a","Name":"b"}',
+        '{"Name":"b"}',
+    ],
+)
+def test_an_entry_whose_name_is_in_doubt_has_none(entry: str) -> None:
+    assert [None, "ok"] == names_of(f'[{entry},{{"name":"ok"}}]')
+    assert [None] == names_of(f"[{entry}]")
+
+
+@pytest.mark.parametrize("text", ["{}", "null", '"x"', "[1", "[" * 100_000])
+def test_what_is_no_list_is_refused(text: str) -> None:
+    with pytest.raises(MessageError):
+        names_of(text)
+
+
+def test_invalid_utf8_in_a_name_is_a_doubt() -> None:
+    raw = msgspec.Raw(b'[{"name":"\xff"},{"name":"ok"}]')
+    assert [None, "ok"] == list(NAMES.read(raw).names)
+
+
+def test_the_entries_that_stay_are_written_as_they_came() -> None:
+    entries = NAMES.read(msgspec.Raw(b'[{"name":"a", "x": 1.00},{"name":"b"}]'))
+    assert b'[{"name":"a", "x": 1.00}]' == bytes(write_list(entries.raws[:1]))
+
+
+KEYS = st.text(st.sampled_from('ab\\"é\u017fK'), max_size=3)
+
+
+@settings(max_examples=300, deadline=None, derandomize=True)
+@given(st.lists(st.tuples(KEYS, st.integers() | st.text(max_size=5)), max_size=5), st.booleans())
+def test_members_are_read_as_the_standard_parser_reads_them(pairs: list[tuple[str, object]], spaced: bool) -> None:
+    separator = " : " if spaced else ":"
+    text = "{" + ",".join(json.dumps(k) + separator + json.dumps(v) for k, v in pairs) + "}"
+    keys = [key for key, _ in pairs]
+    if len({key.casefold() for key in keys}) != len(keys):
+        with pytest.raises(MessageError):
+            read_members(text.encode(), "message")
+    else:
+        members = read_members(text.encode(), "message")
+        assert dict(pairs) == {key: json.loads(bytes(value)) for key, value in members.items()}
