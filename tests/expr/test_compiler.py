@@ -24,7 +24,6 @@ from mcp_acl.expr.nodes import (
 )
 from mcp_acl.expr.walk import MAX_STEPS, UNKNOWN, Outcomes, UnknownFact, outcomes, walk
 from mcp_acl.problems import EvalError
-
 from tests.expr.trees import ADD, EQUAL, FLAG, INDEX, ITEMS, LATER, LIST, MISSING, NUMBER, NUMBERS, SCOPE, TRUTH, trees
 
 
@@ -190,8 +189,10 @@ def _chain(depth: int) -> Node:
 def test_lifted_code_sees_the_locals_around_it() -> None:
     node: Node = Call(EQUAL, (Local("v0"), Const(2)))
     for _ in range(30):
-        node = Logic(True, (node, Logic(False, (Const(False), node), TRUTH, True)), TRUTH, True) if _ < 6 else Logic(
-            True, (Const(True), node), TRUTH, True
+        node = (
+            Logic(True, (node, Logic(False, (Const(False), node), TRUTH, True)), TRUTH, True)
+            if _ < 6
+            else Logic(True, (Const(True), node), TRUTH, True)
         )
     whole = Let("v0", Fact(NUMBER), node)
     assert compile_node(whole)(SCOPE) is True

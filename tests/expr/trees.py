@@ -58,7 +58,7 @@ LIST = Function("list", lambda *items: list(items), Type.LIST)
 INDEX = Function("index", _index)
 ITEMS = Function("items", _items, Type.LIST)
 PAIRS = Function("pairs", _pairs, Type.LIST)
-BUILD = Function("build", lambda items: len(items), Type.INT)
+BUILD = Function("build", len, Type.INT)
 
 FLAG = Variable("flag", "flag")
 NUMBER = Variable("number", "number")

@@ -1,0 +1,1 @@
+"""Conditions: one tree, two evaluators, two languages."""

@@ -9,9 +9,10 @@ function of its own.
 """
 
 import ast
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Final
+from typing import Any, Final
 
 from mcp_acl.expr.nodes import (
     Available,
@@ -44,6 +45,7 @@ INLINE_NAMES: Final[Mapping[str, object]] = {
 """The names an `inline` emitter may use."""
 
 _MAX_BLOCKS: Final = 8  # CPython allows 20 nested blocks in a function; a node opens at most two
+_LATER_FIELDS: Final[dict[str, Any]] = {"type_params": []} if sys.version_info >= (3, 12) else {}
 _PLAIN: Final = (str, int, float, bool, type(None))
 
 
@@ -119,7 +121,7 @@ class _Emitter:
                 args=ast.arguments([], [ast.arg(one) for one in arguments], None, [], [], None, []),
                 body=body,
                 decorator_list=[],
-                type_params=[],
+                **_LATER_FIELDS,
             )
         )
 

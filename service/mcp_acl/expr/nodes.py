@@ -100,7 +100,7 @@ class Available(Node):
 
 @dataclass(frozen=True, slots=True)
 class Local(Node):
-    """Read a name bound by an enclosing `Let` or `Comprehension`. `name` is made by the front end: `v0`, `v1`, …"""
+    """Read a name bound by an enclosing `Let` or `Comprehension`. The front end makes `name`."""
 
     name: str
 

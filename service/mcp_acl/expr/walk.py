@@ -74,9 +74,7 @@ class _Run:
     steps: int = 0
 
 
-def walk(
-    node: Node, scope: object, unknown: frozenset[str] = frozenset(), trace: Trace | None = None
-) -> Possibilities:
+def walk(node: Node, scope: object, unknown: frozenset[str] = frozenset(), trace: Trace | None = None) -> Possibilities:
     """What the tree may evaluate to. `unknown` holds the scope attributes not known yet. Never raises."""
     return _walk(node, _Run(scope, unknown, trace), {})
 

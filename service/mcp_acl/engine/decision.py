@@ -1,0 +1,254 @@
+"""`decide`: may this principal send this message through this server. The combining order is visible in this file.
+
+The rule: deny unless some allow rule applies; a deny rule that applies wins; a condition that breaks never widens access
+(an allow rule with an error does not apply, a deny rule with an error does). Deciding is total: it never raises.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from typing import Final
+
+from mcp_acl.domain import (
+    Decision,
+    Effect,
+    Feature,
+    MessageKind,
+    Reason,
+    Request,
+    ResponseNeeds,
+    RuleError,
+    TaskFact,
+    TokenState,
+)
+from mcp_acl.engine.scope import Scope
+from mcp_acl.mcp.demands import Demand, demands_of, target_of
+from mcp_acl.mcp.headers import header_mismatch
+from mcp_acl.mcp.methods import METHODS, Method, MethodClass, method_named
+from mcp_acl.mcp.uris import template_why_not_canonical, why_not_canonical
+from mcp_acl.policy.index import Candidates, PolicySet, Rule, View
+from mcp_acl.problems import EvalError, MessageError
+
+
+def decide(policies: PolicySet, request: Request) -> Decision:
+    """The decision on one message. Total: any doubt is a denial with its reason."""
+    view = policies.view(request.server)
+    if view is None:
+        return _deny(Reason.NO_POLICY, policies.revision)
+    if request.token is TokenState.INVALID:
+        return _deny(Reason.TOKEN_INVALID, policies.revision)
+    message = request.message
+    if request.http.headers:
+        mismatch = header_mismatch(message, request.http.headers)
+        if mismatch:
+            return _deny(Reason.HEADER_MISMATCH, policies.revision, mismatch)
+    if message.kind is MessageKind.RESPONSE:
+        return Decision(Effect.ALLOW, Reason.ALWAYS_PERMITTED, policies.revision)
+    row = method_named(message.method)
+    if row is None:
+        return _unknown_method(view, request)
+    if row.method_class is not MethodClass.ALWAYS and request.direction not in row.directions:
+        return _deny(Reason.WRONG_DIRECTION, policies.revision)
+    return _BY_CLASS[row.method_class](view, request, row)
+
+
+def settle(rule: Rule, scope: Scope) -> bool | EvalError:
+    """Whether a rule's condition holds, as far as is known.
+
+    Before the call, what is unknown is given the benefit: an allow rule holds if true is possible, a deny rule does not
+    if false is possible. An `EvalError` means that nothing but an error is possible.
+    """
+    condition = rule.condition
+    if condition is None:
+        return True
+    if not (scope.before_call and rule.may_be_unknown):
+        outcome = condition.run(scope)
+        return outcome if outcome is True or isinstance(outcome, EvalError) else False
+    possible = condition.possible(scope, scope.unknown)
+    wanted = rule.effect is Effect.ALLOW
+    if not isinstance(possible, tuple):
+        return wanted
+    values = [value if isinstance(value, bool | EvalError) else False for value in possible]
+    for outcome in (wanted, not wanted):
+        if outcome in values:
+            return outcome
+    return next(value for value in values if isinstance(value, EvalError))
+
+
+def judge(candidates: Candidates, scope: Scope, revision: str, needs: ResponseNeeds = ResponseNeeds.NONE) -> Decision:
+    """Apply the rules that match: deny rules first, then the first allow rule that holds; `needs` is for an allow."""
+    errors: list[RuleError] = []
+    for rule in candidates.denies:
+        outcome = settle(rule, scope)
+        if outcome is False:
+            continue
+        if outcome is not True:
+            errors.append(RuleError(rule.ref, outcome.message))
+        return Decision(Effect.DENY, Reason.DENIED_BY_RULE, revision, (rule.ref,), tuple(errors), message=rule.message)
+    for rule in candidates.allows:
+        outcome = settle(rule, scope)
+        if outcome is True:
+            return Decision(Effect.ALLOW, Reason.GRANTED, revision, (rule.ref,), tuple(errors), needs)
+        if outcome is not False:
+            errors.append(RuleError(rule.ref, outcome.message))
+    return Decision(Effect.DENY, Reason.NO_MATCHING_RULE, revision, errors=tuple(errors))
+
+
+@lru_cache(maxsize=4096)
+def uri_refusal(uri: str, *, template: bool) -> str:
+    """Why a URI cannot be a target, or `''`; `template`: the text of a URI template may stand for it."""
+    return template_why_not_canonical(uri) if template and "{" in uri else why_not_canonical(uri)
+
+
+# ---- one function per class of method ----------------------------------------------------------------------------
+
+
+def _always(view: View, request: Request, row: Method) -> Decision:
+    """Only a deny rule that spells the method out stops it."""
+    denies = view.without_name(request.message.method, spelled=True).denies
+    decision = judge(Candidates(denies, ()), Scope(request, row.name, None), view.revision)
+    if decision.reason is Reason.DENIED_BY_RULE:
+        return decision
+    return Decision(Effect.ALLOW, Reason.ALWAYS_PERMITTED, view.revision, errors=decision.errors)
+
+
+def _unknown_method(view: View, request: Request) -> Decision:
+    """A method outside the table: only rules under `feature: "*"` that spell its full name."""
+    candidates = view.without_name(request.message.method, spelled=True, every_feature=True)
+    decision = judge(candidates, Scope(request, request.message.method, None), view.revision)
+    if decision.reason is not Reason.NO_MATCHING_RULE:
+        return decision
+    return decision._replace(reason=Reason.UNKNOWN_METHOD)
+
+
+def _list(view: View, request: Request, row: Method) -> Decision:
+    """Passes if the caller filters the response, or if nothing would be hidden."""
+    facts = view.facts(row.name)
+    needs = ResponseNeeds.LIST if facts.reads_principal else ResponseNeeds.NONE
+    if row.feature is not Feature.TASKS and (facts.open or _shows_all(view, request, row, facts.every.denies)):
+        return Decision(Effect.ALLOW, Reason.NOTHING_HIDDEN, view.revision, response_needs=needs)
+    if request.filters_responses:
+        return Decision(Effect.ALLOW, Reason.LIST_FILTERED, view.revision, response_needs=ResponseNeeds.LIST)
+    return _deny(Reason.LIST_NOT_FILTERED, view.revision)
+
+
+def _shows_all(view: View, request: Request, row: Method, denies: Sequence[Rule]) -> bool:
+    """Whether an allow rule shows any entry and no deny rule can hide one, without knowing the entries."""
+    scope = Scope(request, row.name, None, before_call=True)
+    if any(rule.reads_entry or settle(rule, scope) is not False for rule in denies):
+        return False
+    return any(not rule.reads_entry and settle(rule, scope) is True for rule in view.without_name(row.name).allows)
+
+
+def _plain(view: View, request: Request, row: Method) -> Decision:
+    """A method without target matches the pattern `any` alone."""
+    return judge(view.without_name(row.name), Scope(request, row.name, None), view.revision)
+
+
+def _target(view: View, request: Request, row: Method) -> Decision:
+    """A method with one target, a task among them."""
+    reads = row.list_key or (row.name == "resources/read" and view.facts(row.name).reads_principal)
+    needs = ResponseNeeds.RESULT if reads else ResponseNeeds.NONE
+    demand = Demand(row.decided_as, target_of(request.message.params, row))
+    return _demand(view, request, row, demand, needs)
+
+
+def _demanding(view: View, request: Request, row: Method) -> Decision:
+    """Every target the message names must be granted; one that is refused refuses the message."""
+    try:
+        demands = demands_of(request.message, row)
+    except MessageError as error:
+        return _deny(Reason.MESSAGE_REFUSED, view.revision, error.message)
+    needs = _needs(row, demands)
+    own = _own_denial(view, request, row, None)
+    if own is not None:
+        return own
+    return _all_of([_demand(view, request, row, demand, needs) for demand in demands], view.revision, needs)
+
+
+def _all_of(decisions: Sequence[Decision], revision: str, needs: ResponseNeeds) -> Decision:
+    """The first refusal, or an allow that names every rule that granted. Nothing asked for is nothing to refuse."""
+    refused = next((decision for decision in decisions if not decision.allowed), None)
+    if refused is not None or len(decisions) == 1:
+        return refused or decisions[0]
+    reason = Reason.GRANTED if decisions else Reason.ALWAYS_PERMITTED
+    rules = tuple(dict.fromkeys(rule for decision in decisions for rule in decision.rules))
+    errors = tuple(error for decision in decisions for error in decision.errors)
+    return Decision(Effect.ALLOW, reason, revision, rules, errors, needs)
+
+
+def _own_denial(view: View, request: Request, row: Method, name: str | None) -> Decision | None:
+    """The denial by a rule that names the message's own method, where another method's rules decide it."""
+    candidates = view.without_name(row.name) if name is None else view.candidates(row.name, name)
+    if not candidates.denies:
+        return None
+    scope = Scope(request, row.name, name, before_call=row.method_class is MethodClass.COMPLETION)
+    decision = judge(Candidates(candidates.denies, ()), scope, view.revision)
+    return decision if decision.reason is Reason.DENIED_BY_RULE else None
+
+
+def _demand(view: View, request: Request, row: Method, demand: Demand, needs: ResponseNeeds) -> Decision:
+    """One target, by the rules of the method that decides it."""
+    method, name = demand.method, demand.name
+    if name is None:
+        return _deny(Reason.TARGET_MISSING, view.revision)
+    as_row = row if row.name == method else METHODS[method]
+    if as_row.target_is_uri:
+        refusal = uri_refusal(name, template=demand.may_be_template)
+        if refusal:
+            return _deny(Reason.URI_NOT_CANONICAL, view.revision, refusal)
+    if as_row is not row:
+        own = _own_denial(view, request, row, name)
+        if own is not None:
+            return own
+    if as_row.method_class is MethodClass.TASK:
+        return task_decision(view, request, method, name, needs)
+    scope = Scope(request, method, name, before_call=row.method_class is MethodClass.COMPLETION)
+    return judge(view.candidates(method, name), scope, view.revision, needs)
+
+
+def task_decision(
+    view: View, request: Request, method: str, task_id: str, needs: ResponseNeeds = ResponseNeeds.NONE
+) -> Decision:
+    """A task belongs to who created it (`iss` and `sub`), while the creating tool may still be called."""
+    task = request.tasks.get(task_id)
+    if task is None or not _owns(request, task):
+        return _deny(Reason.TASK_NOT_OWNED, view.revision)
+    denies = Candidates(view.candidates(method, task_id).denies, ())
+    denial = judge(denies, Scope(request, method, task_id), view.revision)
+    if denial.reason is Reason.DENIED_BY_RULE:
+        return denial
+    scope = Scope(request, "tools/call", task.tool, before_call=True)
+    call = judge(view.candidates("tools/call", task.tool), scope, view.revision, needs)
+    if call.reason is Reason.DENIED_BY_RULE:
+        return call
+    return call._replace(reason=Reason.TASK_OWNER if call.allowed else Reason.TASK_NOT_OWNED)
+
+
+def _owns(request: Request, task: TaskFact) -> bool:
+    subject = request.claims.get("sub")
+    issuer = request.claims.get("iss")
+    return isinstance(subject, str) and subject != "" and (issuer, subject) == (task.issuer, task.subject)
+
+
+def _needs(row: Method, demands: Sequence[Demand]) -> ResponseNeeds:
+    """What the response of an allowed message still needs."""
+    if row.name == "subscriptions/listen":
+        return ResponseNeeds.STREAM
+    if any(demand.may_be_template and demand.method == "resources/read" for demand in demands):
+        return ResponseNeeds.RESULT
+    return ResponseNeeds.NONE
+
+
+_BY_CLASS: Final[Mapping[MethodClass, Callable[[View, Request, Method], Decision]]] = {
+    MethodClass.ALWAYS: _always,
+    MethodClass.LIST: _list,
+    MethodClass.PLAIN: _plain,
+    MethodClass.TARGET: _target,
+    MethodClass.COMPLETION: _demanding,
+    MethodClass.LISTEN: _demanding,
+    MethodClass.TASK: _target,
+}
+
+
+def _deny(reason: Reason, revision: str, message: str = "") -> Decision:
+    return Decision(Effect.DENY, reason, revision, message=message)

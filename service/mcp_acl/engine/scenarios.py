@@ -1,0 +1,257 @@
+"""Scenarios: what policies are expected to answer, and how an entrance is asked whether they do.
+
+Knows neither the file they are written in (`scenario_file`) nor any wire: an entrance is whatever can be asked. Each entrance
+gets the same bytes, so that all of them can be held to the same answers.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final, NamedTuple, Protocol
+
+from mcp_acl.domain import (
+    Decision,
+    Denial,
+    Direction,
+    Effect,
+    Http,
+    Json,
+    Reason,
+    Request,
+    ResponseNeeds,
+    TaskFact,
+    TokenState,
+)
+from mcp_acl.engine.decision import decide
+from mcp_acl.engine.denial import denial_for
+from mcp_acl.engine.response import filter_response
+from mcp_acl.mcp.jsontext import parse_json
+from mcp_acl.mcp.message import parse_message
+from mcp_acl.mcp.methods import METHODS
+from mcp_acl.mcp.sse import SseReader
+from mcp_acl.policy.index import PolicySet
+from mcp_acl.policy.source import SourceFile
+from mcp_acl.problems import MessageError, Place
+
+# ---- what a scenario is ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What an entrance is asked, the same bytes for each. `claims` and `attributes` are JSON texts."""
+
+    server: str
+    body: bytes
+    token: TokenState
+    claims: bytes
+    direction: Direction
+    http: Http
+    attributes: bytes
+    filters_responses: bool
+    time: datetime
+    tasks: Mapping[str, TaskFact]
+
+
+class Response(NamedTuple):
+    """What the server answered."""
+
+    content_type: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """One question, the server's response if there is one, and what is expected of both."""
+
+    name: str
+    row: str
+    place: Place
+    question: Question
+    response: Response | None
+    expect: Mapping[str, object]
+    cannot_filter: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class ScenarioFile:
+    """The scenarios of one file; `policies` is None if they are those of the directory it lies in."""
+
+    name: str
+    policies: tuple[SourceFile, ...] | None
+    scenarios: tuple[Scenario, ...]
+
+
+class Answer(NamedTuple):
+    """What an entrance says to a message."""
+
+    decision: Effect
+    reason: Reason
+    rules: tuple[str, ...]
+    errors: tuple[str, ...]
+    response_needs: ResponseNeeds
+    message: str
+    denial: Denial | None
+
+
+class Shown(NamedTuple):
+    """What an entrance makes of a response."""
+
+    content_type: str
+    body: bytes
+    hidden: tuple[str, ...]
+    dropped: int
+    refused: bool
+    errors: tuple[str, ...]
+
+
+class Entrance(Protocol):
+    """A way to ask. `filters` says whether it can filter responses; if not, `filter` is never called."""
+
+    filters: bool
+
+    def check(self, policies: PolicySet, question: Question) -> Answer:
+        """Decide one message."""
+
+    def filter(self, policies: PolicySet, question: Question, response: Response) -> Shown:
+        """Filter the response to a message that was allowed."""
+
+
+class Difference(NamedTuple):
+    """One field of one scenario that is not as expected."""
+
+    scenario: Scenario
+    field: str
+    expected: object
+    actual: object
+
+    def __str__(self) -> str:
+        where = f"{self.scenario.place}: {self.scenario.name}"
+        return f"{where}: `{self.field}` should be {self.expected!r} and is {self.actual!r}"
+
+
+# ---- running ---------------------------------------------------------------------------------------------------------
+
+
+def run_scenarios(policies: PolicySet, scenarios: Sequence[Scenario], entrance: Entrance) -> tuple[Difference, ...]:
+    """Ask an entrance every scenario; everything that differs from what is expected, in order."""
+    return tuple(found for scenario in scenarios for found in _differences(policies, scenario, entrance))
+
+
+def _differences(policies: PolicySet, scenario: Scenario, entrance: Entrance) -> Iterator[Difference]:
+    question, response, expect = scenario.question, scenario.response, scenario.expect
+    if not entrance.filters:
+        question, response, expect = replace(question, filters_responses=False), None, scenario.cannot_filter
+    answer = entrance.check(policies, question)
+    asks = response is not None and answer.decision is Effect.ALLOW
+    shown = entrance.filter(policies, question, response) if asks and response is not None else None
+    for field, expected in {"errors": [], **expect}.items():
+        actual = _OBSERVED[field](answer, shown)
+        if actual != expected:
+            yield Difference(scenario, field, expected, actual)
+
+
+def _error_of(answer: Answer) -> Mapping[str, object]:
+    body = answer.denial.body if answer.denial is not None else b""
+    found: Mapping[str, object] = json.loads(body) if body else {}
+    return found
+
+
+def _code(answer: Answer, _: Shown | None) -> object:
+    error = _error_of(answer).get("error")
+    return error.get("code") if isinstance(error, Mapping) else None
+
+
+def _errors(answer: Answer, shown: Shown | None) -> object:
+    return sorted({*answer.errors, *(shown.errors if shown else ())})
+
+
+_OBSERVED: Final[Mapping[str, Callable[[Answer, Shown | None], object]]] = {
+    "decision": lambda answer, _: answer.decision,
+    "reason": lambda answer, _: answer.reason,
+    "rules": lambda answer, _: list(answer.rules),
+    "errors": _errors,
+    "response_needs": lambda answer, _: answer.response_needs,
+    "message": lambda answer, _: answer.message,
+    "status": lambda answer, _: answer.denial.status if answer.denial else None,
+    "code": _code,
+    "id": lambda answer, _: _error_of(answer).get("id"),
+    "entries": lambda _, shown: list(_entries(shown)) if shown else None,
+    "hidden": lambda _, shown: sorted(shown.hidden) if shown else None,
+    "dropped": lambda _, shown: shown.dropped if shown else None,
+    "refused": lambda _, shown: shown.refused if shown else None,
+    "content_type": lambda _, shown: shown.content_type if shown else None,
+    "body": lambda _, shown: shown.body.decode() if shown else None,
+    "json": lambda _, shown: json.loads(shown.body) if shown else None,
+}
+"""How each field of `expect` is read off."""
+
+_FILTERED_FIELDS: Final = ("entries", "hidden", "dropped", "refused", "content_type", "body", "json")
+_LISTS: Final = {row.list_key: row.list_member for row in METHODS.values() if row.list_key}
+
+
+def _entries(shown: Shown) -> Iterator[object]:
+    """The names in every list of every message of a body."""
+    texts: Sequence[str | bytes] = [shown.body]
+    if shown.content_type.startswith("text/event-stream"):
+        reader = SseReader()
+        texts = [event.data for event in (*reader.feed(shown.body), *reader.close()) if event.data]
+    for text in texts:
+        message = json.loads(text) if text else {}
+        result = message.get("result", {})
+        for key in result.keys() & _LISTS.keys():
+            yield from (entry.get(_LISTS[key]) for entry in result[key])
+
+
+class Library:
+    """The entrance without a wire."""
+
+    filters = True
+
+    def check(self, policies: PolicySet, question: Question) -> Answer:
+        """Decide by calling the engine."""
+        try:
+            request = request_of(question)
+        except MessageError as error:
+            refused = Decision(Effect.DENY, Reason.MESSAGE_REFUSED, policies.revision, message=error.message)
+            return answer_of(refused, denial_for(refused, None, ""))
+        decision = decide(policies, request)
+        return answer_of(decision, None if decision.allowed else denial_for(decision, request.message, ""))
+
+    def filter(self, policies: PolicySet, question: Question, response: Response) -> Shown:
+        """Filter by calling the engine."""
+        found = filter_response(policies, request_of(question), *response)
+        errors = tuple(str(error.rule) for error in found.errors)
+        return Shown(found.content_type, found.body, found.hidden, len(found.dropped), found.refused != "", errors)
+
+
+LIBRARY: Final = Library()
+
+
+def answer_of(decision: Decision, denial: Denial | None) -> Answer:
+    """A decision as scenarios see it."""
+    rules = tuple(str(rule) for rule in decision.rules)
+    errors = tuple(str(error.rule) for error in decision.errors)
+    return Answer(decision.effect, decision.reason, rules, errors, decision.response_needs, decision.message, denial)
+
+
+def request_of(question: Question) -> Request:
+    """The question as the engine takes it. Raises MessageError if the body is not one message."""
+    return Request(
+        server=question.server,
+        message=parse_message(question.body),
+        claims=_object(question.claims),
+        token=question.token,
+        direction=question.direction,
+        http=question.http,
+        attributes=_object(question.attributes),
+        filters_responses=question.filters_responses,
+        time=question.time,
+        tasks=question.tasks,
+    )
+
+
+def _object(text: bytes) -> Mapping[str, Json]:
+    value = parse_json(text)
+    assert isinstance(value, Mapping)
+    return value

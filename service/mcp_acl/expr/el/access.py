@@ -1,0 +1,332 @@
+"""The steps of an expression: properties, indexes, method calls, selections and projections, as function rows.
+
+A step on null is an error, unless it is safe (`?.`): then it is null. Each row is made for one place in a tree.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from mcp_acl.expr.el import collections, dates, inline, numbers, strings
+from mcp_acl.expr.el.classes import class_of, referred_class
+from mcp_acl.expr.el.comparing import get_key, hash_code
+from mcp_acl.expr.el.conversions import convert
+from mcp_acl.expr.el.fields import STATIC_FIELDS
+from mcp_acl.expr.el.methods import Whitelist, call, classes_of, receiver_class
+from mcp_acl.expr.el.values import (
+    Array,
+    Attributes,
+    Bean,
+    ClassRef,
+    Context,
+    Entry,
+    Headers,
+    Int32,
+    MultiMap,
+    elements,
+    entries,
+    units,
+)
+from mcp_acl.expr.nodes import Function
+from mcp_acl.problems import EvalError
+
+WHITELIST: Final = Whitelist((*strings.ROWS, *numbers.ROWS, *collections.ROWS, *dates.ROWS))
+"""Every method and constructor an expression may call."""
+
+
+
+# ---- properties ------------------------------------------------------------------------------------------------------
+
+
+def read_property(target: object, name: str) -> object:
+    """`target.name`."""
+    match target:
+        case Mapping():
+            return get_key(target, name)
+        case Headers():
+            return target.get_all(name)
+        case Bean():
+            return _bean_property(target, name)
+        case Context() if name == "attributes":
+            return target.attributes
+        case Array() if name == "length":
+            return Int32(len(target.items))
+        case ClassRef():
+            return _static_property(target, name)
+        case None:
+            raise EvalError(f"null has no property `{name[:60]}`: write `?.` before what may be missing")
+    row = WHITELIST.property_row(class_of(target), name, False)
+    if row is None or row.static:
+        raise EvalError(f"a {class_of(target).name} has no property `{name[:60]}`")
+    return call(row, target, ())
+
+
+def _bean_property(bean: Bean, name: str) -> object:
+    if name not in bean.values:
+        raise EvalError(f"there is no property `{name[:60]}` here")
+    return bean.values[name]
+
+
+def _static_property(reference: ClassRef, name: str) -> object:
+    owner = referred_class(reference)
+    row = WHITELIST.property_row(owner, name, True) if owner is not None else None
+    if row is not None and not row.reads_now:
+        return call(row, reference, ())
+    if owner is None or (owner.name, name) not in STATIC_FIELDS:
+        raise EvalError(f"`{name[:60]}` of the class `{reference.name[:60]}` may not be used")
+    return STATIC_FIELDS[owner.name, name]
+
+
+def property_of(name: str, *, safe: bool = False) -> Function:
+    """Read a property."""
+
+    def run(target: object) -> object:
+        return None if safe and target is None else read_property(target, name)
+
+    return Function(f".{name}", run, inline=inline.key(name))
+
+
+def attribute_of(name: str) -> Function:
+    """Read a context attribute: `#context.attributes[name]` in one step."""
+
+    def run(context: object) -> object:
+        assert isinstance(context, Context)
+        return context.attributes[name]
+
+    return Function("attribute", run, inline=inline.attribute(name))
+
+
+def bean_property_of(name: str) -> Function:
+    """Read a property that a root object is known to have."""
+
+    def run(bean: object) -> object:
+        return read_property(bean, name)
+
+    return Function(f".{name}", run, inline=inline.bean_property(name))
+
+
+# ---- indexes ---------------------------------------------------------------------------------------------------------
+
+
+def read_index(target: object, index: object) -> object:
+    """`target[index]`."""
+    if target is None:
+        raise EvalError("null has no elements: write `?.[…]` after what may be missing")
+    if index is None:
+        raise EvalError("an index is null")
+    match target:
+        case Attributes() | MultiMap():
+            return get_key(target, convert(index, "String"))
+        case Mapping():
+            return get_key(target, index)
+        case Headers():
+            return target.get_all(str(convert(index, "String")))
+        case str():
+            return _element(units(target), index)
+    items = elements(target)
+    if items is not None:
+        return _element(items, index)
+    if not isinstance(index, str):
+        raise EvalError(f"a {class_of(target).name} has no elements")
+    return read_property(target, index)
+
+
+def _element(items: Sequence[object], index: object) -> object:
+    place = convert(index, "Integer")
+    if not isinstance(place, int) or not 0 <= place < len(items):
+        raise EvalError(f"no element {place} among {len(items)}")
+    return items[place]
+
+
+def index_of(key: object, *, safe: bool = False) -> Function:
+    """Index with a constant."""
+
+    def run(target: object) -> object:
+        return None if safe and target is None else read_index(target, key)
+
+    if type(key) is str:
+        return Function("[…]", run, inline=inline.key(key))
+    if type(key) is Int32 and key >= 0:
+        return Function("[…]", run, inline=inline.position(int(key)))
+    return Function("[…]", run)
+
+
+def bare_index(name: str, *, safe: bool = False) -> Function:
+    """`target[name]`, unquoted: a key of a map, and an error on anything else (a property of the root, which is null)."""
+
+    def run(target: object) -> object:
+        if safe and target is None:
+            return None
+        if not isinstance(target, Mapping | Headers):
+            raise EvalError(f"`[{name[:60]}]` is for maps: write `['{name[:60]}']` or a number")
+        return read_index(target, name)
+
+    return Function("[…]", run, inline=inline.key(name))
+
+
+INDEX: Final = Function("[…]", read_index, doc="an element by position, an entry by key")
+
+
+# ---- methods ---------------------------------------------------------------------------------------------------------
+
+
+def method_of(name: str, *, safe: bool = False, reads_now: bool = False) -> Function:
+    """Call a method: the receiver, then the arguments, then (if it `reads_now`) the request's time."""
+
+    def run(target: object, *args: object) -> object:
+        given, now = (args[:-1], args[-1]) if reads_now else (args, None)
+        if target is None:
+            if safe:
+                return None
+            raise EvalError(f"`{name[:60]}` is called on null: write `?.` before it")
+        owner, static = receiver_class(target)
+        return call(WHITELIST.resolve(owner, name, static, classes_of(given)), target, given, now)
+
+    return Function(f".{name}()", run, inline=inline.METHODS.get(name))
+
+
+def clock_property_of(name: str) -> Function:
+    """Read a static property that reads the time, such as `T(LocalDate).now`: the class, then the request's time."""
+
+    def run(reference: object, now: object) -> object:
+        owner, _ = receiver_class(reference)
+        row = WHITELIST.property_row(owner, name, True)
+        if row is None or not row.reads_now:
+            raise EvalError(f"`{name}` of the class `{owner.name}` may not be used")
+        return call(row, reference, (), now)
+
+    return Function(f".{name}", run)
+
+
+def constructor_of(reference: ClassRef, *, reads_now: bool) -> Function:
+    """Call a constructor of a class that has some."""
+    owner = referred_class(reference)
+    assert owner is not None
+
+    def run(*args: object) -> object:
+        given, now = (args[:-1], args[-1]) if reads_now else (args, None)
+        return call(WHITELIST.constructor(owner, classes_of(given)), None, given, now)
+
+    return Function(f"new {owner.name}", run)
+
+
+COMPONENTS: Final = frozenset(("int", "long", "double", "boolean", "String", "Integer", "Long", "Double", "Boolean", "Object"))
+"""Of what arrays can be made."""
+
+_MAX_ARRAY: Final = 1_000
+_ZEROS: Final = {"int": Int32(0), "long": 0, "double": 0.0, "boolean": False}
+
+
+def array_of(component: str, *, sized: bool, filled: bool) -> Function:
+    """`new X[size] {items}`: the size if `sized`, then the items if `filled`."""
+
+    def run(*args: object) -> object:
+        size = convert(args[0], "int") if sized else len(args)
+        if not isinstance(size, int) or not 0 <= size <= _MAX_ARRAY:
+            raise EvalError(f"an array may have {_MAX_ARRAY:,} elements at most")
+        if not filled:
+            return Array((_ZEROS.get(component),) * size, component)
+        items = args[1:] if sized else args
+        if len(items) != size:
+            raise EvalError("an array's size is not the number of its elements")
+        return Array(tuple(convert(item, component) for item in items), component)
+
+    return Function(f"new {component}[]", run)
+
+
+def failing(message: str) -> Function:
+    """A step that is certain to fail, after its arguments were evaluated."""
+
+    def run(*_args: object) -> object:
+        raise EvalError(message)
+
+    return Function("error", run)
+
+
+# ---- selections and projections --------------------------------------------------------------------------------------
+
+
+def items_of(*, safe: bool) -> Function:
+    """What a selection or projection runs over: elements, or the entries of a map."""
+
+    def run(target: object) -> list[object]:
+        if safe and target is None:
+            return []
+        items = elements(_iterable(target))
+        if items is None:
+            raise EvalError("a selection or projection needs a list or a map")
+        return items
+
+    return Function("items", run)
+
+
+def _iterable(target: object) -> object:
+    match target:
+        case Headers():
+            return entries(target.as_map())
+        case Attributes():
+            return entries(target.stored())
+        case Mapping():
+            return entries(target)
+    return target
+
+
+def _is_map(target: object) -> bool:
+    return isinstance(target, Mapping | Headers)
+
+
+def _selected(target: object, picked: object) -> object:
+    assert isinstance(picked, list)
+    if _is_map(target):
+        return _as_map(picked)
+    if isinstance(target, Array):
+        return Array(tuple(picked), _WRAPPED.get(target.component, target.component))
+    return None if target is None else picked
+
+
+def _first(target: object, picked: object) -> object:
+    return _as_map([picked]) if _is_map(target) and picked is not None else picked
+
+
+def _last(target: object, picked: object) -> object:
+    assert isinstance(picked, list)
+    return _first(target, picked[-1]) if picked else None
+
+
+def _projected(target: object, made: object) -> object:
+    assert isinstance(made, list)
+    if isinstance(target, Array):
+        return Array(tuple(made), _component(made))
+    return None if target is None else made
+
+
+def _component(made: Sequence[object]) -> str:
+    names = {class_of(one).name for one in made if one is not None}
+    return names.pop() if len(names) == 1 else "Object"
+
+
+_WRAPPED: Final = {"byte": "Byte", "char": "Character", "int": "Integer", "long": "Long", "double": "Double"}
+
+
+def _as_map(picked: Sequence[object]) -> dict[object, object]:
+    """The picked entries as a map, in the order Java's HashMap has."""
+    found = {entry.key: entry.value for entry in picked if isinstance(entry, Entry)}
+    size = 16
+    while len(found) > size * 3 // 4:
+        size *= 2
+    try:
+        keys = sorted(found, key=lambda key: _bucket(key, size))
+    except EvalError:
+        return found
+    return {key: found[key] for key in keys}
+
+
+def _bucket(key: object, size: int) -> int:
+    code = hash_code(key) % 2**32
+    return (code ^ code >> 16) % size
+
+
+SELECTED: Final = Function(".?[…]", _selected, doc="the elements for which a condition holds")
+FIRST: Final = Function(".^[…]", _first, doc="the first of them")
+LAST: Final = Function(".$[…]", _last, doc="the last of them")
+PROJECTED: Final = Function(".![…]", _projected, doc="what an expression makes of each element")
+

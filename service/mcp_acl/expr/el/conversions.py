@@ -1,0 +1,382 @@
+"""Spring's conversions: which value becomes which type when a method, an operator or a condition wants it.
+
+Targets are short class names (`classes`), primitive names, or either followed by `[]`. A list that is not wanted as one
+gives its first element, a text that is wanted as one is split at commas.
+"""
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from mcp_acl.expr.el.arithmetic import (
+    INT_MAX,
+    INT_MIN,
+    LONG_MAX,
+    LONG_MIN,
+    as_float,
+    as_integer,
+    as_number,
+    parse_decimal,
+    to_decimal,
+)
+from mcp_acl.expr.el.classes import CLASSES, JavaClass, class_of
+from mcp_acl.expr.el.temporal import (
+    DAY_NANOS,
+    MONTHS,
+    Instant,
+    JavaDate,
+    LocalDate,
+    LocalDateTime,
+    ZonedDateTime,
+    parse_zone,
+)
+from mcp_acl.expr.el.texts import float32, java_text
+from mcp_acl.expr.el.values import (
+    Array,
+    BigDecimal,
+    Char,
+    EnumConstant,
+    Int8,
+    Int16,
+    Int32,
+    JFloat,
+    check_length,
+    elements,
+)
+from mcp_acl.problems import EvalError
+
+WRAPPERS: Final[Mapping[str, str]] = {
+    "int": "Integer",
+    "long": "Long",
+    "double": "Double",
+    "float": "Float",
+    "short": "Short",
+    "byte": "Byte",
+    "boolean": "Boolean",
+    "char": "Character",
+}
+_NUMBERS: Final = frozenset(("Integer", "Long", "Double", "Float", "Short", "Byte", "BigDecimal"))
+_ENUMS: Final = frozenset(("DayOfWeek", "Month", "ChronoUnit"))
+_SPACES: Final = "".join(chr(code) for code in range(33))
+
+_SOURCES: Final[Mapping[str, frozenset[str]]] = {
+    "Integer": _NUMBERS | _ENUMS | {"String", "Character"},
+    **dict.fromkeys(_NUMBERS - {"Integer"}, _NUMBERS | {"String", "Character"}),
+    "Boolean": frozenset({"String"}),
+    "Character": _NUMBERS | {"String"},
+    "String": _NUMBERS | _ENUMS | {"Character", "Boolean", "Date", "ZoneId", "ZoneOffset"},
+    "Date": frozenset({"String", "Instant"}),
+    "LocalDate": frozenset({"LocalDateTime", "ZonedDateTime"}),
+    "LocalTime": frozenset({"LocalDateTime", "ZonedDateTime"}),
+    "LocalDateTime": frozenset({"ZonedDateTime"}),
+    "Instant": frozenset({"Date", "ZonedDateTime"}),
+    "ZoneId": frozenset({"String"}),
+    "ZoneOffset": frozenset({"String"}),
+    "Month": frozenset({"String", "Integer"}),
+    "Charset": frozenset({"String"}),
+    "Locale": frozenset({"String"}),
+}
+"""From which classes a class can be made, lists aside."""
+
+
+def java_trim(text: str) -> str:
+    """`String.trim`: everything up to the space is cut off."""
+    return text.strip(_SPACES)
+
+
+def is_assignable(source: JavaClass, target: str) -> bool:
+    """Whether a value of the class is one of the target already (a wrapper counts as its primitive)."""
+    if not target.endswith("[]"):
+        return WRAPPERS.get(target, target) in source.supers
+    component = target.removesuffix("[]")
+    if not source.component or component in WRAPPERS or source.component in WRAPPERS:
+        return source.component == component
+    known = CLASSES.get(source.component)
+    return component == "Object" or (known is not None and component in known.supers)
+
+
+def can_convert(source: JavaClass, target: str) -> bool:
+    """Whether Spring knows a way from the class to the target; it may still fail for a particular value."""
+    if is_assignable(source, target):
+        return True
+    if target in ("Collection", "List", "Object[]"):
+        return True
+    if source.is_a("Collection"):
+        return True
+    if source.component:
+        return _can_convert_array(source.component, target)
+    if target.endswith("[]"):
+        return source.name == "String" or can_convert(source, target.removesuffix("[]"))
+    return source.name in _SOURCES.get(WRAPPERS.get(target, target), frozenset())
+
+
+def _can_convert_array(component: str, target: str) -> bool:
+    if component == "Object":
+        return True
+    known = CLASSES.get(WRAPPERS.get(component, component))
+    return known is not None and target != "Iterable" and can_convert(known, target.removesuffix("[]"))
+
+
+def convert(value: object, target: str) -> object:
+    """The value as the target wants it. Raises `EvalError` if it cannot be, or if a primitive would be null."""
+    made = _convert(value, target)
+    if made is None and target in WRAPPERS:
+        raise EvalError(f"null cannot be a {target}")
+    return made
+
+
+def _convert(value: object, target: str) -> object:
+    if value is None:
+        return None
+    source = class_of(value)
+    if is_assignable(source, target):
+        return value
+    if not can_convert(source, target):
+        raise EvalError(f"cannot make a {target} of a {source.name}")
+    if target in ("Collection", "List"):
+        return _as_list(value)
+    if target.endswith("[]"):
+        return _as_array(value, target.removesuffix("[]"))
+    items = elements(value)
+    if items is None:
+        return _MAKERS[WRAPPERS.get(target, target)](value)
+    if target == "String":
+        return _list_text(items)
+    return _convert(items[0], target) if items else None
+
+
+def _as_list(value: object) -> list[object]:
+    items = elements(value)
+    if items is not None:
+        return items
+    return list(_fields(value)) if isinstance(value, str) else [value]
+
+
+def _as_array(value: object, component: str) -> Array:
+    items = _as_list(value)
+    made = tuple(convert(item, component) for item in items)
+    return Array(made, component)
+
+
+def _fields(text: str) -> list[str]:
+    return [java_trim(field) for field in text.split(",")] if text else []
+
+
+def _list_text(items: list[object]) -> str:
+    made: list[str] = []
+    size = 0
+    for item in items:
+        text = _convert(item, "String")
+        made.append("null" if text is None else str(text))
+        size += len(made[-1]) + 1
+        check_length(size - 1)
+    return ",".join(made)
+
+
+# ---- single values ---------------------------------------------------------------------------------------------------
+
+_TRUE: Final = frozenset(("true", "on", "yes", "1"))
+_FALSE: Final = frozenset(("false", "off", "no", "0"))
+_FLOATING: Final = re.compile(r"[+-]?(?:NaN|Infinity|(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?[fFdD]?)", re.ASCII)
+
+
+def _as_boolean(value: object) -> object:
+    text = java_trim(str(value))
+    if not text:
+        return None
+    word = text.lower()
+    if word in _TRUE or word in _FALSE:
+        return word in _TRUE
+    raise EvalError(f"`{text[:60]}` is not a boolean")
+
+
+def parse_integer(text: str, radix: int, low: int, high: int) -> int:
+    """`Integer.parseInt` and its like."""
+    digits = text[1:] if text[:1] in ("+", "-") else text
+    if not (2 <= radix <= 36 and digits.isascii() and digits.isalnum() and len(digits) <= 100):
+        raise EvalError(f"`{text[:60]}` is no whole number")
+    try:
+        number = int(text, radix)
+    except ValueError:
+        raise EvalError(f"`{text[:60]}` is no whole number") from None
+    if not low <= number <= high:
+        raise EvalError(f"`{text[:60]}` is out of range")
+    return number
+
+
+def parse_float(text: str) -> float:
+    """`Double.parseDouble`, hexadecimal floats aside."""
+    trimmed = java_trim(text)
+    if not _FLOATING.fullmatch(trimmed):
+        raise EvalError(f"`{text[:60]}` is no number")
+    return float(trimmed.rstrip("fFdD") if trimmed[-1] in "fFdD" else trimmed.replace("Infinity", "inf"))
+
+
+def _integer_maker(low: int, high: int, made: Callable[[int], object]) -> Callable[[object], object]:
+    def make(value: object) -> object:
+        if isinstance(value, str):
+            return _from_text(value, lambda text: made(_decoded(text, low, high)))
+        if isinstance(value, EnumConstant):
+            return Int32(value.ordinal)
+        number = as_number(value)
+        whole = ord(value.value) if isinstance(value, Char) else _whole(number)
+        if not low <= whole <= high:
+            raise EvalError("the number is out of range")
+        return made(whole)
+
+    return make
+
+
+def _whole(number: object) -> int:
+    if isinstance(number, float):
+        return as_integer(number, LONG_MIN, LONG_MAX)
+    if isinstance(number, BigDecimal):
+        whole = abs(number.unscaled) * 10 ** max(-number.scale, 0) // 10 ** max(number.scale, 0)
+        return -whole if number.unscaled < 0 else whole
+    assert isinstance(number, int)
+    return int(number)
+
+
+def _decoded(text: str, low: int, high: int) -> int:
+    sign, rest = ("-", text[1:]) if text.startswith("-") else ("", text)
+    for prefix in ("0x", "0X", "#"):
+        if rest.startswith(prefix):
+            return parse_integer(sign + rest.removeprefix(prefix), 16, low, high)
+    return parse_integer(text, 10, low, high)
+
+
+def _from_text(text: str, read: Callable[[str], object]) -> object:
+    return read("".join(text.split())) if text else None
+
+
+def _as_double(value: object) -> object:
+    if isinstance(value, str):
+        return _from_text(value, parse_float)
+    return float(ord(value.value)) if isinstance(value, Char) else as_float(as_number(value) or 0)
+
+
+def _as_float(value: object) -> object:
+    number = _as_double(value)
+    return JFloat(float32(number)) if isinstance(number, float) else None
+
+
+def _as_decimal(value: object) -> object:
+    if isinstance(value, str):
+        return _from_text(value, parse_decimal)
+    number = Int32(ord(value.value)) if isinstance(value, Char) else as_number(value)
+    if isinstance(number, float) and not math.isfinite(number):
+        raise EvalError("an infinite number is no decimal")
+    return to_decimal(number or 0)
+
+
+def _as_char(value: object) -> object:
+    if isinstance(value, str):
+        if len(value) > 1:
+            raise EvalError("a text of more than one character is no character")
+        return Char(value) if value else None
+    number = as_number(value)
+    whole = as_integer(number or 0, LONG_MIN, LONG_MAX) if isinstance(number, float) else _whole(number)
+    return Char(chr(whole % 2**16))
+
+
+def _as_month(value: object) -> object:
+    if isinstance(value, int):
+        if not 0 <= value < 12:
+            raise EvalError("no such month")
+        return EnumConstant("Month", MONTHS[value], value)
+    name = java_trim(str(value))
+    if name and name not in MONTHS:
+        raise EvalError(f"no such month: `{name[:60]}`")
+    return EnumConstant("Month", name, MONTHS.index(name)) if name else None
+
+
+def _as_date(value: object) -> object:
+    if isinstance(value, Instant):
+        return JavaDate(value.nanos // 1_000_000)
+    raise EvalError("a date cannot be made of a text: compare it with a date")
+
+
+def _local(value: object) -> LocalDateTime:
+    local = value.local if isinstance(value, ZonedDateTime) else value
+    assert isinstance(local, LocalDateTime)
+    return local
+
+
+def _as_instant(value: object) -> object:
+    return Instant(value.epoch_nanos if isinstance(value, ZonedDateTime) else _millis(value) * (DAY_NANOS // 86_400_000))
+
+
+def _millis(value: object) -> int:
+    assert isinstance(value, JavaDate)
+    return value.millis
+
+
+def _as_zone(value: object) -> object:
+    return parse_zone(str(value))
+
+
+def _as_charset(value: object) -> object:
+    name = str(value).upper()
+    if name not in _CHARSETS:
+        raise EvalError(f"character set `{str(value)[:60]}` is not supported: write UTF-8")
+    return _CHARSETS[name]
+
+
+def _no_locale(_value: object) -> object:
+    raise EvalError("locales are not supported")
+
+
+_CHARSETS: Final = {
+    "UTF-8": "utf-8",
+    "UTF8": "utf-8",
+    "US-ASCII": "ascii",
+    "ASCII": "ascii",
+    "ISO-8859-1": "latin-1",
+}
+
+_MAKERS: Final[Mapping[str, Callable[[object], object]]] = {
+    "Integer": _integer_maker(INT_MIN, INT_MAX, Int32),
+    "Long": _integer_maker(LONG_MIN, LONG_MAX, int),
+    "Short": _integer_maker(-(2**15), 2**15 - 1, Int16),
+    "Byte": _integer_maker(-(2**7), 2**7 - 1, Int8),
+    "Double": _as_double,
+    "Float": _as_float,
+    "BigDecimal": _as_decimal,
+    "Boolean": _as_boolean,
+    "Character": _as_char,
+    "String": java_text,
+    "Date": _as_date,
+    "LocalDate": lambda value: LocalDate(_local(value).day),
+    "LocalTime": lambda value: _local(value).time,
+    "LocalDateTime": _local,
+    "Instant": _as_instant,
+    "ZoneId": _as_zone,
+    "ZoneOffset": _as_zone,
+    "Month": _as_month,
+    "Charset": _as_charset,
+    "Locale": _no_locale,
+}
+
+
+def as_boolean(value: object) -> bool | None:
+    """The value as a condition: a boolean, a text that is a word for one, or the first element of a list; null stays."""
+    if value is True or value is False or value is None:
+        return value
+    made = _convert(value, "boolean")
+    assert made is None or isinstance(made, bool)
+    return made
+
+
+def as_text(value: object) -> str | None:
+    """The value as a text, as `matches` and templates want it; null stays. A map or a date-time cannot be one."""
+    made = _convert(value, "String")
+    assert made is None or isinstance(made, str)
+    return made
+
+
+def concatenated(value: object) -> str:
+    """The value as `+` appends it: converted if it can be, else as Java writes it."""
+    if value is not None and can_convert(class_of(value), "String"):
+        return str(as_text(value))
+    return java_text(value)

@@ -1,0 +1,304 @@
+"""The methods of `java.lang.String`, one row each, and the constructors, encoders and Base64 that make texts.
+
+Offsets count UTF-16 code units. Regular expressions go through `regexes`.
+"""
+
+import base64
+import binascii
+from collections.abc import Callable
+from typing import Final
+
+from mcp_acl.expr.el import regexes
+from mcp_acl.expr.el.comparing import compare_texts, hash_code
+from mcp_acl.expr.el.formats import format_text
+from mcp_acl.expr.el.methods import CONSTRUCTOR, Row
+from mcp_acl.expr.el.texts import java_text
+from mcp_acl.expr.el.values import (
+    Array,
+    Char,
+    Codec,
+    Int8,
+    Int32,
+    Opaque,
+    check_length,
+    elements,
+    joined,
+    made_text,
+    units,
+)
+from mcp_acl.problems import EvalError
+
+_WHITESPACE: Final = frozenset(
+    "\t\n\x0b\f\r\x1c\x1d\x1e\x1f \u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2008\u2009\u200a\u2028\u2029\u205f\u3000"
+)
+_STRIPPED: Final = "".join(sorted(_WHITESPACE))
+_TRIMMED: Final = "".join(chr(code) for code in range(33))
+
+
+def _part(text: str, start: int, end: int) -> str:
+    """The code units from `start` to `end`."""
+    whole = units(text)
+    if not 0 <= start <= end <= len(whole):
+        raise EvalError(f"no part {start} to {end} in a text of {len(whole)} characters")
+    return joined(whole[start:end])
+
+
+def _char_at(text: str, index: int) -> Char:
+    whole = units(text)
+    if not 0 <= index < len(whole):
+        raise EvalError(f"no character {index} in a text of {len(whole)}")
+    return Char(whole[index])
+
+
+def _code_point_at(text: str, index: int) -> Int32:
+    rest = _part(text, index, len(units(text)))
+    if not rest:
+        raise EvalError(f"no character {index}")
+    return Int32(ord(rest[0]))
+
+
+def _wanted(value: object) -> str:
+    """What is searched for: a text, or the character with a code."""
+    if isinstance(value, str):
+        return units(value)
+    code = int(value)  # type: ignore[call-overload]
+    return units(chr(code)) if 0 <= code <= 0x10FFFF else "\0\0"
+
+
+def _index(text: str, wanted: object, start: int = 0) -> Int32:
+    whole = units(text)
+    return Int32(whole.find(_wanted(wanted), min(max(start, 0), len(whole))))
+
+
+def _last_index(text: str, wanted: object, start: int | None = None) -> Int32:
+    whole, part = units(text), _wanted(wanted)
+    if start is None:
+        return Int32(whole.rfind(part))
+    return Int32(whole.rfind(part, 0, start + len(part)) if start >= 0 else -1)
+
+
+def _fold(char: str) -> str:
+    """A character as `equalsIgnoreCase` sees it: to upper, then to lower case, where that is one character."""
+    if char == "\u0130":
+        return "i"
+    upper = char.upper() if len(char.upper()) == 1 else char
+    lower = upper.lower()
+    return lower if len(lower) == 1 else upper
+
+
+def _folded(text: str) -> str:
+    return "".join(map(_fold, text)) if not text.isascii() else text.lower()
+
+
+def _equals_ignoring_case(text: str, other: str | None) -> bool:
+    return other is not None and len(units(text)) == len(units(other)) and _folded(text) == _folded(other)
+
+
+def _region_matches(text: str, ignore_case: bool, start: int, other: str, other_start: int, length: int) -> bool:
+    first, second = units(text), units(other)
+    if min(start, other_start) < 0 or start > len(first) - length or other_start > len(second) - length:
+        return False
+    one, two = first[start : start + length], second[other_start : other_start + max(length, 0)]
+    return _folded(one) == _folded(two) if ignore_case else one == two
+
+
+def _replaced(text: str, old: str, new: str) -> str:
+    check_length(len(text) + text.count(old) * (len(new) - len(old)))
+    return text.replace(old, new)
+
+
+def _repeated(text: str, count: int) -> str:
+    if count < 0:
+        raise EvalError("a text cannot be repeated a negative number of times")
+    check_length(len(text) * count)
+    return text * count
+
+
+def _joined_with(separator: str, parts: object) -> str:
+    items = elements(parts) or []
+    if not all(item is None or isinstance(item, str) for item in items):
+        raise EvalError("only texts can be joined")
+    texts = [java_text(item) for item in items]
+    check_length(sum(map(len, texts)) + len(separator) * (len(texts) - 1))
+    return separator.join(texts)
+
+
+def _starts(text: str, prefix: str, start: int) -> bool:
+    return start >= 0 and units(text)[start:].startswith(units(prefix)) and start <= len(units(text))
+
+
+def _chars(text: str) -> Array:
+    return Array(tuple(map(Char, units(text))), "char")
+
+
+def _bytes(data: bytes) -> Array:
+    return Array(tuple(Int8(byte - 256 if byte > 127 else byte) for byte in data), "byte")
+
+
+def _raw(data: Array) -> bytes:
+    return bytes(int(byte) & 0xFF for byte in data.items)  # type: ignore[call-overload]
+
+
+def _encoded(text: str, charset: str = "utf-8") -> Array:
+    return _bytes(text.encode(charset, "replace"))
+
+
+def _decoded(data: Array, charset: str = "utf-8") -> str:
+    return made_text(_raw(data).decode(charset, "replace"))
+
+
+def _char_text(chars: Array) -> str:
+    return joined("".join(char.value for char in chars.items if isinstance(char, Char)))
+
+
+# ---- URL and Base64 ----------------------------------------------------------------------------------------------------
+
+_UNESCAPED: Final = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-*_")
+_HEX: Final = frozenset("0123456789abcdefABCDEF")
+
+
+def _url_encode(text: str, charset: str) -> str:
+    made = (chr(byte) if byte in _UNESCAPED else "+" if byte == 32 else f"%{byte:02X}" for byte in text.encode(charset))
+    return made_text("".join(made))
+
+
+def _url_decode(text: str, charset: str) -> str:
+    made = bytearray()
+    rest = text
+    while rest:
+        head, percent, rest = rest.partition("%")
+        made += head.replace("+", " ").encode(charset, "replace")
+        if not percent:
+            break
+        if len(rest) < 2 or not set(rest[:2]) <= _HEX:
+            raise EvalError("an escape in the text is not `%` and two hexadecimal digits")
+        made.append(int(rest[:2], 16))
+        rest = rest[2:]
+    return bytes(made).decode(charset, "replace")
+
+
+def _base64_decode(decoder: Codec, text: str) -> Array:
+    data = text.translate(_URL_TO_BASIC) if decoder.kind == "url" else text
+    if decoder.kind == "url" and set(text) & set("+/"):
+        raise EvalError("the text is not Base64 for URLs")
+    if decoder.kind == "mime":
+        data = "".join(char for char in data if char.isascii() and (char.isalnum() or char in "+/="))
+    body = data.rstrip("=")
+    padding = len(data) - len(body)
+    if padding and (len(data) % 4 or padding > 2):
+        raise EvalError("the text is not Base64")
+    try:
+        return _bytes(base64.b64decode(body + "=" * (-len(body) % 4), validate=True))
+    except (ValueError, binascii.Error):
+        raise EvalError("the text is not Base64") from None
+
+
+_URL_TO_BASIC: Final = str.maketrans("-_", "+/")
+
+
+def _base64_encode(encoder: Codec, data: Array) -> str:
+    made = base64.urlsafe_b64encode(_raw(data)) if encoder.kind == "url" else base64.b64encode(_raw(data))
+    text = made.decode("ascii")
+    if encoder.kind == "mime":
+        text = "\r\n".join(text[start : start + 76] for start in range(0, len(text), 76))
+    return made_text(text if encoder.padding else text.rstrip("="))
+
+
+# ---- the table ---------------------------------------------------------------------------------------------------------
+
+
+def _row(name: str, params: str, result: str, run: Callable[..., object], doc: str = "", *, varargs: bool = False) -> Row:
+    return Row("String", name, tuple(params.split()), result, run, doc, varargs=varargs)
+
+
+def _static(owner: str, name: str, params: str, result: str, run: Callable[..., object], *, varargs: bool = False) -> Row:
+    return Row(owner, name, tuple(params.split()), result, run, static=True, varargs=varargs)
+
+
+def _codec(name: str, owner: str, kind: str) -> Row:
+    return _static("Base64", name, "", owner, lambda: Codec(owner, kind))
+
+
+ROWS: Final = (
+    _row("length", "", "int", lambda text: Int32(len(units(text))), "how many UTF-16 code units"),
+    _row("isEmpty", "", "boolean", lambda text: not text),
+    _row("isBlank", "", "boolean", lambda text: not text.strip(_STRIPPED), "empty or white space only"),
+    _row("charAt", "int", "char", _char_at, "a Character, which never equals a text"),
+    _row("codePointAt", "int", "int", _code_point_at),
+    _row("equals", "Object", "boolean", lambda text, other: isinstance(other, str) and str(text) == str(other)),
+    _row("contentEquals", "CharSequence", "boolean", lambda text, other: str(text) == str(other)),
+    _row("equalsIgnoreCase", "String", "boolean", _equals_ignoring_case),
+    _row("compareTo", "String", "int", lambda text, other: Int32(compare_texts(text, other))),
+    _row("compareToIgnoreCase", "String", "int", lambda a, b: Int32(compare_texts(_folded(a), _folded(b)))),
+    _row("regionMatches", "int String int int", "boolean", lambda text, *rest: _region_matches(text, False, *rest)),
+    _row("regionMatches", "boolean int String int int", "boolean", _region_matches),
+    _row("startsWith", "String", "boolean", lambda text, prefix: text.startswith(prefix)),
+    _row("startsWith", "String int", "boolean", _starts),
+    _row("endsWith", "String", "boolean", lambda text, suffix: text.endswith(suffix)),
+    _row("contains", "CharSequence", "boolean", lambda text, part: part in text, "a part of the text, not an element"),
+    _row("hashCode", "", "int", hash_code),
+    _row("indexOf", "int", "int", _index),
+    _row("indexOf", "int int", "int", _index),
+    _row("indexOf", "String", "int", _index),
+    _row("indexOf", "String int", "int", _index),
+    _row("lastIndexOf", "int", "int", _last_index),
+    _row("lastIndexOf", "int int", "int", _last_index),
+    _row("lastIndexOf", "String", "int", _last_index),
+    _row("lastIndexOf", "String int", "int", _last_index),
+    _row("substring", "int", "String", lambda text, start: _part(text, start, len(units(text)))),
+    _row("substring", "int int", "String", _part),
+    _row("subSequence", "int int", "CharSequence", _part),
+    _row("concat", "String", "String", lambda text, other: made_text(text + other)),
+    _row("replace", "char char", "String", lambda text, old, new: joined(units(text).replace(old.value, new.value))),
+    _row("replace", "CharSequence CharSequence", "String", _replaced, "every occurrence; no pattern"),
+    _row("replaceAll", "String String", "String", regexes.replace_all, "every match of a pattern"),
+    _row("replaceFirst", "String String", "String", regexes.replace_first),
+    _row("matches", "String", "boolean", lambda text, pattern: regexes.matches(pattern, text), "the whole text"),
+    _row("split", "String", "String[]", lambda text, pattern: Array(regexes.split(pattern, text, 0), "String")),
+    _row("split", "String int", "String[]", lambda text, pattern, n: Array(regexes.split(pattern, text, n), "String")),
+    _row("toLowerCase", "", "String", lambda text: text.lower()),
+    _row("toUpperCase", "", "String", lambda text: text.upper()),
+    _row("trim", "", "String", lambda text: text.strip(_TRIMMED)),
+    _row("strip", "", "String", lambda text: text.strip(_STRIPPED)),
+    _row("stripLeading", "", "String", lambda text: text.lstrip(_STRIPPED)),
+    _row("stripTrailing", "", "String", lambda text: text.rstrip(_STRIPPED)),
+    _row("repeat", "int", "String", _repeated),
+    _row("intern", "", "String", str),
+    _row("toString", "", "String", str),
+    _row("chars", "", "IntStream", lambda _text: Opaque("IntStream"), "only to compare with null"),
+    _row("codePoints", "", "IntStream", lambda _text: Opaque("IntStream"), "only to compare with null"),
+    _row("lines", "", "Stream", lambda _text: Opaque("Stream"), "only to compare with null"),
+    _row("toCharArray", "", "char[]", _chars),
+    _row("getBytes", "", "byte[]", _encoded),
+    _row("getBytes", "Charset", "byte[]", _encoded),
+    _row("formatted", "Object[]", "String", lambda text, args: format_text(text, args.items), varargs=True),
+    _static("String", "format", "String Object[]", "String", lambda t, args: format_text(t, args.items), varargs=True),
+    _static("String", "join", "CharSequence CharSequence[]", "String", _joined_with, varargs=True),
+    _static("String", "join", "CharSequence Iterable", "String", _joined_with),
+    _static("String", "valueOf", "char[]", "String", _char_text),
+    _static("String", "valueOf", "Object", "String", java_text),
+    _static("String", "copyValueOf", "char[]", "String", _char_text),
+    *(
+        _static("String", "valueOf", kind, "String", java_text)
+        for kind in ("boolean", "char", "int", "long", "float", "double")
+    ),
+    Row("String", CONSTRUCTOR, (), "String", lambda: "", static=True),
+    Row("String", CONSTRUCTOR, ("String",), "String", str, static=True),
+    Row("String", CONSTRUCTOR, ("char[]",), "String", _char_text, static=True),
+    Row("String", CONSTRUCTOR, ("byte[]",), "String", _decoded, static=True),
+    Row("String", CONSTRUCTOR, ("byte[]", "Charset"), "String", _decoded, static=True),
+    _static("URLEncoder", "encode", "String Charset", "String", _url_encode),
+    _static("URLDecoder", "decode", "String Charset", "String", _url_decode),
+    _codec("getDecoder", "Base64.Decoder", "basic"),
+    _codec("getUrlDecoder", "Base64.Decoder", "url"),
+    _codec("getMimeDecoder", "Base64.Decoder", "mime"),
+    _codec("getEncoder", "Base64.Encoder", "basic"),
+    _codec("getUrlEncoder", "Base64.Encoder", "url"),
+    _codec("getMimeEncoder", "Base64.Encoder", "mime"),
+    Row("Base64.Decoder", "decode", ("String",), "byte[]", _base64_decode),
+    Row("Base64.Decoder", "decode", ("byte[]",), "byte[]", lambda codec, data: _base64_decode(codec, _decoded(data))),
+    Row("Base64.Encoder", "encodeToString", ("byte[]",), "String", _base64_encode),
+    Row("Base64.Encoder", "encode", ("byte[]",), "byte[]", lambda codec, data: _encoded(_base64_encode(codec, data))),
+    Row("Base64.Encoder", "withoutPadding", (), "Base64.Encoder", lambda codec: Codec(codec.owner, codec.kind, False)),
+)
+

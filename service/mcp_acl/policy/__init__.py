@@ -1,0 +1,1 @@
+"""Policy files: text to a compiled, indexed set."""

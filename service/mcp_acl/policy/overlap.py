@@ -1,0 +1,191 @@
+"""Rules that never decide anything, because an unconditional rule has all of what they name.
+
+Strategy: unconditional rules are entered by effect, servers and method, the first of each pattern only. A rule is found if
+everything it names is covered by such an entry. One pattern covers another if that is certain: `any` covers all, a pattern
+covers itself and the literals it matches. What would take long is not looked for, so some such rules stay unfound; none is
+found wrongly.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Final, NamedTuple, TypeAlias
+
+from mcp_acl.domain import Effect, Feature
+from mcp_acl.mcp.methods import METHODS, Method, MethodClass, method_named, methods_of
+from mcp_acl.policy.patterns import NamePattern
+from mcp_acl.policy.spec import LoadedPolicy, RuleSpec
+from mcp_acl.problems import Place, Problem, Severity
+
+_MAX_GRANTS: Final = 500_000
+_MAX_MATCHES: Final = 100_000  # literals compared with patterns
+_MAX_MATCHERS: Final = 50  # patterns of one method and list of servers
+_MAX_WIDER: Final = 100  # server lists compared with each
+
+_ANY: Final = NamePattern("any")
+_EVERY_SERVER: Final = frozenset[str]()
+_ALLOWABLE: Final = (MethodClass.LIST, MethodClass.TARGET, MethodClass.PLAIN)
+
+Servers: TypeAlias = frozenset[str]
+"""Ids and globs; empty for every server."""
+
+
+def rows_of(method: str, feature: str | None) -> Mapping[str, Method]:
+    """The rows a word under `methods` stands for: `*` for all of the feature; nothing for a method outside the table."""
+    if method == "*":
+        return METHODS if feature in (None, "*") else methods_of(Feature(feature))
+    row = method_named(method)
+    return {} if row is None else {method: row}
+
+
+def overlaps(policies: Sequence[LoadedPolicy]) -> Iterator[Problem]:
+    """A finding for each rule that could be taken out without any decision changing."""
+    rules = sorted((rule for policy in policies for rule in _rules(policy)), key=lambda one: one.rank)
+    entries = _Entries()
+    for rule in rules:
+        if not rule.spec.is_conditional:
+            entries.add(rule)
+    for rule in rules:
+        dead = entries.covering(rule, Effect.DENY) if rule.spec.effect is Effect.ALLOW else ()
+        if dead:
+            yield _finding("dead-rule", "this rule allows nothing: all it names is denied by", rule, dead)
+        elif not _tells(rule):
+            covering = entries.covering(rule, rule.spec.effect)
+            if covering:
+                done = "allowed" if rule.spec.effect is Effect.ALLOW else "denied"
+                yield _finding("covered-rule", f"this rule changes nothing: all it names is {done} by", rule, covering)
+
+
+class _Rule(NamedTuple):
+    """A rule in its set. `rank` is the order in which rules are tried."""
+
+    rank: tuple[str, str]
+    servers: Servers
+    spec: RuleSpec
+    place: Place
+
+    def grants(self) -> Iterator[tuple[str, NamePattern]]:
+        """Each method it has an effect on, with each pattern."""
+        for naming in self.spec.namings():
+            methods = dict.fromkeys(one for word in naming.methods for one in self._methods(word))
+            yield from ((method, name.pattern) for method in methods for name in naming.names)
+
+    def _methods(self, word: str) -> Iterator[str]:
+        rows = rows_of(word, self.spec.feature)
+        if not rows:
+            yield word
+        for name, row in rows.items():
+            allowable = row.method_class in _ALLOWABLE and row.decided_as == name
+            deniable = word != "*" or row.method_class is not MethodClass.ALWAYS
+            if allowable if self.spec.effect is Effect.ALLOW else deniable:
+                yield name
+
+
+def _rules(policy: LoadedPolicy) -> Iterator[_Rule]:
+    servers = frozenset(policy.spec.servers or ())
+    for index, spec in enumerate(policy.spec.rules):
+        rank = (policy.spec.policy, spec.id)
+        place = policy.document.place(("rules", index, "id"))
+        yield _Rule(rank, _EVERY_SERVER if "*" in servers else servers, spec, place)
+
+
+def _tells(rule: _Rule) -> bool:
+    """A deny rule with a message may be the one whose message the client gets."""
+    return rule.spec.effect is Effect.DENY and rule.spec.message is not None
+
+
+def _finding(code: str, message: str, rule: _Rule, covering: Sequence[_Rule]) -> Problem:
+    names = ", ".join(f"`{'/'.join(one.rank)}`" for one in covering[:3])
+    hint = f"remove it; see {', '.join(str(one.place) for one in covering[:3])}"
+    return Problem(code, f"{message} {names}", rule.place, hint, Severity.FINDING)
+
+
+# ---- what covers what ---------------------------------------------------------------------------------------------
+
+
+def covers_servers(wider: Servers, narrower: Servers) -> bool:
+    """Whether it is certain that every server of one list is in the other."""
+    if not wider:
+        return True
+    return bool(narrower) and all(one in wider or _is_matched(one, wider) for one in narrower)
+
+
+def _is_matched(server: str, servers: Servers) -> bool:
+    is_glob = "*" in server or "?" in server
+    return not is_glob and any(NamePattern("glob", one).matches(server) for one in servers)
+
+
+class _Entry(NamedTuple):
+    """What unconditional rules name on one method of some servers: the first rule of each pattern."""
+
+    by_pattern: dict[NamePattern, _Rule]
+    matchers: list[NamePattern]
+
+    def add(self, pattern: NamePattern, rule: _Rule) -> None:
+        is_new = self.by_pattern.setdefault(pattern, rule) is rule
+        if is_new and pattern.kind not in ("any", "literal") and len(self.matchers) < _MAX_MATCHERS:
+            self.matchers.append(pattern)
+
+
+@dataclass(slots=True)
+class _Entries:
+    """All entries, and how much may still be looked for."""
+
+    entries: dict[tuple[Effect, Servers, str], _Entry] = field(default_factory=dict)
+    wider: dict[Servers, tuple[Servers, ...]] = field(default_factory=dict)
+    grants: int = _MAX_GRANTS
+    matches: int = _MAX_MATCHES
+
+    def add(self, rule: _Rule) -> None:
+        """Enter all a rule names."""
+        for method, pattern in self._counted(rule):
+            key = (rule.spec.effect, rule.servers, method)
+            self.entries.setdefault(key, _Entry({}, [])).add(pattern, rule)
+
+    def covering(self, rule: _Rule, effect: Effect) -> tuple[_Rule, ...]:
+        """The rules of an effect that together have all that a rule names; none if something is left over."""
+        found: dict[Place, _Rule] = {}
+        for method, pattern in self._counted(rule):
+            cover = next(self._covers(rule, effect, method, pattern), None)
+            if cover is None:
+                return ()
+            found[cover.place] = cover
+        return tuple(found.values()) if self.grants >= 0 else ()
+
+    def _counted(self, rule: _Rule) -> Iterator[tuple[str, NamePattern]]:
+        for grant in rule.grants():
+            self.grants -= 1
+            yield grant
+            if self.grants < 0:
+                return
+
+    def _covers(self, rule: _Rule, effect: Effect, method: str, pattern: NamePattern) -> Iterator[_Rule]:
+        for servers in self._wider_than(rule.servers):
+            entry = self.entries.get((effect, servers, method))
+            if entry is not None:
+                for wider in self._patterns(entry, pattern):
+                    cover = entry.by_pattern[wider]
+                    if cover is not rule and (wider != pattern or _goes_first(cover, rule)):
+                        yield cover
+
+    def _patterns(self, entry: _Entry, pattern: NamePattern) -> Iterator[NamePattern]:
+        """The patterns of an entry that match all that a pattern matches."""
+        yield from (one for one in dict.fromkeys((_ANY, pattern)) if one in entry.by_pattern)
+        if pattern.literal is not None:
+            self.matches -= len(entry.matchers)
+            if self.matches > 0:
+                yield from (one for one in entry.matchers if one.matches(pattern.literal))
+
+    def _wider_than(self, servers: Servers) -> tuple[Servers, ...]:
+        """The lists of servers with entries that hold all of some servers."""
+        if servers not in self.wider:
+            known = dict.fromkeys(key[1] for key in islice(self.entries, _MAX_WIDER))
+            some = dict.fromkeys((servers, _EVERY_SERVER, *known))
+            self.wider[servers] = tuple(one for one in some if covers_servers(one, servers))
+        return self.wider[servers]
+
+
+def _goes_first(cover: _Rule, rule: _Rule) -> bool:
+    """Of two rules that name the same on the same servers under no condition, the later one is too many."""
+    equal = cover.spec.effect is rule.spec.effect and not rule.spec.is_conditional
+    return not (equal and covers_servers(rule.servers, cover.servers)) or cover.rank < rule.rank

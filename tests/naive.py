@@ -1,0 +1,576 @@
+"""The naive engine: the rules of deciding written a second time, as plainly as they can be, to hold the real one to.
+
+It shares the method table, the reading of files and the two languages with the package, and nothing of the index or of the engine:
+every rule is looked at every time, one after the other, and patterns are matched by hand.
+"""
+
+import unicodedata
+from base64 import b64decode, b64encode
+from binascii import Error as Base64Error
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import re2
+
+from mcp_acl.domain import Direction, Effect, Feature, Json, Message, MessageKind, Reason, Request, TokenState
+from mcp_acl.expr.cel.operators import TRUTH
+from mcp_acl.expr.cel.parser import parse_cel
+from mcp_acl.expr.condition import as_condition
+from mcp_acl.expr.el.parser import parse_el
+from mcp_acl.expr.nodes import Available, Fact, Node, Variable, descendants
+from mcp_acl.expr.rewrite import substituted
+from mcp_acl.expr.walk import Outcomes, outcomes, walk
+from mcp_acl.mcp.methods import METHODS, MethodClass
+from mcp_acl.mcp.uris import template_why_not_canonical, why_not_canonical
+from mcp_acl.policy.facts import CEL_ENVIRONMENT, EL_ENVIRONMENT
+from mcp_acl.policy.patterns import NamePattern
+from mcp_acl.policy.source import SourceFile
+from mcp_acl.policy.spec import load_policies
+from naive_scope import OF_THE_ENTRY, UNKNOWN_IN_LISTS, NaiveScope
+
+# ---- rules as they are written ---------------------------------------------------------------------------------------
+
+
+class Target(NamedTuple):
+    """Some methods with some name patterns."""
+
+    methods: Sequence[str]
+    patterns: Sequence[NamePattern]
+
+
+@dataclass(frozen=True)
+class NaiveRule:
+    """One rule of one policy; `conditions` must all hold."""
+
+    policy: str
+    id: str
+    effect: Effect
+    servers: Sequence[str]
+    feature: str | None
+    targets: Sequence[Target]
+    conditions: Sequence[Node]
+
+    def __str__(self) -> str:
+        return f"{self.policy}/{self.id}"
+
+
+class NaivePolicy(NamedTuple):
+    """One file."""
+
+    id: str
+    servers: Sequence[str]
+    rules: Sequence[NaiveRule]
+
+
+class Verdict(NamedTuple):
+    """What is compared with a decision."""
+
+    effect: Effect
+    reason: Reason
+    rules: tuple[str, ...] = ()
+    errors: tuple[str, ...] = ()
+
+    @property
+    def allowed(self) -> bool:
+        return self.effect is Effect.ALLOW
+
+
+def naive_policies(files: Sequence[SourceFile]) -> tuple[NaivePolicy, ...]:
+    """The rules of files that are known to be good."""
+    policies, _ = load_policies(files)
+    found: list[NaivePolicy] = []
+    for policy in policies:
+        trees: dict[str, Node] = {}
+        for name, text in (policy.spec.variables or {}).items():
+            environment = {**CEL_ENVIRONMENT, **{known: Variable(known, known) for known in trees}}
+            trees[f"variables.{name}"] = substituted(parse_cel(text, environment).node, trees)
+        rules: list[NaiveRule] = []
+        for rule in policy.spec.rules:
+            conditions: list[Node] = []
+            if rule.condition is not None:
+                conditions.append(parse_el(rule.condition, EL_ENVIRONMENT).node)
+            if rule.cel is not None:
+                environment = {**CEL_ENVIRONMENT, **{known: Variable(known, known) for known in trees}}
+                tree = substituted(parse_cel(rule.cel, environment).node, trees)
+                conditions.append(as_condition(tree, TRUTH))
+            targets = [Target(*pair) for pair in policy.targets_of(rule)]
+            servers = tuple(policy.spec.servers or ())
+            rules.append(
+                NaiveRule(policy.spec.policy, rule.id, rule.effect, servers, rule.feature, targets, conditions)
+            )
+        found.append(NaivePolicy(policy.spec.policy, tuple(policy.spec.servers or ()), rules))
+    return tuple(found)
+
+
+# ---- names -------------------------------------------------------------------------------------------------------------
+
+
+def glob_matches(pattern: str, text: str) -> bool:
+    """`*` is any run of characters, `?` exactly one."""
+    if pattern == "":
+        return text == ""
+    if pattern[0] == "*":
+        return any(glob_matches(pattern[1:], text[skipped:]) for skipped in range(len(text) + 1))
+    return text != "" and pattern[0] in ("?", text[0]) and glob_matches(pattern[1:], text[1:])
+
+
+UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
+HEX = frozenset("0123456789ABCDEFabcdef")
+
+
+def template_matches(template: str, text: str) -> bool:
+    """An instance of a template, or a template that differs in variable names only."""
+    parts = template_parts(template)
+    return instance_matches(parts, text) or parts == template_parts(text)
+
+
+def template_parts(template: str) -> list[str | None]:
+    """The texts of a template, None for each variable. A brace without its other half is text."""
+    parts: list[str | None] = []
+    while template:
+        before, opening, rest = template.partition("{")
+        name, closing, after = rest.partition("}")
+        if opening and closing and is_variable_name(name):
+            parts += [before, None]
+            template = after
+        else:
+            parts.append(before + opening)
+            template = rest
+    merged: list[str | None] = []
+    for part in parts:
+        if part is not None and merged and merged[-1] is not None:
+            merged[-1] += part
+        elif part != "":
+            merged.append(part)
+    return merged
+
+
+def is_variable_name(name: str) -> bool:
+    """RFC 6570 §2.3."""
+    position = 0
+    after_dot = True
+    while position < len(name):
+        char = name[position]
+        if char == ".":
+            if after_dot:
+                return False
+            after_dot = True
+            position += 1
+            continue
+        after_dot = False
+        if char == "%":
+            if len(name) < position + 3 or not set(name[position + 1 : position + 3]) <= HEX:
+                return False
+            position += 3
+        elif char.isascii() and (char.isalnum() or char == "_"):
+            position += 1
+        else:
+            return False
+    return not after_dot
+
+
+def instance_matches(parts: Sequence[str | None], text: str) -> bool:
+    """Whether some value for each variable makes the text."""
+    if not parts:
+        return text == ""
+    first, *rest = parts
+    if first is not None:
+        return text.startswith(first) and instance_matches(rest, text[len(first) :])
+    return any(
+        is_value(text[:length]) and instance_matches(rest, text[length:]) for length in range(1, len(text) + 1)
+    )
+
+
+def is_value(text: str) -> bool:
+    """Unreserved characters and percent triplets whose value is harmless inside one segment."""
+    decoded = bytearray()
+    position = 0
+    while position < len(text):
+        if text[position] == "%":
+            digits = text[position + 1 : position + 3]
+            if len(digits) != 2 or not set(digits) <= HEX:
+                return False
+            decoded.append(int(digits, 16))
+            position += 3
+        elif text[position] in UNRESERVED:
+            decoded += text[position].encode()
+            position += 1
+        else:
+            return False
+    try:
+        value = decoded.decode()
+    except UnicodeDecodeError:
+        return False
+    harmful = any(char in "/\\%" or unicodedata.category(char) == "Cc" for char in value)
+    return not harmful and value not in ("", ".", "..")
+
+
+def pattern_matches(pattern: NamePattern, name: str) -> bool:
+    """Whether one pattern matches a name."""
+    match pattern.kind:
+        case "any":
+            return True
+        case "literal":
+            return pattern.text == name
+        case "regex":
+            return re2.fullmatch(f"(?:{pattern.text})", name) is not None
+        case "glob":
+            return glob_matches(pattern.text, name)
+        case "template":
+            return template_matches(pattern.text, name)
+
+
+def governs(servers: Sequence[str], server: str) -> bool:
+    """Whether a policy governs a server."""
+    return server != "" and (not servers or any(glob_matches(one, server) for one in servers))
+
+
+# ---- which rules speak of a message ----------------------------------------------------------------------------------
+
+
+def names_method(rule: NaiveRule, methods: Sequence[str], method: str) -> bool:
+    """Whether a list of methods holds one, by its name or by `*`, which is every method of the table, of the feature if any."""
+    if method in methods:
+        return True
+    row = METHODS.get(method)
+    if "*" not in methods or row is None:
+        return False
+    return rule.feature in ("*", None) or row.feature == rule.feature
+
+
+def covers(rule: NaiveRule, method: str, name: str) -> bool:
+    """Whether a rule speaks of a method and a name."""
+    return any(
+        names_method(rule, target.methods, method) and any(pattern_matches(one, name) for one in target.patterns)
+        for target in rule.targets
+    )
+
+
+def covers_without_name(rule: NaiveRule, method: str, *, spelled: bool = False) -> bool:
+    """Whether a rule speaks of a method that has no target: with the pattern any. `spelled`: and by the method's full name."""
+    return any(
+        (method in target.methods if spelled else names_method(rule, target.methods, method))
+        and any(pattern.kind == "any" for pattern in target.patterns)
+        for target in rule.targets
+    )
+
+
+# ---- conditions --------------------------------------------------------------------------------------------------------
+
+
+def outcome_set(rule: NaiveRule, scope: NaiveScope, *, before_call: bool) -> Outcomes:
+    """What the rule's conditions may come to, joined as CEL's `&&`."""
+    unknown = UNKNOWN_IN_LISTS if before_call else frozenset()
+    joined = Outcomes.TRUE
+    for condition in rule.conditions:
+        found = outcomes(walk(condition, scope, unknown))
+        pairs = [(one, two) for one in Outcomes if one & joined for two in Outcomes if two & found]
+        joined = Outcomes.NONE
+        for pair in pairs:
+            if Outcomes.FALSE in pair:
+                joined |= Outcomes.FALSE
+            else:
+                joined |= Outcomes.ERROR if Outcomes.ERROR in pair else Outcomes.TRUE
+    return joined
+
+
+def applies(rule: NaiveRule, possible: Outcomes) -> bool:
+    """An allow rule applies if true is possible; a deny rule unless false is."""
+    return bool(possible & Outcomes.TRUE) if rule.effect is Effect.ALLOW else not possible & Outcomes.FALSE
+
+
+def judge(rules: Sequence[NaiveRule], scope: NaiveScope, *, before_call: bool = False) -> Verdict:
+    """Deny rules first, then the first allow rule that applies. `rules` are those that speak of the message, in order."""
+    errors: list[str] = []
+    for effect in (Effect.DENY, Effect.ALLOW):
+        for rule in rules:
+            if rule.effect is not effect:
+                continue
+            possible = outcome_set(rule, scope, before_call=before_call)
+            if possible == Outcomes.ERROR:
+                errors.append(str(rule))
+            if applies(rule, possible):
+                reason = Reason.GRANTED if effect is Effect.ALLOW else Reason.DENIED_BY_RULE
+                return Verdict(effect, reason, (str(rule),), tuple(errors))
+    return Verdict(Effect.DENY, Reason.NO_MATCHING_RULE, (), tuple(errors))
+
+
+def denies(rules: Sequence[NaiveRule]) -> list[NaiveRule]:
+    """The deny rules among some."""
+    return [rule for rule in rules if rule.effect is Effect.DENY]
+
+
+# ---- deciding ----------------------------------------------------------------------------------------------------------
+
+
+def governing(policies: Sequence[NaivePolicy], server: str) -> list[NaiveRule] | None:
+    """The rules of all policies that govern a server, in order; None if none does."""
+    those = [policy for policy in policies if governs(policy.servers, server)]
+    if not those:
+        return None
+    return sorted((rule for policy in those for rule in policy.rules), key=lambda rule: (rule.policy, rule.id))
+
+
+def deny(reason: Reason) -> Verdict:
+    return Verdict(Effect.DENY, reason)
+
+
+def naive_decide(policies: Sequence[NaivePolicy], request: Request) -> Verdict:
+    """The decision on one message."""
+    rules = governing(policies, request.server)
+    if rules is None:
+        return deny(Reason.NO_POLICY)
+    if request.token is TokenState.INVALID:
+        return deny(Reason.TOKEN_INVALID)
+    message = request.message
+    if not headers_agree(message, request.http.headers):
+        return deny(Reason.HEADER_MISMATCH)
+    if message.kind is MessageKind.RESPONSE:
+        return Verdict(Effect.ALLOW, Reason.ALWAYS_PERMITTED)
+    return decide_method(rules, request)
+
+
+def decide_method(rules: Sequence[NaiveRule], request: Request) -> Verdict:
+    """The decision on a message with a method, by what kind of method it is."""
+    method = request.message.method
+    scope = NaiveScope(request, method)
+    row = METHODS.get(method)
+    if row is None and not is_list_changed(method):
+        those = [one for one in rules if one.feature == "*" and covers_without_name(one, method, spelled=True)]
+        verdict = judge(those, scope)
+        return verdict._replace(reason=Reason.UNKNOWN_METHOD) if not verdict.rules else verdict
+    if row is not None and request.direction not in row.directions:
+        return deny(Reason.WRONG_DIRECTION)
+    if row is None or row.method_class is MethodClass.ALWAYS:
+        verdict = judge(denies([one for one in rules if covers_without_name(one, method, spelled=True)]), scope)
+        return verdict if verdict.rules else Verdict(Effect.ALLOW, Reason.ALWAYS_PERMITTED, (), verdict.errors)
+    if row.method_class is MethodClass.LIST:
+        return decide_list(rules, request)
+    if row.method_class is MethodClass.PLAIN:
+        return judge([one for one in rules if covers_without_name(one, method)], scope)
+    return decide_demands(rules, request)
+
+
+def is_list_changed(method: str) -> bool:
+    """`notifications/<one segment>/list_changed`."""
+    first, _, rest = method.partition("/")
+    segment, _, last = rest.partition("/")
+    plain = segment != "" and all(char.isascii() and (char.isalnum() or char in "_.-") for char in segment)
+    return first == "notifications" and last == "list_changed" and plain
+
+
+def decide_list(rules: Sequence[NaiveRule], request: Request) -> Verdict:
+    """Passes if the response will be filtered or nothing would be hidden, which is tried on an entry nobody has heard of."""
+    if request.message.method != "tasks/list" and nothing_hidden(rules, request):
+        return Verdict(Effect.ALLOW, Reason.NOTHING_HIDDEN)
+    if request.filters_responses:
+        return Verdict(Effect.ALLOW, Reason.LIST_FILTERED)
+    return deny(Reason.LIST_NOT_FILTERED)
+
+
+def nothing_hidden(rules: Sequence[NaiveRule], request: Request) -> bool:
+    """Some allow rule shows any entry, and no deny rule can hide one."""
+    method = request.message.method
+    scope = NaiveScope(request, method)
+
+    def certain(rule: NaiveRule) -> bool:
+        reads = [node for tree in rule.conditions for node in descendants(tree) if isinstance(node, Fact | Available)]
+        return not any(node.variable.attribute in OF_THE_ENTRY for node in reads)
+
+    shows = [
+        rule
+        for rule in rules
+        if rule.effect is Effect.ALLOW
+        and covers_without_name(rule, method)
+        and certain(rule)
+        and outcome_set(rule, scope, before_call=True) & Outcomes.TRUE
+    ]
+    hides = [
+        rule
+        for rule in denies(rules)
+        if any(names_method(rule, target.methods, method) for target in rule.targets)
+        and not (certain(rule) and outcome_set(rule, scope, before_call=True) & Outcomes.FALSE)
+    ]
+    return bool(shows) and not hides
+
+
+class Demand(NamedTuple):
+    """A method and a name that must be granted; the name may be missing."""
+
+    method: str
+    name: object
+    may_be_template: bool = False
+
+
+def demands_of(message: Message) -> list[Demand] | None:
+    """What a message asks for, or None if its shape is none that the protocol knows."""
+    params, method = message.params, message.method
+    match METHODS[method].method_class:
+        case MethodClass.COMPLETION:
+            ref = params.get("ref")
+            if not isinstance(ref, Mapping) or ref.get("type") not in ("ref/prompt", "ref/resource"):
+                return None
+            if ref["type"] == "ref/prompt":
+                return [Demand("prompts/get", ref.get("name"))]
+            return [Demand("resources/read", ref.get("uri"), may_be_template=True)]
+        case MethodClass.LISTEN:
+            return listened(params.get("notifications"))
+        case MethodClass.TASK:
+            return [Demand(method, params.get("taskId"))]
+    as_method = {
+        "resources/unsubscribe": "resources/subscribe",
+        "notifications/resources/updated": "resources/read",
+    }.get(method, method)
+    return [Demand(as_method, params.get("uri" if METHODS[method].target_is_uri else "name"))]
+
+
+def listened(wanted: Json) -> list[Demand] | None:
+    """Every URI needs `resources/subscribe`, every task `tasks/get`; flags pass."""
+    if not isinstance(wanted, Mapping):
+        return None
+    demands: list[Demand] = []
+    for member, value in wanted.items():
+        method = {"resourceSubscriptions": "resources/subscribe", "taskIds": "tasks/get"}.get(member)
+        if method is None:
+            if member not in ("toolsListChanged", "promptsListChanged", "resourcesListChanged"):
+                return None
+            if not isinstance(value, bool):
+                return None
+        elif not isinstance(value, list) or not all(isinstance(name, str) for name in value):
+            return None
+        else:
+            demands += [Demand(method, name) for name in value]
+    return list(dict.fromkeys(demands))
+
+
+def decide_demands(rules: Sequence[NaiveRule], request: Request) -> Verdict:
+    """Every demand must be granted; the first that is not refuses the message."""
+    method = request.message.method
+    demands = demands_of(request.message)
+    if demands is None:
+        return deny(Reason.MESSAGE_REFUSED)
+    if not demands:
+        own = judge(denies([one for one in rules if covers_without_name(one, method)]), NaiveScope(request, method))
+        return own if own.rules else Verdict(Effect.ALLOW, Reason.ALWAYS_PERMITTED, (), own.errors)
+    granted: list[Verdict] = []
+    for demand in demands:
+        verdict = decide_demand(rules, request, demand)
+        if not verdict.allowed:
+            return verdict
+        granted.append(verdict)
+    return Verdict(
+        Effect.ALLOW,
+        granted[0].reason,
+        tuple(dict.fromkeys(rule for verdict in granted for rule in verdict.rules)),
+        tuple(error for verdict in granted for error in verdict.errors),
+    )
+
+
+def decide_demand(rules: Sequence[NaiveRule], request: Request, demand: Demand) -> Verdict:
+    """One demand."""
+    name, method = demand.name, request.message.method
+    if not isinstance(name, str):
+        return deny(Reason.TARGET_MISSING)
+    if METHODS[demand.method].target_is_uri and not is_canonical(name, may_be_template=demand.may_be_template):
+        return deny(Reason.URI_NOT_CANONICAL)
+    before_call = method == "completion/complete"
+    if demand.method != method:
+        scope = NaiveScope(request, method, name, before_call=before_call)
+        has_target = bool(METHODS[method].target)
+        those = [one for one in rules if (covers(one, method, name) if has_target else covers_without_name(one, method))]
+        own = judge(denies(those), scope, before_call=before_call)
+        if own.rules:
+            return own
+    if METHODS[demand.method].method_class is MethodClass.TASK:
+        return decide_task(rules, request, demand.method, name)
+    scope = NaiveScope(request, demand.method, name, before_call=before_call)
+    return judge([one for one in rules if covers(one, demand.method, name)], scope, before_call=before_call)
+
+
+def decide_task(rules: Sequence[NaiveRule], request: Request, method: str, task_id: str) -> Verdict:
+    """The owner, while the tool that made the task may still be called, unless a deny rule names the method."""
+    scope = NaiveScope(request, method, task_id)
+    own = judge(denies([one for one in rules if covers(one, method, task_id)]), scope)
+    if own.rules:
+        return own
+    task = request.tasks.get(task_id)
+    subject, issuer = request.claims.get("sub"), request.claims.get("iss")
+    if task is None or not isinstance(subject, str) or not subject or (issuer, subject) != (task.issuer, task.subject):
+        return deny(Reason.TASK_NOT_OWNED)
+    scope = NaiveScope(request, "tools/call", task.tool, before_call=True)
+    call = judge([one for one in rules if covers(one, "tools/call", task.tool)], scope, before_call=True)
+    if call.allowed:
+        return call._replace(reason=Reason.TASK_OWNER)
+    return call if call.rules else call._replace(reason=Reason.TASK_NOT_OWNED)
+
+
+def is_canonical(uri: str, *, may_be_template: bool) -> bool:
+    """Only completions and lists of templates hold the text of a template."""
+    if may_be_template and "{" in uri:
+        return template_why_not_canonical(uri) == ""
+    return why_not_canonical(uri) == ""
+
+
+# ---- headers -----------------------------------------------------------------------------------------------------------
+
+
+def headers_agree(message: Message, headers: Mapping[str, Sequence[str]]) -> bool:
+    """`Mcp-Method` and `Mcp-Name` say, once, what the message says."""
+    row = METHODS.get(message.method)
+    mirrored: Json = message.params.get(row.target[0]) if row and row.target else None
+    for name, expected in (("mcp-method", message.method), ("mcp-name", mirrored)):
+        values = headers.get(name, ())
+        if values and (len(values) != 1 or decoded(values[0]) is None or decoded(values[0]) != expected):
+            return False
+    return True
+
+
+def decoded(value: str) -> str | None:
+    """The text of a header value, or None if it is not as it must be encoded."""
+    if not (value.startswith("=?base64?") and value.endswith("?=")):
+        return value if is_plain(value) else None
+    inner = value.removeprefix("=?base64?").removesuffix("?=")
+    try:
+        found = b64decode(inner, validate=True)
+        again = b64encode(found).decode()
+        return found.decode() if again == inner else None
+    except (Base64Error, ValueError):
+        return None
+
+
+def is_plain(value: str) -> bool:
+    """What HTTP carries as it is: visible ASCII, with white space inside only."""
+    return value == value.strip() and value != "" and all(char == "\t" or " " <= char <= "~" for char in value)
+
+
+# ---- lists -------------------------------------------------------------------------------------------------------------
+
+
+def naive_filter(policies: Sequence[NaivePolicy], request: Request, entries: Sequence[Mapping[str, Json]]) -> list[str]:
+    """The names of the entries that are shown, in order. Every entry has a readable name."""
+    rules = governing(policies, request.server)
+    return list(shown_names(rules, request, entries)) if rules is not None else []
+
+
+def shown_names(
+    rules: Sequence[NaiveRule], request: Request, entries: Sequence[Mapping[str, Json]]
+) -> Iterator[str]:
+    """An entry is shown by the rules that name its list method; a task by being its owner's."""
+    method = request.message.method
+    row = METHODS[method]
+    for entry in entries:
+        name = entry[row.list_member]
+        assert isinstance(name, str)
+        if row.target_is_uri and not is_canonical(name, may_be_template=method == "resources/templates/list"):
+            continue
+        if row.feature is Feature.TASKS:
+            if decide_task(rules, request, method, name).allowed:
+                yield name
+            continue
+        scope = NaiveScope(request, method, name, entry, before_call=True)
+        if judge([one for one in rules if covers(one, method, name)], scope, before_call=True).allowed:
+            yield name
+
+
+__all__ = ["Direction", "Verdict", "naive_decide", "naive_filter", "naive_policies"]

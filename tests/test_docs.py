@@ -1,0 +1,116 @@
+"""The documentation: what it shows is run, what it names exists."""
+
+import re
+import shlex
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from typer.testing import CliRunner
+
+from mcp_acl.cli import app
+from mcp_acl.cli.exits import Exit
+from mcp_acl.policy.compiler import compile_policies
+from mcp_acl.policy.source import SourceFile
+
+ROOT = Path(__file__).parents[1]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
+
+
+class Block(NamedTuple):
+    """A fenced block of a page."""
+
+    page: str
+    line: int
+    language: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.page}:{self.line}"
+
+
+def blocks(language: str) -> Iterator[Block]:
+    for page in PAGES:
+        text = page.read_text()
+        for found in re.finditer(r"^```(\w+)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
+            if found[1] == language:
+                yield Block(page.name, text.count("\n", 0, found.start()) + 1, found[1], found[2])
+
+
+def policies() -> Iterator[Block]:
+    return (block for block in blocks("yaml") if re.search("^version: 1$", block.text, re.MULTILINE))
+
+
+@pytest.mark.parametrize("block", [*policies()], ids=str)
+def test_policy_in_a_page_compiles_without_findings(block: Block) -> None:
+    assert () == compile_policies([SourceFile(str(block), block.text.encode())]).findings
+
+
+@pytest.mark.parametrize("block", [*blocks("python")], ids=str)
+def test_python_in_a_page_runs(block: Block, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    exec(compile("\n" * block.line + block.text, block.page, "exec"), {"__name__": "example"})  # noqa: S102 - our own
+
+
+class Command(NamedTuple):
+    """A command line of a page, and the output shown under it; `...` in it stands for anything."""
+
+    block: Block
+    line: str
+    output: str
+
+    def __str__(self) -> str:
+        return f"{self.block} {self.line[:60]}"
+
+
+def commands() -> Iterator[Command]:
+    """What can be run as it stands: not what goes on until it is stopped, and nothing with a part left out."""
+    for block in blocks("console"):
+        for found in re.finditer(r"^\$ (mcp-acl (?:.*\\\n)*.*)\n((?:(?!\$ ).*\n)*)", block.text, re.MULTILINE):
+            line = found[1].replace("\\\n", " ")
+            if "…" not in line and not line.startswith("mcp-acl serve"):
+                yield Command(block, line, found[2].strip())
+
+
+@pytest.fixture
+def shown_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A directory with the shipped policies and the files that pages show under a comment with their path."""
+    shutil.copytree(ROOT / "policies", tmp_path / "policies")
+    for block in policies():
+        if path := re.match(r"# (\S+\.yaml)\n", block.text):
+            (tmp_path / path[1]).write_text(block.text)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.usefixtures("shown_files")
+@pytest.mark.parametrize("command", [*commands()], ids=str)
+def test_command_in_a_page_prints_what_is_shown(command: Command) -> None:
+    result = CliRunner().invoke(app, shlex.split(command.line, comments=True)[1:])
+    assert not isinstance(result.exception, Exception)
+    assert Exit.UNUSABLE != result.exit_code, result.output
+    shown = ".*".join(re.escape(part) for part in command.output.split("..."))
+    assert not command.output or re.fullmatch(shown, result.output.strip(), re.DOTALL), result.output
+
+
+def test_every_make_target_in_a_page_exists() -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = {
+        name for page in PAGES for name in re.findall(r"(?:`|^\$? ?)make ([a-z-]+)", page.read_text(), re.MULTILINE)
+    }
+    assert set() == named - targets
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_inside_the_project_leads_somewhere(page: Path) -> None:
+    links = re.findall(r"\]\((?!\w+:)([^)#\s]+)", page.read_text())
+    assert [] == [link for link in links if not (page.parent / link).exists()]
+
+
+def test_every_dependency_is_named_with_its_reason() -> None:
+    text = (ROOT / "ARCHITECTURE.md").read_text().lower()
+    project = (ROOT / "pyproject.toml").read_text().partition("\ndependencies = [")[2].partition("]")[0]
+    names = re.findall(r'"([A-Za-z0-9-]+)', project)
+    assert names
+    assert [] == [name for name in names if name.lower() not in text]
