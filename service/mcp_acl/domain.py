@@ -12,7 +12,7 @@ from typing import NamedTuple, NoReturn, TypeAlias
 
 from mcp_acl.problems import EvalError
 
-Json: TypeAlias = "None | bool | int | float | str | InexactNumber | Sequence[Json] | Mapping[str, Json]"
+Json: TypeAlias = "bool | int | float | str | InexactNumber | Sequence[Json] | Mapping[str, Json] | None"
 
 
 class InexactNumber:
@@ -205,4 +205,5 @@ class Decision(NamedTuple):
 
     @property
     def allowed(self) -> bool:
+        """Whether the message may pass."""
         return self.effect is Effect.ALLOW

@@ -55,6 +55,7 @@ class Problem:
 
     @property
     def is_finding(self) -> bool:
+        """Whether it is reported and refuses nothing."""
         return self.severity is Severity.FINDING
 
 

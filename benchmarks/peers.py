@@ -1,0 +1,202 @@
+"""The programs compared with: Google's C++ CEL from Python, cel-python interpreted, and a Cerbos server over gRPC.
+
+Each is optional: where it is not installed, `PeerMissingError` says so. Cerbos listens on loopback and is stopped by its
+process id.
+"""
+
+import contextlib
+import json
+import socket
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from workloads import ENTRIES, LIST_CLAIMS, team_of, tool_name
+
+HERE: Final = Path(__file__).parent
+BATCH: Final = 50
+"""Resources in one CheckResources call, and actions on one: the server's default limits."""
+
+ALLOW: Final = 1
+"""EFFECT_ALLOW in the server's answers."""
+
+_START_SECONDS: Final = 60
+
+
+class PeerMissingError(Exception):
+    """A program to compare with is not installed."""
+
+
+# ---- CEL ------------------------------------------------------------------------------------------------------------
+
+
+def cpp_cel(text: str) -> Callable[[Mapping[str, object]], object]:
+    """A condition compiled by C++ CEL, to be evaluated on a plain dict of `claims` and `mcp`."""
+    try:
+        from cel_expr_python import cel  # noqa: PLC0415 - a peer may be missing
+    except ImportError as error:
+        raise PeerMissingError("cel-expr-python") from error
+    facts = cel.Type.Map(cel.Type.STRING, cel.Type.DYN)
+    expression = cel.NewEnv(variables={"claims": facts, "mcp": facts}).compile(text)
+    return lambda data: expression.eval(data=data)
+
+
+def cel_python(text: str, data: Mapping[str, Any]) -> Callable[[], object]:
+    """A condition as cel-python interprets it, the data converted beforehand."""
+    import celpy  # noqa: PLC0415 - slow to import
+
+    environment = celpy.Environment()
+    program = environment.program(environment.compile(text))
+    activation = {name: celpy.json_to_cel(value) for name, value in data.items()}
+    return lambda: program.evaluate(activation)
+
+
+# ---- Cerbos ---------------------------------------------------------------------------------------------------------
+
+
+class Modelling(NamedTuple):
+    """One way to write the list's policy for Cerbos: its policies, and what to ask about a tool: kind, attributes, action."""
+
+    policies: Sequence[Mapping[str, object]]
+    question: Callable[[int], tuple[str, Mapping[str, str], str]]
+    questions_each: int = 1
+
+
+def _policy(kind: str, rules: Sequence[Mapping[str, object]]) -> Mapping[str, object]:
+    policy = {"version": "default", "resource": kind, "rules": rules}
+    return {"apiVersion": "api.cerbos.dev/v1", "resourcePolicy": policy}
+
+
+def _rule(actions: Sequence[str], expression: str) -> Mapping[str, object]:
+    condition = {"match": {"expr": expression}}
+    return {"actions": actions, "effect": "EFFECT_ALLOW", "roles": ["*"], "condition": condition}
+
+
+def by_attribute() -> Modelling:
+    """One rule over an attribute that the caller knows of every tool: the least that Cerbos can have to do."""
+    policy = _policy("tool", [_rule(["list", "call"], "R.attr.team in P.attr.groups")])
+    return Modelling([policy], lambda index: ("tool", {"team": team_of(index)}, "list"))
+
+
+def by_kind() -> Modelling:
+    """A policy for every tool: what each may is in its own file."""
+    policies = [
+        _policy(f"tool:{tool_name(index)}", [_rule(["list", "call"], f'"{team_of(index)}" in P.attr.groups')])
+        for index in range(ENTRIES)
+    ]
+    return Modelling(policies, lambda index: (f"tool:{tool_name(index)}", {}, "list"))
+
+
+def by_action() -> Modelling:
+    """Tools are actions on their server, one rule for each: fifty are asked of one resource."""
+    rules = [
+        _rule([f"list:{tool_name(index)}", f"call:{tool_name(index)}"], f'"{team_of(index)}" in P.attr.groups')
+        for index in range(ENTRIES)
+    ]
+    return Modelling([_policy("server", rules)], lambda index: ("server", {}, f"list:{tool_name(index)}"), BATCH)
+
+
+class Cerbos:
+    """A running server, asked about the thousand tools of the list workload."""
+
+    def __init__(self, process: Any, channel: Any, modelling: Modelling) -> None:
+        from cerbos.svc.v1.svc_pb2_grpc import CerbosServiceStub  # noqa: PLC0415
+
+        self._process = process
+        self._check = CerbosServiceStub(channel).CheckResources
+        self._modelling = modelling
+        self.requests = self.build()
+
+    def build(self) -> Sequence[Any]:
+        """The messages that ask about all tools."""
+        from cerbos.engine.v1.engine_pb2 import Principal  # noqa: PLC0415
+        from cerbos.request.v1.request_pb2 import CheckResourcesRequest  # noqa: PLC0415
+
+        principal = Principal(id="ann", roles=["user"])
+        principal.attr["groups"].list_value.extend(LIST_CLAIMS["groups"])
+        requests = []
+        each = self._modelling.questions_each
+        for first in range(0, ENTRIES, each):
+            if first % (BATCH * each) == 0:
+                requests.append(CheckResourcesRequest(request_id="list", principal=principal))
+            entry = requests[-1].resources.add()
+            for index in range(first, first + each):
+                kind, attributes, action = self._modelling.question(index)
+                entry.actions.append(action)
+            entry.resource.kind = kind
+            entry.resource.id = tool_name(first)
+            for name, value in attributes.items():
+                entry.resource.attr[name].string_value = value
+        return requests
+
+    def ask(self) -> None:
+        """One call after the other, answers not read."""
+        for request in self.requests:
+            self._check(request)
+
+    def ask_at_once(self) -> None:
+        """All calls in flight together."""
+        for future in [self._check.future(request) for request in self.requests]:
+            future.result()
+
+    def shown(self) -> tuple[str, ...]:
+        """The tools that may be listed."""
+        allowed = [
+            answer.actions[action] == ALLOW
+            for request in self.requests
+            for entry, answer in zip(request.resources, self._check(request).results, strict=True)
+            for action in entry.actions
+        ]
+        return tuple(tool_name(index) for index, one in enumerate(allowed) if one)
+
+    def cpu(self) -> float:
+        """CPU seconds the server has used."""
+        times = self._process.cpu_times()
+        return float(times.user + times.system)
+
+
+@contextlib.contextmanager
+def cerbos(modelling: Modelling) -> Iterator[Cerbos]:
+    """Start a server with these policies, and stop it."""
+    try:
+        import grpc  # noqa: PLC0415
+        import psutil  # noqa: PLC0415
+        from cerbos.svc.v1 import svc_pb2_grpc  # noqa: F401, PLC0415
+    except ImportError as error:
+        raise PeerMissingError("cerbos (Python package), psutil") from error
+    binary = next(HERE.glob("node_modules/@cerbos/cerbos-*/cerbos-*"), None)
+    if binary is None:
+        raise PeerMissingError("cerbos (npm package)")
+    with tempfile.TemporaryDirectory() as made:
+        port = _configure(Path(made), modelling)
+        with (Path(made) / "log").open("wb") as log:
+            command = [binary, "server", "--config", f"{made}/cerbos.yaml", "--log-level", "error"]
+            server = subprocess.Popen(command, stdout=log, stderr=log)  # noqa: S603
+        try:
+            with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+                grpc.channel_ready_future(channel).result(_START_SECONDS)
+                yield Cerbos(psutil.Process(server.pid), channel, modelling)
+        finally:
+            server.terminate()
+            server.wait()
+
+
+def _configure(directory: Path, modelling: Modelling) -> int:
+    """Write policies and settings: two free ports on loopback, nothing watched, nothing reported."""
+    policies = directory / "policies"
+    policies.mkdir()
+    for number, policy in enumerate(modelling.policies):
+        (policies / f"{number}.json").write_text(json.dumps(policy))
+    with socket.socket() as one, socket.socket() as two:
+        one.bind(("127.0.0.1", 0))
+        two.bind(("127.0.0.1", 0))
+        grpc_port, http_port = one.getsockname()[1], two.getsockname()[1]
+    settings = {
+        "server": {"grpcListenAddr": f"127.0.0.1:{grpc_port}", "httpListenAddr": f"127.0.0.1:{http_port}"},
+        "storage": {"driver": "disk", "disk": {"directory": str(policies), "watchForChanges": False}},
+        "telemetry": {"disabled": True},
+    }
+    (directory / "cerbos.yaml").write_text(json.dumps(settings))
+    return grpc_port

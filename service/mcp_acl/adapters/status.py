@@ -1,0 +1,61 @@
+"""Which status of a call each error becomes: one table, for every host.
+
+Knows no host. A denial is an answer and not an error, so it is not here: its HTTP status and JSON-RPC code are part of
+the decision.
+"""
+
+import logging
+from collections.abc import Mapping
+from enum import IntEnum
+from typing import Final, NamedTuple
+
+from mcp_acl.problems import AclError, EvalError, MessageError, SourceError
+
+_LOG: Final = logging.getLogger("mcp_acl")
+
+
+class Code(IntEnum):
+    """The gRPC status codes this service uses (gRPC core concepts, status codes)."""
+
+    OK = 0
+    INVALID_ARGUMENT = 3
+    DEADLINE_EXCEEDED = 4
+    RESOURCE_EXHAUSTED = 8
+    FAILED_PRECONDITION = 9
+    UNIMPLEMENTED = 12
+    INTERNAL = 13
+
+
+class Status(NamedTuple):
+    """How a call ends: the code, and a text for the developer of the caller."""
+
+    code: Code
+    text: str = ""
+
+
+class ApiError(AclError):
+    """The interface was misused. `text` says what to do."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        super().__init__(text)
+
+
+CODES: Final[Mapping[type[AclError], Code]] = {
+    ApiError: Code.INVALID_ARGUMENT,
+    MessageError: Code.INVALID_ARGUMENT,
+    SourceError: Code.FAILED_PRECONDITION,
+    EvalError: Code.INTERNAL,
+}
+"""Where each error ends that leaves a handler. An MCP message that is refused does not: it is a decision."""
+
+_BUG: Final = Status(Code.INTERNAL, "internal error")
+
+
+def status_of(error: BaseException) -> Status:
+    """The status of a call that ended with an error. What is not an error of ours is a bug: logged here, never told."""
+    code = next((CODES[kind] for kind in type(error).__mro__ if kind in CODES), None)
+    if code is None:
+        _LOG.error("a call failed", exc_info=error)
+        return _BUG
+    return Status(code, str(error))

@@ -1,0 +1,64 @@
+"""The command line `mcp-acl`: one file per subcommand, each loaded when it is asked for."""
+
+from importlib import import_module
+from importlib.metadata import version
+from typing import Annotated, Any, Final
+
+import typer
+from typer.core import TyperGroup
+
+from mcp_acl.cli.exits import Exit, InputError
+from mcp_acl.problems import SourceError, render_problems
+
+COMMANDS: Final = ("serve", "check", "decide", "filter", "explain", "test", "eval", "schema", "demo")
+"""Each is a module here with a function `command`."""
+
+
+class _Commands(TyperGroup):
+    """Loads a subcommand when it is named; ends with its exit code what cannot be used."""
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - the framework's signature
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002 - the framework's signature
+        if cmd_name not in COMMANDS:
+            return None
+        one = typer.Typer(add_completion=False)
+        one.command(cmd_name)(import_module(f"{__name__}.{cmd_name}").command)
+        return typer.main.get_command(one)
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except SourceError as error:
+            typer.echo(render_problems(error.problems), err=True)
+        except InputError as error:
+            typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(Exit.UNUSABLE)
+
+
+app = typer.Typer(cls=_Commands, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(version("mcp-acl"))
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Decides which MCP messages a principal may send, and which list entries it may see.
+
+    Exit codes: 0 allow or fine; 1 deny (a refused message too), or findings under --strict; 2 unreadable or refused policies,
+    claims or flags.
+    """
+
+
+def main() -> None:
+    """Run the command line and end the process."""
+    app(prog_name="mcp-acl")

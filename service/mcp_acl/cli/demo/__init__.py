@@ -1,0 +1,66 @@
+"""`mcp-acl demo`: three principals, a real MCP server, and the service deciding between them."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import grpc
+import typer
+
+from mcp_acl.cli.demo.children import DemoError, listening, unwinding_on_signals
+from mcp_acl.cli.demo.everything import everything
+from mcp_acl.cli.demo.gateway import AccessControl
+from mcp_acl.cli.demo.story import Story, tell
+from mcp_acl.cli.demo.tables import as_json as story_as_json
+from mcp_acl.cli.demo.tables import console_for_people, show
+from mcp_acl.cli.exits import Exit
+from mcp_acl.cli.inputs import AsJson
+from mcp_acl.cli.records import print_record
+
+
+def command(
+    policies: Annotated[Path, typer.Option(metavar="DIR", help="Directory of policy files.")] = Path(
+        "policies/everything"
+    ),
+    node_modules: Annotated[Path, typer.Option(metavar="DIR", help="Where npm put the MCP server.")] = Path(
+        "tests/node/node_modules"
+    ),
+    as_json: AsJson = False,
+) -> None:
+    """Show what the shipped policies do to the MCP project's "everything" server. Run it by `make demo`."""
+    story = _told(policies, node_modules)
+    if as_json:
+        print_record(story_as_json(story))
+    else:
+        show(story, console_for_people())
+    surprises = list(story.surprises)
+    if not (surprises or as_json):
+        typer.echo("All as it should be. Both servers have ended.")
+    for surprise in surprises:
+        typer.echo(f"not as it should be: {surprise}", err=True)
+    raise typer.Exit(Exit.DENIED if surprises else Exit.FINE)
+
+
+def _told(policies: Path, node_modules: Path) -> Story:
+    """What happened. Every process that this starts has ended when it returns, and when it does not."""
+    with (
+        unwinding_on_signals(),
+        everything(node_modules) as port,
+        _service(policies) as address,
+        grpc.insecure_channel(address) as channel,
+    ):
+        try:
+            return tell(AccessControl(channel), port)
+        except (grpc.RpcError, OSError) as error:
+            raise DemoError(f"there was no answer: {error}") from None
+
+
+@contextmanager
+def _service(policies: Path) -> Iterator[str]:
+    """Run `mcp-acl serve` and yield its address."""
+    command = [sys.executable, "-m", "mcp_acl", "serve", "--policies", str(policies), "--listen", "127.0.0.1:0"]
+    with listening("mcp-acl serve", command, os.environ) as address:
+        yield address

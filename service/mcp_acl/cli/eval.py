@@ -1,0 +1,160 @@
+"""`mcp-acl eval`: evaluate expressions on a scope, to try a language out or to hold it to another's answers."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from enum import StrEnum
+from types import SimpleNamespace
+from typing import Annotated, Final, NamedTuple, TypeAlias
+
+import typer
+
+from mcp_acl.cli.exits import InputError
+from mcp_acl.cli.inputs import AsJson, bytes_of, object_of
+from mcp_acl.cli.records import Record, print_record
+from mcp_acl.domain import Json
+from mcp_acl.expr.cel.operators import TRUTH
+from mcp_acl.expr.cel.parser import parse_cel
+from mcp_acl.expr.cel.typed import from_typed, to_typed
+from mcp_acl.expr.condition import as_condition
+from mcp_acl.expr.el.parser import parse_el
+from mcp_acl.expr.el.roots import scope_from_fixture
+from mcp_acl.expr.nodes import Node, Value, Variable
+from mcp_acl.expr.walk import walk
+from mcp_acl.problems import EvalError, SourceError
+
+
+class Language(StrEnum):
+    """The languages of conditions."""
+
+    EL = "el"
+    CEL = "cel"
+
+
+class As(StrEnum):
+    """What an expression is evaluated as."""
+
+    CONDITION = "condition"
+    VALUE = "value"
+
+
+class _Outcome(NamedTuple):
+    """How an expression ended: with a value, or with the word for having none, and why."""
+
+    word: str = ""
+    detail: str = ""
+    value: Value = None
+
+
+_Evaluator: TypeAlias = Callable[[str], _Outcome]
+_TYPED: Final = {"type", "value"}
+
+
+def command(
+    language: Annotated[Language, typer.Option(help="The language of the expressions.")],
+    scope: Annotated[
+        str,
+        typer.Option(
+            metavar="JSON|@FILE",
+            help="What they see. CEL: an object of variables, plain or each as {type, value}. EL: an object of roots.",
+        ),
+    ],
+    expressions: Annotated[
+        str, typer.Option(metavar="TEXT|@FILE", help="One expression a line, or a JSON array of strings.")
+    ],
+    evaluate_as: Annotated[
+        As, typer.Option("--as", help="The outcome as a condition, or the value with its CEL type.")
+    ] = As.CONDITION,
+    as_json: AsJson = True,  # noqa: ARG001 - each answer is a line of JSON either way
+) -> None:
+    """Print one line of JSON for each expression."""
+    seen = object_of("--scope", scope)
+    texts = _expressions(bytes_of("--expressions", expressions))
+    evaluator = _cel(seen, evaluate_as) if language is Language.CEL else _el(seen)
+    record = _condition_record if evaluate_as is As.CONDITION else _value_record
+    for text in texts:
+        print_record(record(text, evaluator(text)))
+
+
+def _expressions(content: bytes) -> Sequence[str]:
+    """A JSON array of strings, or lines; empty ones are left out."""
+    try:
+        text = content.decode()
+    except UnicodeDecodeError:
+        raise InputError("--expressions: it is not UTF-8") from None
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        found = None
+    if isinstance(found, list) and all(isinstance(one, str) for one in found):
+        return found
+    return [line for line in (line.removesuffix("\r") for line in text.split("\n")) if line.strip()]
+
+
+# ---- the two languages --------------------------------------------------------------------------------------------
+
+
+def _cel(seen: Mapping[str, Json], evaluate_as: As) -> _Evaluator:
+    """Names that the scope does not hold are errors when they are evaluated."""
+    scope = SimpleNamespace(**_variables(seen))
+    environment = {name: Variable(name, name) for name in seen}
+
+    def parse(text: str) -> Node:
+        node = parse_cel(text, environment, open_names=True).node
+        return as_condition(node, TRUTH) if evaluate_as is As.CONDITION else node
+
+    return lambda text: _evaluated(parse, text, scope)
+
+
+def _variables(seen: Mapping[str, Json]) -> Mapping[str, Value]:
+    """Typed, if every value is an object of exactly `type` and `value`."""
+    if not all(isinstance(value, Mapping) and value.keys() == _TYPED for value in seen.values()):
+        return seen
+    try:
+        return {name: from_typed(value) for name, value in seen.items()}
+    except (KeyError, TypeError, ValueError, EvalError) as error:
+        raise InputError(f"--scope: a typed value cannot be read: {error}") from None
+
+
+def _el(seen: Mapping[str, Json]) -> _Evaluator:
+    try:
+        environment, scope = scope_from_fixture(seen)
+    except (KeyError, TypeError, ValueError, AttributeError, EvalError) as error:
+        raise InputError(f"--scope: it does not have the shape of EL's roots: {error}") from None
+    return lambda text: _evaluated(lambda one: parse_el(one, environment).node, text, scope)
+
+
+def _evaluated(parse: Callable[[str], Node], text: str, scope: object) -> _Outcome:
+    try:
+        node = parse(text)
+    except SourceError as error:
+        return _Outcome("parse", "; ".join(problem.message for problem in error.problems))
+    possible = walk(node, scope)
+    if not isinstance(possible, tuple) or len(possible) != 1:
+        return _Outcome("unknown")
+    value = possible[0]
+    return _Outcome("error", value.message) if isinstance(value, EvalError) else _Outcome(value=value)
+
+
+# ---- answers ------------------------------------------------------------------------------------------------------
+
+
+def _condition_record(text: str, outcome: _Outcome) -> Record:
+    if outcome.word:
+        return _record(text, outcome)
+    if isinstance(outcome.value, bool):
+        return _record(text, _Outcome("true" if outcome.value else "false"))
+    return _record(text, _Outcome("empty"))
+
+
+def _value_record(text: str, outcome: _Outcome) -> Record:
+    if outcome.word:
+        return {**_record(text, outcome), "type": "error"}
+    try:
+        return {"expression": text, **to_typed(outcome.value)}
+    except EvalError as error:
+        return {**_record(text, _Outcome("error", error.message)), "type": "error"}
+
+
+def _record(text: str, outcome: _Outcome) -> Record:
+    detail = {"detail": outcome.detail} if outcome.detail else {}
+    return {"expression": text, "outcome": outcome.word, **detail}

@@ -1,0 +1,84 @@
+"""Answers as JSON records: the keys that `--json` prints."""
+
+from collections.abc import Iterable, Mapping
+from typing import TypeAlias
+
+import msgspec
+import typer
+
+from mcp_acl.domain import Denial, RuleError, RuleRef
+from mcp_acl.engine.explanation import Trial
+from mcp_acl.policy.index import PolicySet
+from mcp_acl.problems import Problem
+from mcp_acl.runtime.gate import Answer
+
+Record: TypeAlias = Mapping[str, object]
+
+
+def print_record(record: Record) -> None:
+    """One line of JSON."""
+    typer.echo(msgspec.json.encode(record))
+
+
+def decision_record(answer: Answer) -> Record:
+    """A decision with all that belongs to it."""
+    decision = answer.decision
+    return {
+        "decision": decision.effect,
+        "reason": decision.reason,
+        "rules": [rule_record(rule) for rule in decision.rules],
+        "errors": error_records(decision.errors),
+        "message": decision.message,
+        "revision": decision.revision,
+        "decision_id": answer.decision_id,
+        "response_needs": decision.response_needs,
+        "denial": None if answer.denial is None else denial_record(answer.denial),
+    }
+
+
+def denial_record(denial: Denial) -> Record:
+    """The answer to the client; its body as text."""
+    return {"status": denial.status, "headers": dict(denial.headers), "body": denial.body.decode()}
+
+
+def rule_record(rule: RuleRef) -> Record:
+    """A rule by name and place."""
+    return {"policy": rule.policy, "rule": rule.rule, "file": rule.file, "line": rule.line}
+
+
+def error_records(errors: Iterable[RuleError]) -> list[Record]:
+    """Conditions that broke, each with its rule."""
+    return [{**rule_record(error.rule), "message": error.message} for error in errors]
+
+
+def trial_record(trial: Trial) -> Record:
+    """A rule that was tried."""
+    return {
+        **rule_record(trial.rule),
+        "effect": trial.effect,
+        "applies": trial.applies,
+        "why": trial.why,
+        "saw": [{"text": seen.text, "value": seen.value} for seen in trial.saw],
+    }
+
+
+def problem_record(problem: Problem) -> Record:
+    """A problem or a finding with its place."""
+    place = problem.place
+    return {
+        "severity": problem.severity,
+        "code": problem.code,
+        "message": problem.message,
+        "hint": problem.hint,
+        "file": place.file,
+        "line": place.line,
+        "column": place.column,
+    }
+
+
+def policy_records(policies: PolicySet) -> list[Record]:
+    """The policies of a set."""
+    return [
+        {"id": policy.id, "file": policy.file, "servers": policy.servers, "rules": policy.rules}
+        for policy in policies.policies
+    ]

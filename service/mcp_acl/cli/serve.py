@@ -1,0 +1,47 @@
+"""`mcp-acl serve`: run the gRPC service."""
+
+import logging
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mcp_acl.cli.exits import InputError
+from mcp_acl.cli.inputs import AsJson
+from mcp_acl.cli.records import policy_records, print_record
+from mcp_acl.hosts.grpcio import ListenError
+from mcp_acl.policy.index import PolicySet
+from mcp_acl.problems import render_problems
+from mcp_acl.runtime.address import AddressError
+from mcp_acl.server import Settings, serve
+
+
+def command(
+    policies: Annotated[Path, typer.Option(metavar="DIR", help="Directory of policy files.")],
+    listen: Annotated[
+        str, typer.Option(metavar="ADDR", help="host:port, [v6]:port or unix:path. Port 0 is any free one.")
+    ] = "127.0.0.1:9191",
+    insecure: Annotated[
+        bool,
+        typer.Option("--insecure", help="Listen without TLS where others can reach it. They may then ask anything."),
+    ] = False,
+    drain: Annotated[
+        float, typer.Option(min=0, help="Seconds to go on answering after SIGTERM while health says NOT_SERVING.")
+    ] = 0.0,
+    as_json: AsJson = False,
+) -> None:
+    """Serve until SIGTERM or SIGINT. The first line on standard output says where."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+
+    def ready(bound: str, policies: PolicySet) -> None:
+        if policies.findings:
+            typer.echo(render_problems(policies.findings), err=True)
+        if as_json:
+            print_record({"listening": bound, "revision": policies.revision, "policies": policy_records(policies)})
+        else:
+            typer.echo(f"listening on {bound}")
+
+    try:
+        serve(Settings(policies, listen, insecure, drain), ready)
+    except (AddressError, ListenError) as error:
+        raise InputError(f"--listen: {error}") from None

@@ -1,0 +1,1 @@
+"""What carries bytes: each module serves one table of handlers over one kind of server."""

@@ -1,0 +1,134 @@
+"""The default host: grpcio's asyncio server around a table of handlers. Knows no policy and no message but health's.
+
+It owns what a handler must not: size limits, status, health, signals, the drain. Deadlines and cancelled calls are grpcio's:
+a handler does not wait, so a call whose time is up is not begun.
+"""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from typing import Any, Final, TypeAlias
+
+import grpc
+from grpc_health.v1 import health_pb2  # type: ignore[import-untyped]
+
+from mcp_acl.adapters.grpc_api import MAX_REQUEST, SERVICE, Handler
+from mcp_acl.adapters.status import status_of
+from mcp_acl.runtime.address import Address
+
+_GRACE: Final = 5.0
+"""Seconds that calls may take to end once no more are taken."""
+_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+_GRPC_CODES: Final = {code.value[0]: code for code in grpc.StatusCode}
+_OPTIONS: Final = (
+    ("grpc.max_receive_message_length", MAX_REQUEST),
+    ("grpc.max_send_message_length", -1),
+    # Off: with it a forgotten old process goes on answering beside the new one, with its old policies.
+    ("grpc.so_reuseport", 0),
+)
+_SERVING: Final = health_pb2.HealthCheckResponse.SERVING
+_NOT_SERVING: Final = health_pb2.HealthCheckResponse.NOT_SERVING
+_UNKNOWN: Final = health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
+
+
+class ListenError(OSError):
+    """The address cannot be listened on."""
+
+
+async def run(handlers: Mapping[str, Handler], address: Address, drain: float, ready: Callable[[str], None]) -> None:
+    """Serve until SIGTERM or SIGINT. `ready` is told the address with the port that is bound. Raises ListenError.
+
+    Then health says NOT_SERVING; for `drain` seconds, or until a second signal, calls are still taken; those that are
+    begun are ended.
+    """
+    server = grpc.aio.server(options=_OPTIONS)
+    health = _Health()
+    server.add_generic_rpc_handlers((_Table(handlers, health),))
+    bound = _bind(server, address)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for sign in _SIGNALS:
+        loop.add_signal_handler(sign, stop.set)
+    await server.start()
+    ready(bound)
+    await stop.wait()
+    health.draining.set()
+    stop.clear()
+    await _wait(stop, drain)
+    await server.stop(_GRACE)
+
+
+async def _wait(event: asyncio.Event, seconds: float) -> None:
+    """Wait for the event, but no longer than that."""
+    try:
+        await asyncio.wait_for(event.wait(), seconds)
+    except TimeoutError:
+        return
+
+
+def _bind(server: grpc.aio.Server, address: Address) -> str:
+    try:
+        port = server.add_insecure_port(address.text)
+    except RuntimeError:
+        raise ListenError(f"cannot listen on `{address.text}`; is it in use?") from None
+    return address.text if not address.host else f"{address.text.rpartition(':')[0]}:{port}"
+
+
+class _Table(grpc.GenericRpcHandler):
+    """Every method by its path. A path that is not here is answered UNIMPLEMENTED by grpcio."""
+
+    def __init__(self, handlers: Mapping[str, Handler], health: "_Health") -> None:
+        self._methods: dict[str, grpc.RpcMethodHandler[Any, Any]] = {
+            path: grpc.unary_unary_rpc_method_handler(_call(one)) for path, one in handlers.items()
+        }
+        self._methods |= health.methods()
+
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> "grpc.RpcMethodHandler[Any, Any] | None":
+        return self._methods.get(handler_call_details.method)
+
+
+_Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
+
+
+def _call(handler: Handler) -> Callable[[bytes, _Context], Awaitable[bytes]]:
+    async def call(request: bytes, context: _Context) -> bytes:
+        try:
+            return handler(request)
+        except BaseException as error:  # noqa: BLE001 - no error of a handler ends the server, or the call without a status
+            status = status_of(error)
+        return await context.abort(_GRPC_CODES[status.code], status.text)
+
+    return call
+
+
+class _Health:
+    """grpc.health.v1: SERVING until the drain begins. A watcher is told, and let go, so that it does not hold the drain up."""
+
+    def __init__(self) -> None:
+        self.draining = asyncio.Event()
+
+    def methods(self) -> "Mapping[str, grpc.RpcMethodHandler[Any, Any]]":
+        response = health_pb2.HealthCheckResponse.SerializeToString
+        request = health_pb2.HealthCheckRequest.FromString
+        return {
+            "/grpc.health.v1.Health/Check": grpc.unary_unary_rpc_method_handler(self._check, request, response),
+            "/grpc.health.v1.Health/Watch": grpc.unary_stream_rpc_method_handler(self._watch, request, response),
+        }
+
+    def _status(self, service: str) -> health_pb2.HealthCheckResponse:
+        if service not in ("", SERVICE):
+            return health_pb2.HealthCheckResponse(status=_UNKNOWN)
+        return health_pb2.HealthCheckResponse(status=_NOT_SERVING if self.draining.is_set() else _SERVING)
+
+    async def _check(self, request: health_pb2.HealthCheckRequest, context: _Context) -> health_pb2.HealthCheckResponse:
+        status = self._status(request.service)
+        if status.status == _UNKNOWN:
+            await context.abort(grpc.StatusCode.NOT_FOUND)
+        return status
+
+    async def _watch(
+        self, request: health_pb2.HealthCheckRequest, _: _Context
+    ) -> AsyncIterator[health_pb2.HealthCheckResponse]:
+        yield self._status(request.service)
+        await self.draining.wait()
+        yield self._status(request.service)

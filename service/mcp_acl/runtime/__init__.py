@@ -1,0 +1,1 @@
+"""Where the core meets the world: directories, clocks, the gate."""

@@ -1,0 +1,64 @@
+"""Where a service listens: `host:port`, `[v6]:port` or `unix:path`. Opens nothing.
+
+A listener without TLS that others can reach is refused unless someone insists: whoever reaches it may ask about any
+principal, and what it is told decides what passes.
+"""
+
+from dataclasses import dataclass
+from ipaddress import IPv6Address, ip_address
+from typing import Final
+
+_UNIX: Final = "unix:"
+
+
+class AddressError(ValueError):
+    """An address that cannot be listened on, or must not be. The text says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A checked address. `is_local`: nobody but this machine reaches it. `host` is empty for a socket file."""
+
+    text: str
+    host: str
+    port: int
+    is_local: bool
+
+
+def parse_address(text: str, *, insecure: bool = False) -> Address:
+    """Read an address. One that others can reach needs `insecure`: nothing here encrypts. Raises AddressError."""
+    address = _socket_file(text) if text.startswith(_UNIX) else _host_and_port(text)
+    if not address.is_local and not insecure:
+        raise AddressError(
+            f"`{text}` can be reached from elsewhere and has no TLS; listen on loopback, or insist with `--insecure`"
+        )
+    return address
+
+
+def _socket_file(text: str) -> Address:
+    if text == _UNIX:
+        raise AddressError(f"`{text}` names no file; write for instance `unix:/run/mcp-acl.sock`")
+    return Address(text, "", 0, is_local=True)
+
+
+def _host_and_port(text: str) -> Address:
+    host, _, port = text.rpartition(":")
+    if not host:
+        raise AddressError(f"`{text}` is not `host:port`; write for instance `127.0.0.1:9191`")
+    if ":" in host and not (host.startswith("[") and host.endswith("]")):
+        raise AddressError(f"`{text}` is ambiguous; write an IPv6 address in brackets: `[::1]:9191`")
+    if not (port.isascii() and port.isdigit() and int(port) <= 65535):
+        raise AddressError(f"`{port}` is not a port; use 0 (any free one) to 65535")
+    host = host.removeprefix("[").removesuffix("]")
+    return Address(text, host, int(port), _is_loopback(host))
+
+
+def _is_loopback(host: str) -> bool:
+    """Addresses alone, and `localhost`: what any other name stands for is somebody else's to say."""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return host == "localhost"
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+        return address.ipv4_mapped.is_loopback
+    return address.is_loopback

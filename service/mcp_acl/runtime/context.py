@@ -1,0 +1,108 @@
+"""What is carried from a decision to its response: a request as bytes, for any worker to read.
+
+Self-contained and versioned; neither signed nor encrypted, because it goes to the gateway that sent the same facts and
+comes back from there. Knows nothing of policies.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Annotated, Final
+
+import msgspec
+
+from mcp_acl.domain import Direction, Http, InexactNumber, Message, MessageKind, Request, TokenState
+from mcp_acl.problems import MessageError
+
+_VERSION: Final = b"\x01"
+_INEXACT: Final = 1  # MessagePack extension type of a number that passes as its digits
+
+
+class _Context(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
+    """The request, flat. Any change to this list is a new version."""
+
+    server: str
+    kind: MessageKind
+    method: str
+    id: str | int | None
+    params: dict[str, object]
+    claims: dict[str, object]
+    token: TokenState
+    direction: Direction
+    http_method: str
+    path: str
+    headers: dict[str, list[str]]
+    remote_address: str
+    attributes: dict[str, object]
+    session_id: str
+    filters_responses: bool
+    time: Annotated[datetime, msgspec.Meta(tz=True)]
+
+
+def write_context(request: Request) -> bytes:
+    """The bytes of everything filtering its response needs; what is known of tasks is looked up again then."""
+    message, http = request.message, request.http
+    return _VERSION + _encode(
+        (
+            request.server,
+            message.kind,
+            message.method,
+            message.id,
+            message.params,
+            request.claims,
+            request.token,
+            request.direction,
+            http.method,
+            http.path,
+            http.headers,
+            http.remote_address,
+            request.attributes,
+            request.session_id,
+            request.filters_responses,
+            request.time,
+        )
+    )
+
+
+def read_context(context: bytes) -> Request:
+    """The request again. Raises MessageError for anything that `write_context` of this version did not write."""
+    if not context:
+        raise MessageError("context", "the context of the decision is missing")
+    if context[:1] != _VERSION:
+        raise MessageError("context", "the context is not of this version of the service")
+    try:
+        found = _decode(context[1:])
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        raise MessageError("context", "the context of the decision cannot be read") from None
+    return Request(
+        server=found.server,
+        message=Message(found.kind, found.method, found.id, found.params),  # type: ignore[arg-type]
+        claims=found.claims,  # type: ignore[arg-type]
+        token=found.token,
+        direction=found.direction,
+        http=Http(found.http_method, found.path, found.headers, found.remote_address),
+        attributes=found.attributes,  # type: ignore[arg-type]
+        session_id=found.session_id,
+        filters_responses=found.filters_responses,
+        time=found.time,
+    )
+
+
+def _packed(value: object) -> object:
+    """What MessagePack does not know by itself: inexact numbers, and mappings and sequences that are not built in."""
+    if isinstance(value, InexactNumber):
+        return msgspec.msgpack.Ext(_INEXACT, value.text.encode())
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, Sequence):
+        return list(value)
+    raise NotImplementedError
+
+
+def _unpacked(code: int, data: memoryview) -> InexactNumber:
+    if code != _INEXACT:
+        raise ValueError
+    return InexactNumber(str(data, "ascii"))
+
+
+_encode: Final = msgspec.msgpack.Encoder(enc_hook=_packed).encode
+_decode: Final = msgspec.msgpack.Decoder(_Context, ext_hook=_unpacked).decode

@@ -1,0 +1,202 @@
+"""The gate: the current policy set, and every question one may ask of it. The one thing that entrances call.
+
+Knows no wire and no host. Adds to the engine what the world brings: the reading of bytes, the clock, ids, the context
+that goes with a response. It is total: what breaks unexpectedly is logged with its trace and ends as a denial.
+"""
+
+import logging
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from itertools import count
+from typing import Final, NamedTuple
+
+from mcp_acl.domain import (
+    Decision,
+    Denial,
+    Direction,
+    Effect,
+    Http,
+    Json,
+    Message,
+    MessageKind,
+    Reason,
+    Request,
+    ResponseNeeds,
+    TaskFact,
+    TokenState,
+)
+from mcp_acl.engine.decision import decide
+from mcp_acl.engine.denial import denial_for, error_body
+from mcp_acl.engine.explanation import Trial, explain
+from mcp_acl.engine.response import REFUSED_CODE, Filtered, filter_response
+from mcp_acl.mcp.message import parse_message
+from mcp_acl.policy.index import PolicySet
+from mcp_acl.problems import MessageError
+from mcp_acl.runtime.context import read_context, write_context
+
+_LOG: Final = logging.getLogger("mcp_acl")
+_NOTHING: Final[Mapping[str, Json]] = {}
+_NO_HTTP: Final = Http()
+_UNREAD: Final = Message(MessageKind.RESPONSE)
+_BEFORE_READING: Final = frozenset({Reason.NO_POLICY, Reason.TOKEN_INVALID})
+
+
+class Question(NamedTuple):
+    """One message and everything around it, not yet read.
+
+    `message` is the body as it came, or a message that was read elsewhere, or why it could not be. Without `time`, it
+    came now.
+    """
+
+    server: str
+    message: bytes | Message | MessageError
+    claims: Mapping[str, Json] = _NOTHING
+    token: TokenState = TokenState.NONE
+    direction: Direction = Direction.CLIENT_TO_SERVER
+    http: Http = _NO_HTTP
+    attributes: Mapping[str, Json] = _NOTHING
+    session_id: str = ""
+    filters_responses: bool = False
+    time: datetime | None = None
+
+
+class Answer(NamedTuple):
+    """The decision, its id, the denial to send if it is one, and the context to bring back with the response.
+
+    The context is empty if the response needs nothing.
+    """
+
+    decision: Decision
+    decision_id: str
+    denial: Denial | None = None
+    context: bytes = b""
+
+
+class Reply(NamedTuple):
+    """The response to send: body, content type and what was taken out; HTTP status; whether it differs."""
+
+    filtered: Filtered
+    status: int
+    changed: bool
+    revision: str
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Gate:
+    """Asks the policy set in `policies`. To put another in force, assign it: each question reads the attribute once.
+
+    `tasks` is what is remembered of tasks, by their id.
+    """
+
+    def __init__(
+        self,
+        policies: PolicySet,
+        *,
+        tasks: Mapping[str, TaskFact] | None = None,
+        clock: Callable[[], datetime] = _now,
+    ) -> None:
+        self.policies = policies
+        self._tasks: Mapping[str, TaskFact] = {} if tasks is None else tasks
+        self._clock = clock
+        self._prefix = secrets.token_hex(4)
+        self._count = count(1)
+
+    def check(self, question: Question) -> Answer:
+        """Decide one message. Never raises."""
+        answer, _ = self._ask(self.policies, question)
+        return answer
+
+    def explain(self, question: Question) -> tuple[Answer, tuple[Trial, ...]]:
+        """Decide one message, and say of every rule that governs the server what became of it. Never raises."""
+        policies = self.policies
+        answer, request = self._ask(policies, question)
+        if request is None:
+            return answer, ()
+        try:
+            return answer, explain(policies, request).trials
+        except Exception:  # noqa: BLE001 - the gate is total
+            _LOG.exception("decision %s cannot be explained", answer.decision_id)
+            return answer, ()
+
+    def filter(self, context: bytes, content_type: str, body: bytes, status: int = 200) -> Reply:
+        """Filter the response to the message the context came with. Never raises, and withholds what is in doubt.
+
+        `status` is the HTTP status of the response. A body that is withheld becomes a JSON-RPC error, for which clients
+        want the status 200 if it was not an error already.
+        """
+        policies = self.policies
+        try:
+            request = replace(read_context(context), tasks=self._tasks)
+            filtered = filter_response(policies, request, content_type, body)
+        except MessageError as error:
+            filtered = _withheld(Reason.RESPONSE_REFUSED, error.message)
+        except Exception:  # noqa: BLE001 - the gate is total
+            _LOG.exception("a response could not be filtered")
+            filtered = _withheld(Reason.INTERNAL_ERROR, "internal error")
+        if filtered.refused and status < 400:
+            status = 200
+        changed = filtered.body != body or filtered.content_type != content_type
+        return Reply(filtered, status, changed, policies.revision)
+
+    def _ask(self, policies: PolicySet, question: Question) -> tuple[Answer, Request | None]:
+        """The answer, and the request as it was decided, if the message could be read."""
+        decision_id = f"{self._prefix}-{next(self._count):x}"
+        message: Message | None = None
+        request: Request | None = None
+        context = b""
+        try:
+            read = _read(question.message)
+            if isinstance(read, MessageError):
+                decision = self._refusal(policies, question, read)
+            else:
+                message = read
+                request = self._request(question, message)
+                decision = decide(policies, request)
+                if decision.allowed and decision.response_needs is not ResponseNeeds.NONE:
+                    context = write_context(request)
+        except Exception:  # noqa: BLE001 - the gate is total
+            _LOG.exception("decision %s failed", decision_id)
+            decision = Decision(Effect.DENY, Reason.INTERNAL_ERROR, policies.revision)
+        denial = None if decision.allowed else denial_for(decision, message, decision_id)
+        return Answer(decision, decision_id, denial, context), request
+
+    def _refusal(self, policies: PolicySet, question: Question, error: MessageError) -> Decision:
+        """A message that cannot be read is refused, unless it is denied for what comes before reading it."""
+        decision = decide(policies, self._request(question, _UNREAD))
+        if decision.reason in _BEFORE_READING:
+            return decision
+        return Decision(Effect.DENY, Reason.MESSAGE_REFUSED, policies.revision, message=error.message)
+
+    def _request(self, question: Question, message: Message) -> Request:
+        return Request(
+            question.server,
+            message,
+            question.claims,
+            question.token,
+            question.direction,
+            question.http,
+            question.attributes,
+            question.session_id,
+            question.filters_responses,
+            question.time or self._clock(),
+            self._tasks,
+        )
+
+
+def _read(message: bytes | Message | MessageError) -> Message | MessageError:
+    if not isinstance(message, bytes):
+        return message
+    try:
+        return parse_message(message)
+    except MessageError as error:
+        return error
+
+
+def _withheld(reason: Reason, why: str) -> Filtered:
+    body = error_body(None, REFUSED_CODE, f"the response was withheld: {why}", reason, "")
+    return Filtered("application/json", body, refused=why)

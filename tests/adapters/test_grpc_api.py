@@ -1,0 +1,335 @@
+"""The native interface: both translations, and what is refused as misuse."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from google.protobuf.json_format import ParseDict
+from google.protobuf.struct_pb2 import Struct, Value
+from google.protobuf.timestamp_pb2 import Timestamp
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mcp_acl.adapters.grpc_api import SERVICE, Handler, handlers, question_from
+from mcp_acl.adapters.status import ApiError
+from mcp_acl.domain import Direction, Http, InexactNumber, Message, MessageKind, Reason, ResponseNeeds, TokenState
+from mcp_acl.gen import acl_pb2 as pb
+from mcp_acl.problems import MessageError
+from mcp_acl.runtime.gate import Gate
+from tests.runtime.weather import TOOLS, body, call, gate, listed
+
+ADMIN = pb.Principal(claims_json=b'{"sub":"ann","role":"admin"}', token=pb.TOKEN_STATE_VALID)
+
+
+def request(**fields: Any) -> pb.CheckRequest:
+    usual: dict[str, Any] = {"server": "weather", "direction": pb.DIRECTION_CLIENT_TO_SERVER}
+    if "structured" not in fields:
+        usual["raw"] = body("ping")
+    return pb.CheckRequest(**{**usual, **fields})
+
+
+def structured(**fields: Any) -> pb.CheckRequest:
+    usual: dict[str, Any] = {"method": "ping", "kind": pb.MESSAGE_KIND_REQUEST}
+    if "string_id" not in fields:
+        usual["integer_id"] = 1
+    return request(structured=pb.StructuredMessage(**{**usual, **fields}))
+
+
+def handler(name: str, of: Gate | None = None) -> Handler:
+    return handlers(of or gate(), for_people=True)[f"/{SERVICE}/{name}"]
+
+
+def check(asked: pb.CheckRequest, of: Gate | None = None) -> pb.CheckResponse:
+    return pb.CheckResponse.FromString(handler("Check", of)(asked.SerializeToString()))
+
+
+# ---- from the wire --------------------------------------------------------------------------------------------------
+
+
+def test_every_field_reaches_the_question() -> None:
+    asked = request(
+        direction=pb.DIRECTION_SERVER_TO_CLIENT,
+        raw=b"body",
+        principal=ADMIN,
+        http=pb.Http(
+            method="GET",
+            path="/mcp?x=1",
+            headers=[
+                pb.Header(name="X-A", values=["1", "2"]),
+                pb.Header(name="x-a", values=["3"]),
+                pb.Header(name="B"),
+            ],
+            remote_address="10.0.0.1",
+        ),
+        attributes=ParseDict({"plan": "gold", "n": 3, "big": 1e17}, Struct()),
+        session_id="s",
+        filters_responses=True,
+        time=Timestamp(seconds=1_772_452_800),
+    )
+    question = question_from(asked)
+    assert isinstance(question.attributes["big"], InexactNumber)
+    assert (
+        "weather",
+        b"body",
+        {"sub": "ann", "role": "admin"},
+        TokenState.VALID,
+        Direction.SERVER_TO_CLIENT,
+        Http("GET", "/mcp?x=1", {"x-a": ["1", "2", "3"], "b": []}, "10.0.0.1"),
+        "s",
+        True,
+        datetime(2026, 3, 2, 12, tzinfo=UTC),
+    ) == (*question[:6], *question[7:])
+    assert {"plan": "gold", "n": 3} == {key: question.attributes[key] for key in ("plan", "n")}
+
+
+def test_what_is_absent_has_its_default() -> None:
+    question = question_from(request())
+    assert ({}, TokenState.NONE, Direction.CLIENT_TO_SERVER, Http(), {}, "", False, None) == question[2:]
+
+
+def test_http_without_a_method_is_post() -> None:
+    assert "POST" == question_from(request(http=pb.Http(path="/"))).http.method
+
+
+@pytest.mark.parametrize(
+    ("principal", "token", "claims"),
+    [
+        (pb.Principal(), TokenState.NONE, {}),
+        (pb.Principal(token=pb.TOKEN_STATE_NONE), TokenState.NONE, {}),
+        (pb.Principal(token=pb.TOKEN_STATE_VALID), TokenState.VALID, {}),
+        (pb.Principal(token=pb.TOKEN_STATE_INVALID, claims_json=b"no JSON"), TokenState.INVALID, {}),
+        (
+            pb.Principal(token=pb.TOKEN_STATE_VALID, claims_struct=ParseDict({"n": 7}, Struct())),
+            TokenState.VALID,
+            {"n": 7},
+        ),
+        (pb.Principal(token=pb.TOKEN_STATE_VALID, claims_json=b'{"n":7}'), TokenState.VALID, {"n": 7}),
+    ],
+)
+def test_principal(principal: pb.Principal, token: TokenState, claims: dict[str, object]) -> None:
+    question = question_from(request(principal=principal))
+    assert (token, claims) == (question.token, question.claims)
+
+
+@pytest.mark.parametrize(
+    ("fields", "text"),
+    [
+        ({"direction": pb.DIRECTION_UNSPECIFIED}, "`direction`"),
+        ({"direction": 77}, "`direction`"),
+        ({"raw": None}, "send `raw`"),
+        ({"structured": pb.StructuredMessage(method="ping", integer_id=1)}, "`structured.kind`"),
+        ({"principal": pb.Principal(claims_json=b"{}")}, "TOKEN_STATE_VALID"),
+        ({"principal": pb.Principal(claims_struct=Struct())}, "TOKEN_STATE_VALID"),
+        ({"principal": pb.Principal(claims_json=b"{}", token=pb.TOKEN_STATE_NONE)}, "TOKEN_STATE_VALID"),
+        ({"principal": pb.Principal(token=9)}, "`principal.token`"),
+        ({"principal": pb.Principal(claims_json=b"", token=pb.TOKEN_STATE_VALID)}, "`principal.claims_json`"),
+        ({"principal": pb.Principal(claims_json=b"[]", token=pb.TOKEN_STATE_VALID)}, "one JSON object"),
+        ({"principal": pb.Principal(claims_json=b'{"a":1,"a":2}', token=pb.TOKEN_STATE_VALID)}, "twice"),
+        (
+            {"principal": pb.Principal(claims_struct=Struct(fields={"a": Value()}), token=pb.TOKEN_STATE_VALID)},
+            "`claims_struct`",
+        ),
+        ({"attributes": Struct(fields={"a": Value(number_value=float("nan"))})}, "`attributes`"),
+        ({"time": Timestamp(seconds=10**15)}, "`time`"),
+    ],
+)
+def test_misuse_is_told_with_what_to_do(fields: dict[str, Any], text: str) -> None:
+    with pytest.raises(ApiError, match=text) as caught:
+        handler("Check")(request(**fields).SerializeToString())
+    assert "\n" not in caught.value.text
+
+
+@pytest.mark.parametrize("name", ["Check", "FilterResponse", "Explain", "GetPolicySet"])
+def test_bytes_that_are_no_request_are_misuse(name: str) -> None:
+    with pytest.raises(ApiError, match="is not a `mcp_acl"):
+        handler(name)(b"\xff\xff\xff")
+
+
+@given(st.binary(max_size=60))
+def test_any_bytes_are_answered_or_misuse(data: bytes) -> None:
+    for one in handlers(gate(), for_people=True).values():
+        try:
+            assert isinstance(one(data), bytes)
+        except ApiError:
+            continue
+
+
+# ---- structured messages --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({}, Message(MessageKind.REQUEST, "ping", 1)),
+        ({"string_id": ""}, Message(MessageKind.REQUEST, "ping", "")),
+        ({"integer_id": -(2**53 - 1)}, Message(MessageKind.REQUEST, "ping", -(2**53 - 1))),
+        ({"params_json": b' {"name": "x"} '}, Message(MessageKind.REQUEST, "ping", 1, {"name": "x"})),
+        ({"params_struct": ParseDict({"n": 2}, Struct())}, Message(MessageKind.REQUEST, "ping", 1, {"n": 2})),
+        ({"method": "", "kind": pb.MESSAGE_KIND_RESPONSE}, Message(MessageKind.RESPONSE, "", 1)),
+    ],
+)
+def test_structured_message_is_read(fields: dict[str, Any], message: Message) -> None:
+    assert message == question_from(structured(**fields)).message
+
+
+def test_structured_notification_has_no_id() -> None:
+    asked = request(structured=pb.StructuredMessage(method="a/b", kind=pb.MESSAGE_KIND_NOTIFICATION))
+    assert Message(MessageKind.NOTIFICATION, "a/b") == question_from(asked).message
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"method": ""},
+        {"integer_id": 2**53},
+        {"kind": pb.MESSAGE_KIND_NOTIFICATION},
+        {"kind": pb.MESSAGE_KIND_RESPONSE},
+        {"kind": pb.MESSAGE_KIND_RESPONSE, "method": "", "params_json": b"{}"},
+        {"params_json": b""},
+        {"params_json": b"[]"},
+        {"params_json": b"null"},
+        {"params_json": b'{"a":1,"a":2}'},
+        {"params_json": b'{},"method":"x"'},
+        {"params_json": b'{"Name":"x"}'},
+        {"params_struct": ParseDict({"Name": "x"}, Struct())},
+        {"params_struct": Struct(fields={"n": Value(number_value=float("inf"))})},
+        {"params_struct": Struct(fields={"n": Value(number_value=1e308)})},
+    ],
+)
+def test_structured_message_that_is_none_is_an_answer_and_no_misuse(fields: dict[str, Any]) -> None:
+    asked = structured(**fields)
+    assert isinstance(question_from(asked).message, MessageError)
+    response = check(asked)
+    assert (pb.DECISION_DENY, Reason.MESSAGE_REFUSED) == (response.decision, response.reason)
+
+
+def test_request_without_an_id_is_no_request() -> None:
+    asked = request(structured=pb.StructuredMessage(method="ping", kind=pb.MESSAGE_KIND_REQUEST))
+    assert Reason.MESSAGE_REFUSED == check(asked).reason
+
+
+def test_large_number_of_a_struct_is_an_error_in_conditions() -> None:
+    params = ParseDict({"name": "forecast", "arguments": {"city": 1e17}}, Struct())
+    response = check(structured(method="tools/call", params_struct=params))
+    assert (pb.DECISION_DENY, ["no-atlantis"]) == (response.decision, [error.rule.rule for error in response.errors])
+
+
+def test_both_forms_of_a_message_are_decided_alike() -> None:
+    arguments = {"name": "forecast", "arguments": {"city": "Atlantis"}}
+    answers = [
+        check(one)
+        for one in (
+            request(raw=body("tools/call", **arguments)),
+            structured(method="tools/call", params_json=json.dumps(arguments).encode()),
+            structured(method="tools/call", params_struct=ParseDict(arguments, Struct())),
+        )
+    ]
+    assert ["denied_by_rule"] * 3 == [one.reason for one in answers]
+    assert [1] * 3 == [json.loads(one.denial.body)["id"] for one in answers]
+
+
+# ---- to the wire ----------------------------------------------------------------------------------------------------
+
+
+def test_denial_is_complete() -> None:
+    response = check(request(raw=call("forecast", city="Atlantis")))
+    assert (pb.DECISION_DENY, "denied_by_rule", "Atlantis has no weather.") == (
+        response.decision,
+        response.reason,
+        response.message,
+    )
+    assert [("weather", "no-atlantis", "weather.yaml", 12)] == [
+        (rule.policy, rule.rule, rule.file, rule.line) for rule in response.rules
+    ]
+    assert (200, [("content-type", ["application/json"])]) == (
+        response.denial.status,
+        [(header.name, list(header.values)) for header in response.denial.headers],
+    )
+    assert response.decision_id == json.loads(response.denial.body)["error"]["data"]["decision_id"]
+    assert response.revision == gate().policies.revision
+    assert b"" == response.context
+
+
+def test_errors_of_conditions_are_told() -> None:
+    (error,) = check(request(raw=call("forecast"))).errors
+    assert ("no-atlantis", "no such key: `city`") == (error.rule.rule, error.message)
+
+
+def test_allowed_message_has_no_denial() -> None:
+    response = check(request())
+    assert (pb.DECISION_ALLOW, False, pb.RESPONSE_NEEDS_NONE) == (
+        response.decision,
+        response.HasField("denial"),
+        response.response_needs,
+    )
+
+
+def test_every_enum_of_the_core_is_on_the_wire() -> None:
+    assert {f"RESPONSE_NEEDS_{one.name}" for one in ResponseNeeds} == set(pb.ResponseNeeds.keys()[1:])
+    assert {f"TOKEN_STATE_{one.name}" for one in TokenState} == set(pb.TokenState.keys()[1:])
+    assert {f"DIRECTION_{one.name}" for one in Direction} == set(pb.Direction.keys()[1:])
+    assert {f"MESSAGE_KIND_{one.name}" for one in MessageKind} == set(pb.MessageKind.keys()[1:])
+
+
+@pytest.mark.parametrize(("report", "names"), [(False, []), (True, ["history", "delete"])])
+def test_response_is_filtered_by_the_context(report: bool, names: list[str]) -> None:
+    one = gate()
+    decision = check(request(raw=body("tools/list"), filters_responses=True), one)
+    assert pb.RESPONSE_NEEDS_LIST == decision.response_needs
+    asked = pb.FilterResponseRequest(
+        context=decision.context, content_type="application/json", body=listed(*TOOLS), report_hidden=report
+    )
+    response = pb.FilterResponseResponse.FromString(handler("FilterResponse", one)(asked.SerializeToString()))
+    assert [{"name": "forecast"}] == json.loads(response.body)["result"]["tools"]
+    assert (1, 2, names, True, 200, "") == (
+        response.shown,
+        response.hidden_count,
+        list(response.hidden),
+        response.changed,
+        response.status,
+        response.refused,
+    )
+    assert decision.revision == response.revision
+
+
+def test_response_without_a_context_is_withheld() -> None:
+    asked = pb.FilterResponseRequest(content_type="application/json", body=listed(*TOOLS), status=202)
+    response = pb.FilterResponseResponse.FromString(handler("FilterResponse")(asked.SerializeToString()))
+    assert (200, True) == (response.status, response.changed)
+    assert b"forecast" not in response.body
+    assert response.refused
+
+
+def test_every_rule_is_explained() -> None:
+    asked = pb.ExplainRequest(check=request(raw=call("history"), principal=ADMIN))
+    response = pb.ExplainResponse.FromString(handler("Explain")(asked.SerializeToString()))
+    assert pb.DECISION_ALLOW == response.decision.decision
+    assert {"forecasts": False, "history": True, "no-atlantis": False, "prompts": False} == {
+        trial.rule.rule: trial.applies for trial in response.trials
+    }
+    (trial,) = [one for one in response.trials if one.applies]
+    assert pb.EFFECT_ALLOW == trial.effect
+    assert ("claims.role", '"admin"') in {(seen.text, seen.value.replace("'", '"')) for seen in trial.saw}
+
+
+def test_explaining_nothing_is_misuse() -> None:
+    with pytest.raises(ApiError):
+        handler("Explain")(b"")
+
+
+def test_policy_set_is_told() -> None:
+    response = pb.GetPolicySetResponse.FromString(handler("GetPolicySet")(b""))
+    (policy,) = response.policies
+    assert ("weather", "weather.yaml", ["weather"], 4) == (policy.id, policy.file, list(policy.servers), policy.rules)
+    assert gate().policies.revision == response.revision
+
+
+def test_what_is_for_people_is_not_served_to_others() -> None:
+    assert {f"/{SERVICE}/Check", f"/{SERVICE}/FilterResponse"} == set(handlers(gate(), for_people=False))
+
+
+def test_the_service_has_exactly_the_methods_of_the_proto() -> None:
+    methods = pb.DESCRIPTOR.services_by_name["AccessControl"].methods_by_name
+    assert {f"/{SERVICE}/{name}" for name in methods} == set(handlers(gate(), for_people=True))
+    assert SERVICE == pb.DESCRIPTOR.services_by_name["AccessControl"].full_name

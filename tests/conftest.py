@@ -1,0 +1,27 @@
+"""What every test shares: where things lie, and how hypothesis draws."""
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+ROOT = Path(__file__).parents[1]
+
+# The same examples on every machine and every run; `HYPOTHESIS_PROFILE=deep` draws new ones, and many.
+_SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
+settings.register_profile("same", derandomize=True, max_examples=200, deadline=None, database=None)
+settings.register_profile("deep", max_examples=100_000, deadline=None, database=None, suppress_health_check=_SLOW)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The project's top directory."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def cases() -> Path:
+    """Where the data of tests lies."""
+    return ROOT / "tests" / "cases"
