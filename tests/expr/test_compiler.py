@@ -165,6 +165,7 @@ def test_visiting_too_many_items_is_an_error() -> None:
 @pytest.mark.parametrize("gather", [*Gather])
 def test_deep_nesting_compiles(gather: Gather) -> None:
     node: Node = Fact(FLAG)
+    small: Node = node
     for depth in range(40):
         node = Logic(bool(depth % 2), (node, Const(True)), TRUTH, True)
         over = Call(LIST, (Const(1), Const(2)))

@@ -44,7 +44,9 @@ def _items(value: Value) -> Value:
 
 
 def _pairs(value: Value) -> Value:
-    return list(enumerate(_items(value)))  # type: ignore[call-overload]
+    items = _items(value)
+    assert isinstance(items, list)
+    return list(enumerate(items))
 
 
 def _index(left: Value, right: Value) -> Value:

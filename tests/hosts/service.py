@@ -44,7 +44,6 @@ def table() -> Mapping[str, Handler]:
         **handlers(gate(), for_people=True),
         **{f"/test.Fault/{name}": _raising(error) for name, error in FAULTS.items()},
         "/test.Fault/Misuse": _raising(lambda: ApiError(UNREADABLE)),
-        "/test.Fault/NotBytes": lambda _: None,  # type: ignore[dict-item,return-value]
         "/test.Echo/Slow": _slow,
         "/test.Echo/Echo": lambda body: body,
     }

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mcp_acl.mcp.results import EntryReader, read_members, write_list, write_members
+from mcp_acl.mcp.results import EntryReader, find_result, read_members, write_list, write_members
 from mcp_acl.problems import MessageError
 
 NAMES = EntryReader("name")
@@ -113,3 +113,32 @@ def test_members_are_read_as_the_standard_parser_reads_them(pairs: list[tuple[st
     else:
         members = read_members(text.encode(), "message")
         assert dict(pairs) == {key: json.loads(bytes(value)) for key, value in members.items()}
+
+
+def result_in(text: bytes) -> bytes | None:
+    slot = find_result(text)
+    return None if slot is None else text[slot.start : slot.end]
+
+
+def test_a_result_without_spaces_is_found_where_it_stands() -> None:
+    assert b'{"tools":[{"name":"a"}]}' == result_in(b'{"jsonrpc":"2.0","id":1,"result":{"tools":[{"name":"a"}]}}')
+    assert b'{"a":"\\"result\\":"}' == result_in(b'{"result":{"a":"\\"result\\":"},"id":"\\"result\\":","jsonrpc":"2.0"}')
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b'{"jsonrpc":"2.0", "id":1,"result":{}}',
+        b'{"jsonrpc":"2.0","id":1,"result":{ "a":1}}',
+        b'{"jsonrpc":"2.0","id":1,"result":{"a":1},"result":{"a":1}}',
+        b'{"jsonrpc":"2.0","id":1,"result":{"a":1,"a":1}}',
+        b'{"jsonrpc":"2.0","id":1,"result":{"a":1,"A":1}}',
+        b'{"jsonrpc":"2.0","id":1,"result":{"a":1},"more":1}',
+        b'{"jsonrpc":"2.0","id":1,"error":{}}',
+        b'{"jsonrpc":"2.0","id":{"result":1},"result":{}}',
+        b'{"jsonrpc":"2.0","id":1,"result":[]}',
+        b"{",
+    ],
+)
+def test_a_result_in_any_other_text_is_read_member_by_member(text: bytes) -> None:
+    assert None is result_in(text)

@@ -53,7 +53,7 @@ def test_not_a_number_is_a_number() -> None:
 @pytest.mark.parametrize(
     "text",
     ["yes", "no", "on", "off", "y", "n", "Yes", "NO", "nULL", "1:20", "190:20:30", "2024-01-01", "2024-01-01 10:00:00",
-     "1_000", "0b11", "0o18", "0xg", "1e", ".", "-", "+.nan", "1.2.3", "=", "<<", "tRUE"],
+     "1_000", "0b11", "0o18", "0xg", "1e", ".", "+.nan", "1.2.3", "=", "<<", "tRUE"],
 )  # fmt: skip
 def test_what_only_yaml_1_1_takes_for_something_else_is_text(text: str) -> None:
     assert {"a": text} == read(f"a: {text}\n")
@@ -95,7 +95,6 @@ def test_a_document_may_be_marked() -> None:
         ("a: !e!x 1\n", "yaml-syntax"),
         ("? [a]\n: b\n", "yaml-key"),
         ("? {a: b}\n: c\n", "yaml-key"),
-        ("{: a}", "yaml-key"),
         ("'': a", "yaml-key"),
         ("a: 1\na: 2\n", "yaml-duplicate-key"),
         ("1: 1\n'1': 2\n", "yaml-duplicate-key"),
@@ -136,7 +135,7 @@ def test_size_is_bounded() -> None:
 
 
 SYNTAX = [
-    ("a: [b", "the file ends before this is complete"),
+    ("a: [\n", "the file ends before this is complete"),
     ("a: [b\nc: d\n", "the list that begins here is never closed"),
     ("a: {b\nc: d\n", "the mapping that begins here is never closed"),
     ("a: 'b\n", "the quote that begins here is never closed"),

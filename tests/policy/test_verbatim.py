@@ -6,6 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mcp_acl.policy.source import Document, SourceFile, read_document
+from mcp_acl.policy.tree import Mark, ScalarNode
+from mcp_acl.policy.verbatim import marks_of
 from mcp_acl.problems import Span
 
 
@@ -67,6 +69,22 @@ def test_a_part_over_several_lines_is_shown_to_the_end_of_the_first() -> None:
 def test_a_very_long_scalar_is_shown_at_its_start() -> None:
     found = document("a: " + "b" * 100_001)
     assert found.place(("a",)) == found.place(("a",), Span(5, 6))
+
+
+@pytest.mark.parametrize(
+    ("lines", "text", "style"),
+    [
+        (["abc"], "xyz", ""),
+        (["abc"], "ab", ""),
+        (["|", " abc"], "xyz", "|"),
+        ([">", " abc"], "xyz", ">"),
+        ([">", " a", " b"], "ab", ">"),
+        ([">", " a", "", "", " b"], "a\nb", ">"),
+    ],
+)
+def test_where_source_and_value_disagree_there_is_no_answer(lines: list[str], text: str, style: str) -> None:
+    node = ScalarNode(text, text, style, Mark(0, 0), Mark(len(lines) - 1, len(lines[-1])))
+    assert marks_of(lines, node) is None
 
 
 _TEXT = st.text(st.sampled_from("ab'\"\\:#{}é😀 \n"), min_size=1, max_size=40)

@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from mcp_acl.domain import Feature, Json, Request, RuleError
+from mcp_acl.domain import Feature, Json, Request, RuleError, RuleRef
 from mcp_acl.engine.decision import settle, task_decision, uri_refusal
 from mcp_acl.engine.scope import Scope
+from mcp_acl.expr.condition import Condition
 from mcp_acl.mcp.methods import Method
 from mcp_acl.policy.index import Rule, View
 from mcp_acl.problems import EvalError
@@ -27,8 +28,12 @@ class Listing:
     row: Method
     hidden: list[str] = field(default_factory=list)
     dropped: list[str] = field(default_factory=list)
-    errors: dict[str, RuleError] = field(default_factory=dict)
-    _settled: dict[int, bool | EvalError] = field(default_factory=dict)
+    errors: dict[RuleRef, RuleError] = field(default_factory=dict)
+    _settled: dict[Condition, bool | EvalError] = field(default_factory=dict)
+    _scope: Scope = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._scope = Scope(self.request, self.row.name, None, before_call=True)
 
     def keep(self, raws: Sequence[msgspec.Raw], names: Sequence[str | None]) -> list[msgspec.Raw]:
         """The entries that are shown, in their order."""
@@ -49,24 +54,33 @@ class Listing:
         return shown
 
     def _granted(self, raw: msgspec.Raw, name: str) -> bool:
-        candidates = self.view.candidates(self.row.name, name)
-        for rule in candidates.denies:
+        denies, allows = self.view.candidates(self.row.name, name)
+        for rule in denies:
             if self._settle(rule, raw, name) is not False:
                 return False
-        return any(self._settle(rule, raw, name) is True for rule in candidates.allows)
+        for rule in allows:  # noqa: SIM110 - this is the loop over every entry, and a generator costs as much as the rest
+            if self._settle(rule, raw, name) is True:
+                return True
+        return False
 
     def _owned(self, task_id: str) -> bool:
         return task_decision(self.view, self.request, self.row.name, task_id).allowed
 
     def _settle(self, rule: Rule, raw: msgspec.Raw, name: str) -> bool | EvalError:
-        outcome = None if rule.reads_entry else self._settled.get(id(rule))
+        """As `settle`; rules that share a condition share what it says, unless that depends on the entry."""
+        condition = rule.condition
+        if condition is None:
+            return True
+        outcome = self._settled.get(condition)
         if outcome is None:
-            entry = _entry(raw) if rule.reads_entry else None
-            outcome = settle(rule, Scope(self.request, self.row.name, name, entry, before_call=True))
+            scope = self._scope
+            if rule.reads_entry:
+                scope = Scope(self.request, self.row.name, name, _entry(raw), before_call=True)
+            outcome = settle(rule, scope)
             if not rule.reads_entry:
-                self._settled[id(rule)] = outcome
-            if isinstance(outcome, EvalError):
-                self.errors.setdefault(str(rule.ref), RuleError(rule.ref, outcome.message))
+                self._settled[condition] = outcome
+        if isinstance(outcome, EvalError):
+            self.errors.setdefault(rule.ref, RuleError(rule.ref, outcome.message))
         return outcome
 
 

@@ -18,7 +18,7 @@ from mcp_acl.engine.denial import error_body
 from mcp_acl.engine.listing import Listing
 from mcp_acl.mcp.message import parse_message
 from mcp_acl.mcp.methods import METHODS, Method, MethodClass, method_named
-from mcp_acl.mcp.results import EntryReader, Members, read_members, write_list, write_members
+from mcp_acl.mcp.results import EntryReader, Members, find_result, read_members, write_list, write_members
 from mcp_acl.mcp.sse import SseEvent, SseReader, render
 from mcp_acl.policy.index import PolicySet, View
 from mcp_acl.problems import MessageError
@@ -148,6 +148,10 @@ class _Reader:
 
     def _message(self, text: bytes) -> bytes | None:
         """One JSON-RPC message: the bytes to pass on, or None if it must not be."""
+        slot = find_result(text)
+        if slot is not None:
+            result = self._result(slot.members)
+            return text if result is None else b"".join((text[: slot.start], result, text[slot.end :]))
         members = read_members(text, "message")
         unknown = members.keys() - {"jsonrpc", "id", "method", "params", "result", "error"}
         if unknown or len(members.keys() & {"method", "result", "error"}) != 1:

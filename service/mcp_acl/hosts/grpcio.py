@@ -16,7 +16,7 @@ from mcp_acl.adapters.grpc_api import MAX_REQUEST, SERVICE, Handler
 from mcp_acl.adapters.status import status_of
 from mcp_acl.runtime.address import Address
 
-_GRACE: Final = 5.0
+GRACE: Final = 5.0
 """Seconds that calls may take to end once no more are taken."""
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 _GRPC_CODES: Final = {code.value[0]: code for code in grpc.StatusCode}
@@ -55,7 +55,7 @@ async def run(handlers: Mapping[str, Handler], address: Address, drain: float, r
     health.draining.set()
     stop.clear()
     await _wait(stop, drain)
-    await server.stop(_GRACE)
+    await server.stop(GRACE)
 
 
 async def _wait(event: asyncio.Event, seconds: float) -> None:

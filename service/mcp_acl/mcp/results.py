@@ -31,6 +31,41 @@ _MEMBERS: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _ENTRIES: Final = msgspec.json.Decoder(list[msgspec.Raw])
 
 
+class _Response(msgspec.Struct, forbid_unknown_fields=True):
+    result: dict[str, msgspec.Raw]
+    jsonrpc: str
+    id: int | str
+
+
+class Slot(NamedTuple):
+    """Where the result stands in the bytes of a response, and its members."""
+
+    start: int
+    end: int
+    members: Members
+
+
+_RESPONSE: Final = msgspec.json.Decoder(_Response)
+_RESULT_KEY: Final = b'"result":'
+
+
+def find_result(text: bytes) -> Slot | None:
+    """The result of a response written without spaces, read in one pass; None if it must be read member by member.
+
+    As in `read_members`, a text as long as it must be for these members has room for no others.
+    """
+    try:
+        found = _RESPONSE.decode(text)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+    length = _compact_length(found.result)
+    envelope = len(msgspec.json.encode({"jsonrpc": found.jsonrpc, "id": found.id, "result": 0})) - 1
+    if envelope + length != len(text) or _are_doubtful(found.result, list(found.result)):
+        return None
+    start = text.index(_RESULT_KEY) + len(_RESULT_KEY)
+    return Slot(start, start + length, found.result)
+
+
 def read_members(text: bytes | msgspec.Raw, what: str) -> Members:
     """The members of one JSON object, values unread, in order. Raises MessageError if it is not one or repeats a member."""
     try:
@@ -39,9 +74,14 @@ def read_members(text: bytes | msgspec.Raw, what: str) -> Members:
         raise MessageError("response", f"the {what} is not a JSON object that can be read") from None
     compact = _compact_length(members) == len(memoryview(text))
     keys = list(members) if compact else _all_keys(bytes(text), members, what)
-    if len({key.casefold() for key in keys}) != len(keys) or len(keys) != len(members):
+    if _are_doubtful(members, keys):
         raise MessageError("response", f"the {what} repeats a member")
     return members
+
+
+def _are_doubtful(members: Members, keys: Sequence[str]) -> bool:
+    """Whether a key stands twice, or in two cases, which some parsers take for the same."""
+    return len({key.casefold() for key in keys}) != len(keys) or len(keys) != len(members)
 
 
 def _compact_length(members: Members) -> int:

@@ -2,22 +2,16 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
-from typing import Final, TypeAlias
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TypeAlias
 
 from mcp_acl.domain import RuleRef
-from mcp_acl.expr.cel.operators import TRUTH
-from mcp_acl.expr.cel.parser import parse_cel
-from mcp_acl.expr.condition import Condition, as_condition, both, condition_of
-from mcp_acl.expr.el.parser import parse_el
-from mcp_acl.expr.el.template import has_block
-from mcp_acl.expr.nodes import Node, Parsed, Variable, descendants
-from mcp_acl.expr.rewrite import moved, substituted
+from mcp_acl.expr.condition import Condition
+from mcp_acl.expr.nodes import Node
 from mcp_acl.policy.checks import check_policies
-from mcp_acl.policy.conditions import cel_findings, el_findings, no_block, too_large
-from mcp_acl.policy.facts import CEL_ENVIRONMENT, EL_ENVIRONMENT, Source, sources_of
+from mcp_acl.policy.conditions import Reading, joined, read_cel, read_el, read_variable
+from mcp_acl.policy.facts import Source, sources_of
 from mcp_acl.policy.index import Grant, Group, PolicyInfo, PolicySet, Rule, ServerPatterns
 from mcp_acl.policy.overlap import rows_of
 from mcp_acl.policy.patterns import NamePattern
@@ -26,9 +20,6 @@ from mcp_acl.policy.spec import LoadedPolicy, RuleSpec, load_policies
 from mcp_acl.problems import Place, Problem, SourceError, Span
 
 _Path: TypeAlias = tuple[str | int, ...]
-
-MAX_NODES: Final = 5_000
-"""Nodes a condition may have once its variables are put in."""
 
 
 def compile_policies(files: Sequence[SourceFile], commit: str = "") -> PolicySet:
@@ -66,9 +57,10 @@ def _info(policy: LoadedPolicy) -> PolicyInfo:
 
 @dataclass(slots=True)
 class _Compiler:
-    """Compiles policy after policy and gathers what is wrong with them."""
+    """Compiles policy after policy and gathers what is wrong with them. Equal conditions are read and compiled once."""
 
     problems: list[Problem]
+    _conditions: dict[tuple[object, ...], tuple[Condition | None, Sequence[Reading]]] = field(default_factory=dict)
 
     def policy(self, policy: LoadedPolicy) -> list[Grant]:
         variables = self._variables(policy)
@@ -100,72 +92,33 @@ class _Compiler:
         """Each variable's tree, variables of variables put in; one that uses itself or a later one is a problem."""
         trees: dict[str, Node] = {}
         for name, text in (policy.spec.variables or {}).items():
-            path = ("variables", name)
-            parsed = self._parsed(policy, path, text, partial(parse_cel, text, _environment(trees)))
-            if parsed is None:
-                continue
-            tree = substituted(parsed.node, trees)
-            self._check_size(policy, path, text, tree)
-            trees[f"variables.{name}"] = tree
+            reading = read_variable(text, trees)
+            self._report(policy, ("variables", name), reading)
+            if reading.node is not None:
+                trees[f"variables.{name}"] = reading.node
         return trees
 
     def _condition(
         self, policy: LoadedPolicy, path: _Path, spec: RuleSpec, variables: Mapping[str, Node]
     ) -> Condition | None:
-        """The rule's `condition` and `cel`, joined. Equal texts share one compiled condition."""
-        nodes: list[Node] = []
-        texts: list[str] = []
-        if spec.condition is not None:
-            nodes += self._el(policy, (*path, "condition"), spec)
-            texts.append(spec.condition)
-        if spec.cel is not None:
-            offset = sum(len(text) + 1 for text in texts)
-            nodes += [moved(node, offset) for node in self._cel(policy, (*path, "cel"), spec, variables)]
-            texts.append(spec.cel)
-        if not nodes:
-            return None
-        tree = nodes[0] if len(nodes) == 1 else both(nodes[0], nodes[1])
-        return condition_of(tree, "\n".join(texts))
+        """The rule's `condition` and `cel`, joined. One effect's conditions are apart from the other's."""
+        key = (spec.condition, spec.cel, spec.effect, policy.spec.policy if variables else "")
+        if key not in self._conditions:
+            readings = []
+            if spec.condition is not None:
+                readings.append(read_el(spec.condition))
+            if spec.cel is not None:
+                readings.append(read_cel(spec.cel, variables))
+            self._conditions[key] = joined(readings), readings
+        condition, readings = self._conditions[key]
+        for reading in readings:
+            self._report(policy, (*path, reading.key), reading)
+        return condition
 
-    def _el(self, policy: LoadedPolicy, path: _Path, spec: RuleSpec) -> list[Node]:
-        text = spec.condition or ""
-        if not has_block(text) and text.strip().lower() not in ("true", "false"):
-            self._report(policy, path, text, [no_block(text)])
-            return []
-        parsed = self._parsed(policy, path, text, partial(parse_el, text, EL_ENVIRONMENT))
-        if parsed is None:
-            return []
-        self._report(policy, path, text, el_findings(text, parsed.node))
-        return [parsed.node]
-
-    def _cel(self, policy: LoadedPolicy, path: _Path, spec: RuleSpec, variables: Mapping[str, Node]) -> list[Node]:
-        text = spec.cel or ""
-        parsed = self._parsed(policy, path, text, partial(parse_cel, text, _environment(variables)))
-        if parsed is None:
-            return []
-        tree = substituted(parsed.node, variables)
-        self._check_size(policy, path, text, tree)
-        self._report(policy, path, text, cel_findings(text, tree))
-        return [as_condition(tree, TRUTH)]
-
-    def _parsed(self, policy: LoadedPolicy, path: _Path, text: str, parse: Callable[[], Parsed]) -> Parsed | None:
-        """What the front end makes of a text; its problems and findings are reported where the text stands."""
-        try:
-            parsed = parse()
-        except SourceError as error:
-            self._report(policy, path, text, error.problems)
-            return None
-        self._report(policy, path, text, parsed.findings)
-        return parsed
-
-    def _check_size(self, policy: LoadedPolicy, path: _Path, text: str, tree: Node) -> None:
-        if sum(1 for _ in descendants(tree)) > MAX_NODES:
-            self._report(policy, path, text, [too_large(text)])
-
-    def _report(self, policy: LoadedPolicy, path: _Path, text: str, problems: Iterable[Problem]) -> None:
-        """Add problems of an expression, each moved from its place in the text to its place in the file."""
-        for problem in problems:
-            start = _offset(text, problem.place)
+    def _report(self, policy: LoadedPolicy, path: _Path, reading: Reading) -> None:
+        """Add what is wrong with an expression, each moved from its place in the text to its place in the file."""
+        for problem in reading.problems:
+            start = _offset(reading.text, problem.place)
             place = policy.document.place(path, Span(start, start + problem.place.width))
             self.problems.append(replace(problem, place=place))
 
@@ -173,10 +126,6 @@ class _Compiler:
 def _offset(text: str, place: Place) -> int:
     lines = text.split("\n")[: place.line - 1]
     return sum(len(line) + 1 for line in lines) + place.column - 1
-
-
-def _environment(variables: Mapping[str, Node]) -> Mapping[str, Variable]:
-    return {**CEL_ENVIRONMENT, **{name: Variable(name, name) for name in variables}}
 
 
 def _grants(

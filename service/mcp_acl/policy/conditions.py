@@ -4,14 +4,24 @@ The tree is evaluated with every variable unknown: an outcome impossible even th
 
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Final
 
 from mcp_acl.expr.cel.operators import TRUTH
-from mcp_acl.expr.condition import as_condition
-from mcp_acl.expr.nodes import Call, Conditional, Const, Fact, Let, Local, Node, Type, descendants
+from mcp_acl.expr.cel.parser import parse_cel
+from mcp_acl.expr.condition import Condition, as_condition, both, condition_of
+from mcp_acl.expr.el.parser import parse_el
+from mcp_acl.expr.el.template import has_block
+from mcp_acl.expr.nodes import Call, Conditional, Const, Fact, Let, Local, Node, Type, Variable, descendants
+from mcp_acl.expr.rewrite import moved, substituted
 from mcp_acl.expr.walk import Outcomes, outcomes, walk
-from mcp_acl.problems import Place, Problem, Severity, Span, place_in
+from mcp_acl.policy.facts import CEL_ENVIRONMENT, EL_ENVIRONMENT
+from mcp_acl.problems import Place, Problem, Severity, SourceError, Span, place_in
+
+MAX_NODES: Final = 5_000
+"""Nodes a condition may have once its variables are put in."""
 
 _CONSTANT_TYPES: Final = {
     bool: Type.BOOL,
@@ -53,36 +63,75 @@ def static_type(node: Node) -> Type:
     return Type.BOOL
 
 
-def cel_findings(text: str, tree: Node) -> Iterator[Problem]:
-    """Problems and findings of a CEL condition; `tree` is its value."""
-    kind = static_type(tree)
-    if kind in _NEVER_BOOLEAN:
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a text under `key` is: the tree of a condition, or of a variable, unless a problem keeps it from being one.
+
+    Places are within the text.
+    """
+
+    key: str
+    text: str
+    node: Node | None
+    problems: tuple[Problem, ...]
+
+
+def read_el(text: str) -> Reading:
+    """An EL condition. Raises nothing: what is wrong is in the reading."""
+    if not has_block(text) and text.strip().lower() not in ("true", "false"):
+        hint = "write `{#…}` or `{(…)}` around EL; CEL goes under `cel:`"
+        return Reading("condition", text, None, (Problem("el-no-block", "there is no EL block", _whole(text), hint),))
+    try:
+        parsed = parse_el(text, EL_ENVIRONMENT)
+    except SourceError as error:
+        return Reading("condition", text, None, error.problems)
+    value = parsed.node.args[0] if isinstance(parsed.node, Call) else parsed.node
+    found = _findings(text, parsed.node, static_type(value), _EL_NEVER_BOOLEAN)
+    return Reading("condition", text, parsed.node, (*parsed.findings, *found))
+
+
+def read_cel(text: str, variables: Mapping[str, Node]) -> Reading:
+    """A CEL condition, with the trees of variables put in. Raises nothing: what is wrong is in the reading."""
+    reading = read_variable(text, variables)
+    if reading.node is None:
+        return replace(reading, key="cel")
+    tree = as_condition(reading.node, TRUTH)
+    found = _findings(text, tree, static_type(reading.node), _NEVER_BOOLEAN)
+    return Reading("cel", text, tree, (*reading.problems, *found))
+
+
+def read_variable(text: str, variables: Mapping[str, Node]) -> Reading:
+    """A CEL text of any type, with the trees of variables put in. Raises nothing: what is wrong is in the reading."""
+    environment = {**CEL_ENVIRONMENT, **{name: Variable(name, name) for name in variables}}
+    try:
+        parsed = parse_cel(text, environment)
+    except SourceError as error:
+        return Reading("variable", text, None, error.problems)
+    tree = substituted(parsed.node, variables)
+    if sum(1 for _ in islice(descendants(tree), MAX_NODES + 1)) > MAX_NODES:
+        problem = Problem(
+            "too-large", "with its variables put in the condition is too large", _whole(text), "use fewer"
+        )
+        return Reading("variable", text, None, (problem,))
+    return Reading("variable", text, tree, parsed.findings)
+
+
+def joined(readings: Sequence[Reading]) -> Condition | None:
+    """The condition of one or two readings, CEL's `&&` between them; None if there is none to be had."""
+    nodes = [reading.node for reading in readings if reading.node is not None]
+    if not nodes or len(nodes) != len(readings):
+        return None
+    if len(nodes) == 1:
+        return condition_of(nodes[0], readings[0].text)
+    first, second = nodes
+    text = f"{readings[0].text}\n{readings[1].text}"
+    return condition_of(both(first, moved(second, len(readings[0].text) + 1)), text)
+
+
+def _findings(text: str, tree: Node, kind: Type, never: frozenset[Type]) -> Iterator[Problem]:
+    if kind in never:
         yield Problem("not-boolean", f"the condition is a {kind}, not a boolean", _whole(text))
         return
-    yield from _findings(text, as_condition(tree, TRUTH))
-
-
-def el_findings(text: str, tree: Node) -> Iterator[Problem]:
-    """Problems and findings of an EL condition; `tree` converts its value to a boolean."""
-    kind = static_type(tree.args[0]) if isinstance(tree, Call) else Type.DYN
-    if kind in _EL_NEVER_BOOLEAN:
-        yield Problem("not-boolean", f"the condition is a {kind}, not a boolean", _whole(text))
-        return
-    yield from _findings(text, tree)
-
-
-def too_large(text: str) -> Problem:
-    """A condition that its variables make too large."""
-    return Problem("too-large", "with its variables put in the condition is too large", _whole(text), "use fewer")
-
-
-def no_block(text: str) -> Problem:
-    """An EL condition without a block is literal text: an error in every request."""
-    hint = "write `{#…}` or `{(…)}` around EL; CEL goes under `cel:`"
-    return Problem("el-no-block", "the condition has no EL block", _whole(text), hint)
-
-
-def _findings(text: str, tree: Node) -> Iterable[Problem]:
     attributes = frozenset(one.variable.attribute for one in descendants(tree) if isinstance(one, Fact))
     possible = outcomes(walk(tree, None, attributes))
     if possible in _FIXED:

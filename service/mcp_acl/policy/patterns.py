@@ -139,7 +139,7 @@ def program_size(pattern: NamePattern) -> int:
     regex = pattern.regex
     try:
         return 0 if regex is None else int(_compiled(regex.removeprefix(r"\A")).programsize)
-    except re2.error:
+    except (re2.error, UnicodeEncodeError):
         return MAX_PROGRAM + 1
 
 

@@ -6,8 +6,6 @@ A variable stands for what level 1 expansion can make of a value that is safe in
 import re
 from typing import Final
 
-import re2
-
 from mcp_acl.problems import Span
 
 # ---- what a variable stands for: unreserved characters and percent triplets (RFC 3986 §2.1, §2.3) -----------------
@@ -66,7 +64,7 @@ def template_regex(text: str) -> str:
         if brace:
             raise TemplateError(f"a `{brace}` without its other half", "write variables as `{name}`", span)
         if literal is not None:
-            values.append(re2.escape(literal))
+            values.append(re.escape(literal))
             variables.append(values[-1])
             continue
         _check_expression(expression, seen, span)
@@ -77,11 +75,11 @@ def template_regex(text: str) -> str:
 
 
 _BEYOND: Final = (
-    (re.compile(r"[+#./;?&=,!@|].*"), "operators such as `+` are not level 1", "write one `{name}` for one value"),
-    (re.compile(r".*,.*"), "several variables in one expression are not level 1", "write `{a}` and `{b}` apart"),
-    (re.compile(r".*\*"), "`*` after a variable is not level 1", "write `{name}`"),
-    (re.compile(r".*:[0-9]*"), "a length after a variable is not level 1", "write `{name}`"),
-    (re.compile(r".*"), "no name of a variable", "write letters, digits, `_` and single dots between them"),
+    (re.compile(r"(?s)[+#./;?&=,!@|].*"), "operators such as `+` are not level 1", "write one `{name}` for one value"),
+    (re.compile(r"(?s).*,.*"), "several variables in one expression are not level 1", "write `{a}` and `{b}` apart"),
+    (re.compile(r"(?s).*\*"), "`*` after a variable is not level 1", "write `{name}`"),
+    (re.compile(r"(?s).*:[0-9]*"), "a length after a variable is not level 1", "write `{name}`"),
+    (re.compile(r"(?s).*"), "no name of a variable", "write letters, digits, `_` and single dots between them"),
 )
 """Expressions of the other levels (RFC 6570 §1.2), and at last all that is none."""
 

@@ -105,10 +105,16 @@ class Builder:
 
         return Call(Function("error", fail), (), span=span)
 
-    def check_word(self, name: lark.Token, refused: frozenset[str]) -> None:
-        """Note a problem if a name is one of the language's own words."""
-        if name.type == "IDENT" and str(name) in refused:
-            self.problem("cel-syntax", f"`{name}` is a word of the language", span_of(name), _QUOTE)
+    def is_word(self, name: lark.Token, words: frozenset[str]) -> bool:
+        """Whether a name is one of the language's own words, which is a problem."""
+        if name.type != "IDENT" or str(name) not in words:
+            return False
+        self.problem("cel-syntax", f"`{name}` is a word of the language", span_of(name), _QUOTE)
+        return True
+
+    def nothing(self, tree: Tree) -> Node:
+        """A node to fill the place of something that has a problem."""
+        return Const(None, span=span_of(tree))
 
     # ---- local names -----------------------------------------------------------------------------------------------
 

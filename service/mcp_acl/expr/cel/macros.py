@@ -44,15 +44,10 @@ def _variables(builder: Builder, written: list[Tree]) -> tuple[str, ...] | None:
         if step is None or step.tree.data == "dot_ident" or step.name in names:
             builder.problem("cel-arguments", "expected the name of a new variable", span_of(tree))
             return None
-        if step.word is not None:
-            builder.check_word(step.word, RESERVED)
+        if step.word is not None and builder.is_word(step.word, RESERVED):
+            return None
         names.append(step.name)
     return tuple(names)
-
-
-def _nothing(span: Span) -> Node:
-    """Fills the place of a macro that has a problem."""
-    return Const(None, span=span)
 
 
 # ---- comprehensions ------------------------------------------------------------------------------------------------
@@ -70,7 +65,7 @@ class _Shape:
     def __call__(self, builder: Builder, call: Invocation) -> Node:
         names = _variables(builder, call.args[: self.variables])
         if names is None:
-            return _nothing(call.span)
+            return builder.nothing(call.tree)
         items = builder.build(call.receiver)
         with builder.binding(*names) as made:
             condition = builder.build(call.args[self.condition]) if self.condition is not None else None
@@ -96,7 +91,7 @@ def _sort_by(builder: Builder, call: Invocation) -> Node:
     """`list.sortBy(x, key)`: the list once, then the keys of its items."""
     names = _variables(builder, call.args[:1])
     if names is None:
-        return _nothing(call.span)
+        return builder.nothing(call.tree)
     items, values = builder.build(call.receiver), builder.fresh()
     with builder.binding(*names) as made:
         key = builder.build(call.args[1])
@@ -121,7 +116,7 @@ def _bind(builder: Builder, call: Invocation) -> Node:
     """`cel.bind(x, value, body)`. The value is computed once, and an error in it is the error of the whole."""
     names = _variables(builder, call.args[:1])
     if names is None:
-        return _nothing(call.span)
+        return builder.nothing(call.tree)
     value = builder.build(call.args[1])
     with builder.binding(*names) as (local,):
         body = builder.build(call.args[2])
@@ -196,7 +191,7 @@ def _flat_mapped(builder: Builder, call: Invocation, wrapped: Callable[[Node], N
     """`a.optFlatMap(x, e)`: the optional e, if a has a value x."""
     names = _variables(builder, call.args[:1])
     if names is None:
-        return _nothing(call.span)
+        return builder.nothing(call.tree)
     with builder.binding(*names) as (local,):
         body = builder.build(call.args[1])
     return _with_value(builder, call, lambda source: wrapped(Let(local, _value_of(source), body, span=call.span)), None)

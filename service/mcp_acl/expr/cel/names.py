@@ -5,7 +5,7 @@ definition: name resolution). `a['b']` counts as `a.b` here.
 """
 
 from dataclasses import dataclass
-from itertools import takewhile
+from itertools import repeat, takewhile
 from typing import NamedTuple
 
 import lark
@@ -103,12 +103,9 @@ def variable_of(builder: Builder, path: Path) -> Variable | None:
 
 def resolve(builder: Builder, path: Path) -> Node:
     """The node of a path."""
-    first, *fields = path.steps
-    if first.word is not None:
-        builder.check_word(first.word, RESERVED)
-    for step in fields:
-        if step.word is not None:
-            builder.check_word(step.word, KEYWORDS)
+    for step, words in zip(path.steps, (RESERVED, *repeat(KEYWORDS, len(path.steps) - 1)), strict=True):
+        if step.word is not None and builder.is_word(step.word, words):
+            return builder.nothing(step.tree)
     used, node = _found(builder, path)
     for step in path.steps[used:]:
         key = Const(step.name, span=_key_span(step))

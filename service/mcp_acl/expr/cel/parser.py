@@ -101,7 +101,8 @@ def _member_dot(builder: Builder, tree: Tree) -> Node:
 
 def _field(builder: Builder, tree: Tree, function: Function) -> Node:
     word = token(tree, 1)
-    builder.check_word(word, KEYWORDS)
+    if builder.is_word(word, KEYWORDS):
+        return builder.nothing(tree)
     key = Const(field_name(word), span=span_of(word))
     return Call(function, (builder.build(subtree(tree, 0)), key), span=span_of(tree))
 
@@ -179,10 +180,15 @@ def _message(builder: Builder, tree: Tree) -> Node:
 # ---- calls ---------------------------------------------------------------------------------------------------------
 
 
+_METHOD_MACRO_NAMES: Final = frozenset(name for name, _ in METHOD_MACROS)
+_GLOBAL_MACRO_NAMES: Final = frozenset(name for name, _ in GLOBAL_MACROS)
+
+
 def _call(builder: Builder, tree: Tree) -> Node:
     """`f(x)`, with a leading dot or without."""
     word = token(tree, 0)
-    builder.check_word(word, RESERVED)
+    if builder.is_word(word, RESERVED):
+        return builder.nothing(tree)
     return _called(builder, str(word), Invocation(tree, tree, arguments(tree)))
 
 
@@ -192,19 +198,21 @@ def _member_call(builder: Builder, tree: Tree) -> Node:
     if path is not None:
         return resolve(builder, path)
     word = token(tree, 1)
-    builder.check_word(word, KEYWORDS)
+    if builder.is_word(word, KEYWORDS):
+        return builder.nothing(tree)
     name, call = str(word), Invocation(tree, subtree(tree, 0), arguments(tree))
     space = _namespace(builder, call.receiver)
-    if space:
-        return _called(builder, f"{space}.{name}", call)
+    return _called(builder, f"{space}.{name}", call) if space else _method(builder, name, call)
+
+
+def _method(builder: Builder, name: str, call: Invocation) -> Node:
     macro = METHOD_MACROS.get((name, len(call.args)))
     if macro is not None:
         return macro(builder, call)
-    args = [builder.build(one) for one in (call.receiver, *call.args)]
     row = METHODS.get(name)
     if row is None:
-        known = {*METHODS, *(macro for macro, _ in METHOD_MACROS)}
-        return _unknown_function(builder, name, call, known, is_method=True)
+        return _unknown_function(builder, name, call, {*METHODS, *_METHOD_MACRO_NAMES}, is_method=True)
+    args = [builder.build(one) for one in (call.receiver, *call.args)]
     return _applied(builder, row, args, call, receivers=1)
 
 
@@ -219,10 +227,10 @@ def _called(builder: Builder, name: str, call: Invocation) -> Node:
     macro = GLOBAL_MACROS.get((name, len(call.args)))
     if macro is not None:
         return macro(builder, call)
-    args = [builder.build(arg) for arg in call.args]
     row = GLOBALS.get(name)
     if row is None:
-        return _unknown_function(builder, name, call, {*GLOBALS, *(macro for macro, _ in GLOBAL_MACROS)})
+        return _unknown_function(builder, name, call, {*GLOBALS, *_GLOBAL_MACRO_NAMES})
+    args = [builder.build(arg) for arg in call.args]
     return _applied(builder, row, args, call, receivers=0)
 
 
@@ -244,6 +252,7 @@ def _applied(builder: Builder, row: Row, args: list[Node], call: Invocation, *, 
 def _unknown_function(
     builder: Builder, name: str, call: Invocation, known: set[str], *, is_method: bool = False
 ) -> Node:
+    """Of its arguments nothing is said: they may be what a macro takes."""
     if name == "not":
         hint = "write `!`"
     elif name in known:

@@ -8,7 +8,7 @@ from typing import Final
 
 from mcp_acl.expr.el import collections, dates, inline, numbers, strings
 from mcp_acl.expr.el.classes import class_of, referred_class
-from mcp_acl.expr.el.comparing import get_key, hash_code
+from mcp_acl.expr.el.comparing import get_key, hash_ordered
 from mcp_acl.expr.el.conversions import convert
 from mcp_acl.expr.el.fields import STATIC_FIELDS
 from mcp_acl.expr.el.methods import Whitelist, call, classes_of, receiver_class
@@ -21,7 +21,7 @@ from mcp_acl.expr.el.values import (
     Entry,
     Headers,
     Int32,
-    MultiMap,
+    RawMap,
     elements,
     entries,
     units,
@@ -114,10 +114,10 @@ def read_index(target: object, index: object) -> object:
     if index is None:
         raise EvalError("an index is null")
     match target:
-        case Attributes() | MultiMap():
-            return get_key(target, convert(index, "String"))
-        case Mapping():
+        case RawMap():
             return get_key(target, index)
+        case Mapping():
+            return get_key(target, convert(index, "String"))
         case Headers():
             return target.get_all(str(convert(index, "String")))
         case str():
@@ -307,22 +307,9 @@ def _component(made: Sequence[object]) -> str:
 _WRAPPED: Final = {"byte": "Byte", "char": "Character", "int": "Integer", "long": "Long", "double": "Double"}
 
 
-def _as_map(picked: Sequence[object]) -> dict[object, object]:
+def _as_map(picked: Sequence[object]) -> RawMap:
     """The picked entries as a map, in the order Java's HashMap has."""
-    found = {entry.key: entry.value for entry in picked if isinstance(entry, Entry)}
-    size = 16
-    while len(found) > size * 3 // 4:
-        size *= 2
-    try:
-        keys = sorted(found, key=lambda key: _bucket(key, size))
-    except EvalError:
-        return found
-    return {key: found[key] for key in keys}
-
-
-def _bucket(key: object, size: int) -> int:
-    code = hash_code(key) % 2**32
-    return (code ^ code >> 16) % size
+    return RawMap(hash_ordered({entry.key: entry.value for entry in picked if isinstance(entry, Entry)}))
 
 
 SELECTED: Final = Function(".?[…]", _selected, doc="the elements for which a condition holds")

@@ -28,20 +28,27 @@ _UNSUPPORTED_CLASSES: Final = frozenset(
     + ["java.text.NumberFormat", "java.text.SimpleDateFormat"]
 )
 _UNSUPPORTED_METHODS: Final = frozenset(
-    ("codePointBefore codePointCount offsetByCodePoints getChars indent stripIndent translateEscapes transform")
-    .split()
-    + ("describeConstable resolveConstantDesc decode parseUnsignedInt parseUnsignedLong compareUnsigned reverse").split()
-    + ("divideUnsigned remainderUnsigned highestOneBit lowestOneBit numberOfLeadingZeros rotateLeft rotateRight").split()
-    + ("numberOfTrailingZeros reverseBytes toUnsignedString toUnsignedLong toUnsignedInt doubleToLongBits").split()
-    + ("longBitsToDouble sin cos tan asin acos atan atan2 sinh cosh tanh exp expm1 log log10 log1p cbrt hypot").split()
-    + ("toRadians toDegrees IEEEremainder copySign nextUp nextDown scalb ulp fma incrementExact decrementExact").split()
-    + ("negateExact absExact multiplyFull multiplyHigh divide divideToIntegralValue divideAndRemainder round").split()
-    + ("movePointLeft movePointRight scaleByPowerOfTen unscaledValue toBigInteger toEngineeringString plus minus").split()
-    + ("with until query range getLong truncatedTo ofInstant ofEpochSecond ofYearDay ofLocal ofStrict from").split()
-    + ("atOffset adjustInto isSupported datesUntil toEpochSecond getChronology getEra toOffsetDateTime withYear").split()
-    + ("withMonth withDayOfMonth withDayOfYear withHour withMinute withSecond withNano withFixedOffsetZone").split()
-    + ("ofLocalizedDate ofLocalizedTime ofLocalizedDateTime withLocale withZone parseBest toLocaleString").split()
-    + ("toGMTString getTimezoneOffset setTime toInstant getInstance getTimeZone wrap fromGrant fromEL").split()
+    (
+        "UTC IEEEremainder absExact acos adjustInto asin atOffset atan atan2 byteValueExact cbrt clone "
+        "codePointBefore codePointCount compareUnsigned copySign cos cosh datesUntil decode decrementExact "
+        "describeConstable divide divideAndRemainder divideToIntegralValue divideUnsigned doubleToLongBits "
+        "doubleToRawLongBits exp expm1 floatToIntBits floatToRawIntBits fma formatTo from fromEL fromGrant "
+        "getChars getChronology getDecimalStyle getEra getExponent getInstance getInteger getLocale getLong "
+        "getResolverFields getResolverStyle getTimeZone getTimezoneOffset highestOneBit hypot "
+        "incrementExact indent intBitsToFloat intValueExact isSupported localizedBy log log10 log1p "
+        "longBitsToDouble longValueExact lowestOneBit minus movePointLeft movePointRight multiplyFull "
+        "multiplyHigh negateExact nextAfter nextDown nextUp numberOfLeadingZeros numberOfTrailingZeros "
+        "ofEpochSecond ofInstant ofLocal ofLocalizedDate ofLocalizedDateTime ofLocalizedTime ofStrict "
+        "ofYearDay offsetByCodePoints parseBest parseUnresolved parseUnsignedInt parseUnsignedLong "
+        "parsedExcessDays parsedLeapSecond plus query range remainderUnsigned resolveConstantDesc reverse "
+        "reverseBytes rotateLeft rotateRight round scalb scaleByPowerOfTen setDate setHours setMinutes "
+        "setMonth setSeconds setTime setYear shortValueExact sin sinh stripIndent tan tanh toBigInteger "
+        "toBigIntegerExact toDegrees toEngineeringString toFormat toGMTString toLocaleString "
+        "toOffsetDateTime toRadians toUnsignedInt toUnsignedLong toUnsignedString transform "
+        "translateEscapes truncatedTo ulp unscaledValue until with withChronology withDayOfYear "
+        "withDecimalStyle withEarlierOffsetAtOverlap withFixedOffsetZone withHour withLaterOffsetAtOverlap "
+        "withLocale withMinute withNano withResolverFields withResolverStyle withSecond withZone wrap"
+    ).split()
 )
 """Methods Gravitee allows that are not here."""
 

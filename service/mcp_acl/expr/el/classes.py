@@ -40,6 +40,7 @@ from mcp_acl.expr.el.values import (
     LinkedList,
     MultiMap,
     Opaque,
+    RawMap,
 )
 
 
@@ -112,8 +113,8 @@ _ROWS: Final[tuple[tuple[str, str, tuple[str, ...]], ...]] = (
     (_UTIL, "Base64.Encoder", ("Object",)),
     (_UTIL, "Random", ("Object", "Serializable")),
     (_UTIL, "UUID", ("Object", "Serializable", "Comparable")),
-    ("java.util.stream.", "IntStream", ()),
-    ("java.util.stream.", "Stream", ()),
+    ("java.util.stream.", "IntStream", ("Object",)),
+    ("java.util.stream.", "Stream", ("Object",)),
     ("java.net.", "URLDecoder", ("Object",)),
     ("java.net.", "URLEncoder", ("Object",)),
     (_TEMPORAL, "TemporalAccessor", ()),
@@ -203,6 +204,7 @@ _BY_TYPE: Final[Mapping[type, JavaClass]] = {
         (LinkedList, "LinkedList"),
         (JsonArray, "JSONArray"),
         (dict, "LinkedHashMap"),
+        (RawMap, "LinkedHashMap"),
         (Attributes, "HashMap"),
         (MultiMap, "LinkedMultiValueMap"),
         (Headers, "DefaultHttpHeaders"),

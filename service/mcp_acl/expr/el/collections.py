@@ -26,6 +26,7 @@ from mcp_acl.expr.el.values import (
     LinkedList,
     MultiMap,
     Opaque,
+    RawMap,
     elements,
     entries,
 )
@@ -176,8 +177,8 @@ def _first_of(values: MultiMap, key: object) -> object:
     return _get(_items(found), 0) if found is not None else None
 
 
-def _single_values(value: object) -> dict[str, object]:
-    return {key: _get(_items(values), 0) for key, values in _whole(value).items()}
+def _single_values(value: object) -> RawMap:
+    return RawMap({key: _get(_items(values), 0) for key, values in _whole(value).items()})
 
 
 def _contains_all_keys(value: object, names: object) -> bool:

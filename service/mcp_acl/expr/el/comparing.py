@@ -211,3 +211,20 @@ def _text_hash(text: str) -> int:
     for high, low in zip(data[::2], data[1::2], strict=True):
         result = (31 * result + (high << 8 | low)) & 0xFFFFFFFF
     return result
+
+
+def hash_ordered(values: Mapping[object, object]) -> dict[object, object]:
+    """The map in the order Java's HashMap has, where its keys have hash codes; else as it is."""
+    size = 16
+    while len(values) > size * 3 // 4:
+        size *= 2
+    try:
+        keys = sorted(values, key=lambda key: _bucket(key, size))
+    except EvalError:
+        return dict(values)
+    return {key: values[key] for key in keys}
+
+
+def _bucket(key: object, size: int) -> int:
+    code = hash_code(key) % 2**32 if key is not None else 0
+    return (code ^ code >> 16) % size

@@ -67,9 +67,14 @@ def _calendar(part: Callable[[JavaDate], int]) -> _Run:
     return lambda value: Int32(part(value))
 
 
+def _no_text(_text: str) -> JavaDate:
+    raise EvalError("a date cannot be made of a text here: write `T(java.time.LocalDate).parse(…)`")
+
+
 _DATE: Final = (
     _now("Date", CONSTRUCTOR, "", "Date", JavaDate),
     _static("Date", CONSTRUCTOR, "long", "Date", JavaDate),
+    _static("Date", CONSTRUCTOR, "String", "Date", _no_text),
     _row("Date", "getTime", "", "long", lambda value: value.millis, "milliseconds since 1970"),
     _row("Date", "after", "Date", "boolean", lambda value, other: value > _known(other)),
     _row("Date", "before", "Date", "boolean", lambda value, other: value < _known(other)),
@@ -274,6 +279,10 @@ def _date_time(year: int, month: int, day: int, *time: int) -> LocalDateTime:
     return LocalDateTime(new_date(year, month, day), new_time(*time))
 
 
+def _of_month(year: int, month: EnumConstant, day: int, *time: int) -> LocalDateTime:
+    return _date_time(year, month.ordinal + 1, day, *time)
+
+
 def _compare_local(value: LocalDateTime, other: LocalDateTime) -> Int32:
     days = _distance(value.day, other.day)
     return days or Int32((value.time > other.time) - (value.time < other.time))
@@ -288,6 +297,7 @@ _LOCAL_DATE_TIME: Final = (
     _now("LocalDateTime", "now", "", "LocalDateTime", lambda now: _local_now(now, UTC_ZONE)),
     _now("LocalDateTime", "now", "ZoneId", "LocalDateTime", lambda zone, now: _local_now(now, zone)),
     *(_static("LocalDateTime", "of", " ".join(["int"] * count), "LocalDateTime", _date_time) for count in (5, 6, 7)),
+    *(_static("LocalDateTime", "of", f"int Month{' int' * count}", "LocalDateTime", _of_month) for count in (3, 4, 5)),
     _static("LocalDateTime", "parse", "CharSequence", "LocalDateTime", parse_date_time),
     _static("LocalDateTime", "parse", "CharSequence DateTimeFormatter", "LocalDateTime", read_date_time),
     _row("LocalDateTime", "compareTo", "ChronoLocalDateTime", "int", _compare_local),

@@ -15,7 +15,7 @@ from typing import Final, NoReturn
 
 from mcp_acl.domain import InexactNumber
 from mcp_acl.expr.el.arithmetic import INT_MAX, INT_MIN, as_float, as_number
-from mcp_acl.expr.el.values import Group, Int32, JsonArray, JsonText
+from mcp_acl.expr.el.values import Group, Int32, JsonArray, JsonText, RawMap
 from mcp_acl.problems import EvalError
 
 MAX_PATH: Final = 1_000
@@ -296,7 +296,7 @@ def parse_json(text: str) -> object:
 def _arrays(value: object) -> object:
     match value:
         case dict():
-            return {key: _arrays(one) for key, one in value.items()}
+            return RawMap({key: _arrays(one) for key, one in value.items()})
         case list():
             return JsonArray(map(_arrays, value))
     return value

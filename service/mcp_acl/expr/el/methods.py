@@ -24,7 +24,8 @@ class Row:
     """One Java method: its class, name, parameter types, result type, and what it does.
 
     `run` gets the receiver (unless static), then the converted arguments, a variable-length last parameter as an `Array`;
-    a row that `reads_now` gets the request's time (milliseconds since 1970) after them.
+    a row that `reads_now` gets the request's time (milliseconds since 1970) after them. Null is refused, but for a parameter
+    of any class (`Object`) or if the row `takes_null`.
     """
 
     owner: str
@@ -37,6 +38,7 @@ class Row:
     varargs: bool = False
     callable: bool = True
     reads_now: bool = False
+    takes_null: bool = False
 
 
 class Match(IntEnum):
@@ -82,9 +84,9 @@ class Whitelist:
         return _best(rows, owner, name, args)
 
     def constructor(self, owner: JavaClass, args: tuple[JavaClass | None, ...]) -> Row:
-        """The constructor for these arguments."""
+        """The constructor for these arguments. (Spring takes any of several that need conversion; here that is an error.)"""
         rows = [row for row in self._table.get((owner.name, CONSTRUCTOR), ()) if row.callable]
-        return _best(sorted(rows, key=lambda row: len(row.params)), owner, CONSTRUCTOR, args, last=True)
+        return _best(sorted(rows, key=lambda row: len(row.params)), owner, CONSTRUCTOR, args)
 
     def has_constructor(self, owner: JavaClass) -> bool:
         """Whether anything may be constructed of that class."""
@@ -117,30 +119,25 @@ def _suffixes(name: str) -> tuple[str, ...]:
     return (suffix,) if suffix[:1].isupper() else (suffix, suffix[:1].upper() + suffix[1:])
 
 
-def _best(
-    rows: Sequence[Row], owner: JavaClass, name: str, args: tuple[JavaClass | None, ...], *, last: bool = False
-) -> Row:
-    """An exact match at once, else the closest match, else the only one that needs conversion (of several, an error).
-
-    Constructors (`last`) take the last match of the better kind instead.
-    """
-    close: list[tuple[int, Row]] = []
+def _best(rows: Sequence[Row], owner: JavaClass, name: str, args: tuple[JavaClass | None, ...]) -> Row:
+    """An exact match at once, else the closest match, else the only one that needs conversion (of several, an error)."""
+    close: list[Row] = []
     converting: list[Row] = []
     for row in rows:
         match = _match(row, args)
         if match is Match.EXACT:
             return row
         if match is Match.CLOSE:
-            close.append((0 if last else _distance(row, args), row))
+            close.append(row)
         elif match is Match.CONVERSION:
             converting.append(row)
     if close:
-        return close[-1][1] if last else min(close, key=lambda one: one[0])[1]
+        return min(close, key=lambda row: _distance(row, args))
     if not converting:
         raise EvalError(f"`{_shown(owner, name)}` cannot be called with {_shown_args(args)}")
-    if len(converting) > 1 and not last:
+    if len(converting) > 1:
         raise EvalError(f"`{_shown(owner, name)}` is ambiguous with {_shown_args(args)}")
-    return converting[-1]
+    return converting[0]
 
 
 def _shown(owner: JavaClass, name: str) -> str:
@@ -210,11 +207,16 @@ def call(row: Row, receiver: object, args: Sequence[object], now: object = None)
 
 
 def _converted(row: Row, args: Sequence[object]) -> list[object]:
-    if not row.varargs:
-        return [convert(arg, param) for arg, param in zip(args, row.params, strict=True)]
-    fixed = len(row.params) - 1
-    made = [convert(arg, param) for arg, param in zip(args[:fixed], row.params, strict=False)]
-    return [*made, _variable(args[fixed:], row.params[-1])]
+    fixed = len(row.params) - row.varargs
+    made = [_argument(row, arg, param) for arg, param in zip(args[:fixed], row.params, strict=False)]
+    return [*made, _variable(args[fixed:], row.params[-1])] if row.varargs else made
+
+
+def _argument(row: Row, arg: object, param: str) -> object:
+    made = convert(arg, param)
+    if made is None and param != "Object" and not row.takes_null:
+        raise EvalError(f"`{row.owner}.{row.name}` does not take null")
+    return made
 
 
 def _variable(rest: Sequence[object], param: str) -> Array:

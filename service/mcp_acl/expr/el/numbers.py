@@ -67,6 +67,14 @@ _VALUES: Final[Sequence[tuple[str, str, _Run]]] = (
 )
 
 
+def _order(left: int, right: int) -> Int32:
+    return Int32(compare_numbers(left, right))
+
+
+def _difference(left: int, right: int) -> Int32:
+    return Int32(left - right)
+
+
 def _number_rows(owner: str, primitive: str, parse: str, read: _Run) -> list[Row]:
     """What every wrapper class of numbers has."""
     pair = f"{primitive} {primitive}"
@@ -75,8 +83,8 @@ def _number_rows(owner: str, primitive: str, parse: str, read: _Run) -> list[Row
         _on(owner, "toString", "", "String", java_text),
         _on(owner, "equals", "Object", "boolean", java_equals, "false for another class of number"),
         _on(owner, "hashCode", "", "int", hash_code),
-        _on(owner, "compareTo", owner, "int", lambda a, b: Int32(compare_numbers(a, b))),
-        _static(owner, "compare", pair, "int", lambda a, b: Int32(compare_numbers(a, b))),
+        _on(owner, "compareTo", owner, "int", _difference if owner == "Short" else _order),
+        _static(owner, "compare", pair, "int", _difference if owner == "Short" else _order),
         _static(owner, "toString", primitive, "String", java_text),
         _static(owner, parse, "String", primitive, read),
         _static(owner, "valueOf", "String", owner, read),
@@ -154,13 +162,9 @@ def _floating_rows(owner: str, primitive: str, parse: str, made: Callable[[float
             raise EvalError("null is no number")
         return made(parse_float(text))
 
-    def total(left: float, right: float) -> object:
-        return made(left + right)
-
     return [
         *_number_rows(owner, primitive, parse, read),
-        *_computing_rows(owner, primitive, lambda value: made(value)),
-        _static(owner, "sum", f"{primitive} {primitive}", primitive, total),
+        *_computing_rows(owner, primitive, made),
         _on(owner, "isNaN", "", "boolean", math.isnan),
         _on(owner, "isInfinite", "", "boolean", math.isinf),
         _static(owner, "isNaN", primitive, "boolean", math.isnan),
@@ -196,6 +200,10 @@ def _whole(function: Callable[[float], float]) -> _Run:
 
 def _rounded(value: float) -> int:
     return 0 if math.isnan(value) else math.floor(value + 0.5) if abs(value) < 2**52 else clamped(value, LONG_MIN, LONG_MAX)
+
+
+def _signum(value: float) -> float:
+    return value if value == 0 or math.isnan(value) else math.copysign(1.0, value)
 
 
 def _exact(operator: str, low: int, high: int, made: Callable[[int], object]) -> _Run:
@@ -242,13 +250,17 @@ _MATH: Final = (
     *(_static("Math", "min", f"{kind} {kind}", kind, _smaller) for kind, _ in _KINDS),
     _static("Math", "round", "double", "long", _rounded),
     _static("Math", "round", "float", "int", lambda value: Int32(clamped(_rounded(value), INT_MIN, INT_MAX))),
-    _static("Math", "signum", "double", "double", lambda v: v if v == 0 or math.isnan(v) else math.copysign(1.0, v)),
+    _static("Math", "signum", "double", "double", _signum),
+    _static("Math", "signum", "float", "float", lambda value: JFloat(_signum(value))),
     *(_static("Math", n, "int int", "int", _exact(op, INT_MIN, INT_MAX, Int32)) for n, op in _EXACT),
     *(_static("Math", n, "long long", "long", _exact(op, LONG_MIN, LONG_MAX, int)) for n, op in _EXACT),
     _static("Math", "toIntExact", "long", "int", lambda value: _exact("+", INT_MIN, INT_MAX, Int32)(value, 0)),
+    _static("Math", "multiplyExact", "long int", "long", _exact("*", LONG_MIN, LONG_MAX, int)),
     _static("Math", "floorDiv", "int int", "int", _floor_division(int32, rest=False)),
+    _static("Math", "floorDiv", "long int", "long", _floor_division(int64, rest=False)),
     _static("Math", "floorDiv", "long long", "long", _floor_division(int64, rest=False)),
     _static("Math", "floorMod", "int int", "int", _floor_division(int32, rest=True)),
+    _static("Math", "floorMod", "long int", "int", _floor_division(int32, rest=True)),
     _static("Math", "floorMod", "long long", "long", _floor_division(int64, rest=True)),
     *(_static("Math", name, params, "double", run) for name, params, run in _REAL),
 )
@@ -324,6 +336,7 @@ ROWS: Final = (
     *_integer_rows("Short", "short", "parseShort", (-(2**15), 2**15 - 1), Int16),
     *_floating_rows("Double", "double", "parseDouble", float),
     *_floating_rows("Float", "float", "parseFloat", lambda value: JFloat(float32(value))),
+    _static("Float", CONSTRUCTOR, "double", "Float", lambda value: JFloat(float32(value))),
     *_MATH,
     *_BIG,
 )

@@ -13,7 +13,7 @@ from mcp_acl.expr.el.arithmetic import as_number, calculate, minus, power
 from mcp_acl.expr.el.classes import PRIMITIVES, class_of, referred_class
 from mcp_acl.expr.el.comparing import compare, equal, order
 from mcp_acl.expr.el.conversions import as_boolean, as_text, concatenated, is_assignable
-from mcp_acl.expr.el.values import ClassRef, Int32, check_length, made_text, units
+from mcp_acl.expr.el.values import ClassRef, Int32, RawMap, check_length, made_text, units
 from mcp_acl.expr.nodes import Function, Type
 from mcp_acl.problems import EvalError
 
@@ -188,8 +188,8 @@ def _template(*parts: object) -> str:
     return "".join(made)
 
 
-def _map(*parts: object) -> dict[object, object]:
-    return dict(zip(parts[::2], parts[1::2], strict=True))
+def _map(*parts: object) -> RawMap:
+    return RawMap(zip(parts[::2], parts[1::2], strict=True))
 
 
 LIST: Final = Function("{…}", lambda *items: list(items), doc="an inline list")

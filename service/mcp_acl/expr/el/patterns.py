@@ -28,7 +28,7 @@ _ALLOWED: Final[Mapping[str, range]] = {
     "u": range(1, 5),
     "M": range(1, 5),
     "d": range(1, 3),
-    "D": range(1, 2),
+    "D": range(1, 4),
     "H": range(1, 3),
     "h": range(1, 3),
     "m": range(1, 3),

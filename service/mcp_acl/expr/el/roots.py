@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from mcp_acl.domain import InexactNumber
+from mcp_acl.expr.el.comparing import hash_ordered
 from mcp_acl.expr.el.jsonpath import json_content
 from mcp_acl.expr.el.temporal import JavaDate
 from mcp_acl.expr.el.values import Array, Attributes, Bean, Context, Headers, JsonText, LinkedList, MultiMap
@@ -172,8 +173,9 @@ def _inexact(value: object) -> str:
 
 
 def json_map(value: object) -> object:
-    """`#request.jsonContent`: a JSON object as a map, and an empty map for anything else."""
-    return json_content(value) if isinstance(value, Mapping) else {}
+    """`#request.jsonContent`: a JSON object as Java's HashMap, and an empty map for anything else."""
+    content = json_content(value)
+    return hash_ordered(content) if isinstance(content, Mapping) else {}
 
 
 # ---- a scope from plain data -----------------------------------------------------------------------------------------

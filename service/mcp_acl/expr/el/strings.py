@@ -98,7 +98,8 @@ def _region_matches(text: str, ignore_case: bool, start: int, other: str, other_
     first, second = units(text), units(other)
     if min(start, other_start) < 0 or start > len(first) - length or other_start > len(second) - length:
         return False
-    one, two = first[start : start + length], second[other_start : other_start + max(length, 0)]
+    size = max(length, 0)
+    one, two = first[start : start + size], second[other_start : other_start + size]
     return _folded(one) == _folded(two) if ignore_case else one == two
 
 
@@ -115,8 +116,8 @@ def _repeated(text: str, count: int) -> str:
 
 
 def _joined_with(separator: str, parts: object) -> str:
-    items = elements(parts) or []
-    if not all(item is None or isinstance(item, str) for item in items):
+    items = elements(parts)
+    if items is None or not all(item is None or isinstance(item, str) for item in items):
         raise EvalError("only texts can be joined")
     texts = [java_text(item) for item in items]
     check_length(sum(map(len, texts)) + len(separator) * (len(texts) - 1))
@@ -227,7 +228,7 @@ ROWS: Final = (
     _row("codePointAt", "int", "int", _code_point_at),
     _row("equals", "Object", "boolean", lambda text, other: isinstance(other, str) and str(text) == str(other)),
     _row("contentEquals", "CharSequence", "boolean", lambda text, other: str(text) == str(other)),
-    _row("equalsIgnoreCase", "String", "boolean", _equals_ignoring_case),
+    Row("String", "equalsIgnoreCase", ("String",), "boolean", _equals_ignoring_case, takes_null=True),
     _row("compareTo", "String", "int", lambda text, other: Int32(compare_texts(text, other))),
     _row("compareToIgnoreCase", "String", "int", lambda a, b: Int32(compare_texts(_folded(a), _folded(b)))),
     _row("regionMatches", "int String int int", "boolean", lambda text, *rest: _region_matches(text, False, *rest)),

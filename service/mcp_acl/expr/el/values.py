@@ -168,6 +168,15 @@ class Context:
     attributes: "Attributes"
 
 
+class RawMap(dict[object, object]):
+    """A map made in an expression: its keys are of any class, and a key is looked up as it is.
+
+    In every other map the keys are texts, and what is looked up becomes one.
+    """
+
+    __slots__ = ()
+
+
 class MultiMap(dict[str, object]):
     """A map from a name to all its values, as request parameters are."""
 

@@ -1,0 +1,166 @@
+"""The default host beyond its calls: health, signals, the drain, the address. In this process, on loopback."""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2  # type: ignore[import-untyped]
+
+from mcp_acl.adapters.grpc_api import SERVICE
+from mcp_acl.hosts import grpcio
+from mcp_acl.runtime.address import parse_address
+
+SERVING = health_pb2.HealthCheckResponse.SERVING
+NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+SECONDS = 10.0
+
+
+class Running:
+    """A host that is running: where, and its task."""
+
+    def __init__(self, address: str, task: "asyncio.Task[None]") -> None:
+        self.address = address
+        self.task = task
+        self.channel = grpc.aio.insecure_channel(address)
+
+    async def health(self, service: str = "") -> int:
+        response = await self._health("Check", self.channel.unary_unary)(
+            health_pb2.HealthCheckRequest(service=service), timeout=SECONDS
+        )
+        return int(response.status)
+
+    def watch(self, service: str = "") -> "grpc.aio.UnaryStreamCall[object, object]":
+        call = self._health("Watch", self.channel.unary_stream)
+        return call(health_pb2.HealthCheckRequest(service=service), timeout=SECONDS)  # type: ignore[no-any-return]
+
+    def _health(self, name: str, kind: Callable[..., Callable[..., object]]) -> Callable[..., object]:
+        return kind(
+            f"/grpc.health.v1.Health/{name}",
+            health_pb2.HealthCheckRequest.SerializeToString,
+            health_pb2.HealthCheckResponse.FromString,
+        )
+
+    async def echo(self, message: bytes) -> bytes:
+        answer: bytes = await self.channel.unary_unary("/test.Echo/Echo")(message, timeout=SECONDS)
+        return answer
+
+    async def ended(self) -> None:
+        """Wait for the end of a host that was told to stop."""
+        await asyncio.wait_for(self.task, SECONDS)
+
+
+@asynccontextmanager
+async def running(address: str = "127.0.0.1:0", drain: float = 0.0) -> AsyncIterator[Running]:
+    bound: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    table = {"/test.Echo/Echo": lambda body: body}
+    task = asyncio.ensure_future(grpcio.run(table, parse_address(address), drain, bound.set_result))
+    done, _ = await asyncio.wait([bound, task], timeout=SECONDS, return_when=asyncio.FIRST_COMPLETED)
+    if task in done:
+        await task
+    one = Running(await bound, task)
+    try:
+        yield one
+    finally:
+        await one.channel.close()
+        if not task.done():
+            stop()
+            stop()
+            await one.ended()
+
+
+def stop(sign: signal.Signals = signal.SIGTERM) -> None:
+    os.kill(os.getpid(), sign)
+
+
+def test_port_0_is_any_free_one_and_is_told() -> None:
+    async def scene() -> None:
+        async with running() as one, running() as other:
+            assert one.address != other.address
+            assert not one.address.endswith(":0")
+            assert b"x" == await one.echo(b"x")
+
+    asyncio.run(scene())
+
+
+def test_socket_file_is_served(tmp_path: Path) -> None:
+    async def scene() -> None:
+        address = f"unix:{tmp_path}/acl.sock"
+        async with running(address) as one:
+            assert (address, b"x") == (one.address, await one.echo(b"x"))
+
+    asyncio.run(scene())
+
+
+def test_address_in_use_is_refused_and_never_shared() -> None:
+    async def scene() -> None:
+        async with running() as one:
+            with pytest.raises(grpcio.ListenError, match="in use"):
+                async with running(one.address):
+                    pass
+            assert b"x" == await one.echo(b"x")
+
+    asyncio.run(scene())
+
+
+@pytest.mark.parametrize("service", ["", SERVICE])
+def test_health_is_serving(service: str) -> None:
+    async def scene() -> None:
+        async with running() as one:
+            assert SERVING == await one.health(service)
+
+    asyncio.run(scene())
+
+
+def test_health_of_a_service_that_is_not_here_is_not_found() -> None:
+    async def scene() -> None:
+        async with running() as one:
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                await one.health("other.Service")
+            assert grpc.StatusCode.NOT_FOUND is caught.value.code()
+            response = await anext(aiter(one.watch("other.Service")))
+            assert health_pb2.HealthCheckResponse.SERVICE_UNKNOWN == response.status  # type: ignore[attr-defined]
+
+    asyncio.run(scene())
+
+
+@pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])
+def test_signal_stops_the_host(sign: signal.Signals) -> None:
+    async def scene() -> None:
+        async with running() as one:
+            stop(sign)
+            await one.ended()
+
+    asyncio.run(scene())
+
+
+def test_host_that_drains_answers_and_says_that_it_is_not_serving() -> None:
+    async def scene() -> None:
+        async with running(drain=60.0) as one:
+            watch = aiter(one.watch())
+            assert SERVING == (await anext(watch)).status  # type: ignore[attr-defined]
+            stop()
+            assert NOT_SERVING == (await anext(watch)).status  # type: ignore[attr-defined]
+            assert (NOT_SERVING, b"x") == (await one.health(), await one.echo(b"x"))
+            assert [] == [status async for status in watch]
+            stop()
+            await one.ended()
+
+    asyncio.run(scene())
+
+
+def test_watcher_does_not_hold_the_end_up() -> None:
+    async def scene() -> None:
+        async with running() as one:
+            watch = aiter(one.watch())
+            await anext(watch)
+            stop()
+            started = asyncio.get_running_loop().time()
+            await one.ended()
+            assert asyncio.get_running_loop().time() - started < grpcio.GRACE
+
+    asyncio.run(scene())
