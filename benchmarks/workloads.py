@@ -199,30 +199,44 @@ def resource_uri(index: int) -> str:
 
 def list_policies() -> tuple[SourceFile, ...]:
     """One rule for each tool and resource, open to its team; in ten files."""
-    rules: list[list[str]] = [[] for _ in range(10)]
-    for index in range(ENTRIES):
-        targets = ((_TOOLS, tool_name(index)), (_RESOURCES, json.dumps(resource_uri(index))))
-        rules[index % 10].append(_rule(f"t{index:04}", targets, f'"{team_of(index)}" in claims.groups'))
-    return tuple(policy(f"lists-{at}", [SERVER], found) for at, found in enumerate(rules))
+    return _in_ten_files("lists", (_entry_rule(index) for index in range(ENTRIES)))
+
+
+def argument_list_policies() -> tuple[SourceFile, ...]:
+    """The same, but others may call the tool with small amounts, each with its own limit: so everybody sees it."""
+    return _in_ten_files(
+        "arguments", (_entry_rule(index, f" || mcp.arguments.amount <= {index}") for index in range(ENTRIES))
+    )
 
 
 def mixed_list_policies() -> tuple[SourceFile, ...]:
     """The same number of rules, one in five a pattern, one in fifty a deny rule that reads the entry's annotations."""
-    rules: list[list[str]] = [[] for _ in range(10)]
-    for index in range(ENTRIES):
-        effect, cel = "allow", f'"{team_of(index)}" in claims.groups'
-        tools, uris = tool_name(index), json.dumps(resource_uri(index))
-        match index % 50:
-            case 0:
-                effect, cel = "deny", 'mcp.annotations.destructiveHint && claims.role != "admin"'
-            case 3 | 13 | 23 | 33 | 43:
-                tools, uris = f'{{glob: "*_{index}"}}', f'{{glob: "docs://*/{index}.md"}}'
-            case 7 | 27 | 37 | 47:
-                thing = _THINGS[index % len(_THINGS)]
-                tools = f'{{regex: "[a-z]+_[a-z]+_{thing}_{index}"}}'
-                uris = f'{{template: "docs://{{team}}/{thing}/{index}.md"}}'
-        rules[index % 10].append(_rule(f"t{index:04}", ((_TOOLS, tools), (_RESOURCES, uris)), cel, effect))
-    return tuple(policy(f"mixed-{at}", [SERVER], found) for at, found in enumerate(rules))
+    return _in_ten_files("mixed", (_mixed_rule(index) for index in range(ENTRIES)))
+
+
+def _in_ten_files(name: str, rules: Iterable[str]) -> tuple[SourceFile, ...]:
+    every = tuple(rules)
+    return tuple(policy(f"{name}-{at}", [SERVER], every[at::10]) for at in range(10))
+
+
+def _entry_rule(index: int, more: str = "") -> str:
+    targets = ((_TOOLS, tool_name(index)), (_RESOURCES, json.dumps(resource_uri(index))))
+    return _rule(f"t{index:04}", targets, f'"{team_of(index)}" in claims.groups{more}')
+
+
+def _mixed_rule(index: int) -> str:
+    effect, cel = "allow", f'"{team_of(index)}" in claims.groups'
+    tools, uris = tool_name(index), json.dumps(resource_uri(index))
+    match index % 50:
+        case 0:
+            effect, cel = "deny", 'mcp.annotations.destructiveHint && claims.role != "admin"'
+        case 3 | 13 | 23 | 33 | 43:
+            tools, uris = f'{{glob: "*_{index}"}}', f'{{glob: "docs://*/{index}.md"}}'
+        case 7 | 17 | 27 | 37 | 47:
+            thing = _THINGS[index % len(_THINGS)]
+            tools = f'{{regex: "[a-z]+_[a-z]+_{thing}_{index}"}}'
+            uris = f'{{template: "docs://{{team}}/{thing}/{index}.md"}}'
+    return _rule(f"t{index:04}", ((_TOOLS, tools), (_RESOURCES, uris)), cel, effect)
 
 
 def list_request(method: str) -> Request:

@@ -3,17 +3,111 @@
 import json
 import sys
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 from mcp_acl.engine.scenario_file import parse_scenarios
+from mcp_acl.expr.cel.functions import FUNCTIONS as CEL_FUNCTIONS
+from mcp_acl.expr.cel.macros import GLOBAL_MACROS, METHOD_MACROS
+from mcp_acl.expr.el.access import WHITELIST
+from mcp_acl.expr.el.functions import FUNCTIONS as EL_FUNCTIONS
+from mcp_acl.expr.el.methods import CONSTRUCTOR
+from mcp_acl.expr.el.methods import Row as ElRow
 from mcp_acl.mcp.matrix import render_matrix
+from mcp_acl.policy.facts import render_facts
 from mcp_acl.policy.source import SourceFile
 from mcp_acl.policy.spec import PolicySpec
 
 DOCS: Final = Path(__file__).parent
 SCENARIOS: Final = Path("..", "tests", "scenarios", "methods.yaml")
+
+CONDITIONS: Final = """\
+# Conditions
+
+Written by `make docs` from the tables in the code.
+
+A rule's `cel:` is CEL, its `condition:` is the expression language of Gravitee's Trigger Condition (EL). Both given: both must hold. What
+a condition may read, and when it is known, is the same table for both:
+
+{variables}
+* *known*: it has its value, or is an error if it is not there.
+* *unknown*: the call will bring it. A list shows an entry if an allow rule's condition may still become true, and hides it by a deny rule
+  only if the condition cannot become false. A completion is decided the same way.
+* *error*: it is never there. A condition that breaks never widens access: an allow rule does not apply, a deny rule does.
+
+## CEL functions
+
+{functions}
+## CEL macros
+
+{macros}
+
+## EL functions
+
+{el_functions}
+## EL methods
+
+What Gravitee's whitelist allows of Java's classes; anything else is refused when the policy is read.
+
+{methods}"""
+
+
+def conditions() -> str:
+    """Variables, and the functions of both languages."""
+    return CONDITIONS.format(
+        variables=render_facts(),
+        functions=_table(("Function", "What it gives", "Example"), _cel_functions()),
+        macros=", ".join(_macros()) + ".",
+        el_functions=_table(("Function", "Arguments", "What it gives"), _el_functions()),
+        methods=_table(("Class", "Methods"), _el_methods()),
+    )
+
+
+def _cel_functions() -> Iterator[Sequence[str]]:
+    for row in CEL_FUNCTIONS:
+        signatures, what, *examples = row.function.doc.splitlines()
+        yield _code(signatures), what, "<br>".join(map(_code, examples))
+
+
+def _macros() -> Iterator[str]:
+    yield from (f"`{name}(…)` with {count} arguments" for name, count in GLOBAL_MACROS if name != "has")
+    yield "`has(x.y)`"
+    names = sorted({name for name, _ in METHOD_MACROS})
+    for name in names:
+        counts = " or ".join(str(count) for one, count in METHOD_MACROS if one == name)
+        yield f"`x.{name}(…)` with {counts}"
+
+
+def _el_functions() -> Iterator[Sequence[str]]:
+    for count, function in EL_FUNCTIONS.values():
+        yield _code(function.name), str(count), function.doc
+
+
+def _el_methods() -> Iterator[Sequence[str]]:
+    by_class: defaultdict[str, list[ElRow]] = defaultdict(list)
+    for row in WHITELIST.rows():
+        if row.callable:
+            by_class[row.owner].append(row)
+    for owner, rows in sorted(by_class.items()):
+        yield _code(owner), " ".join(sorted({_code(_signature(row)) for row in rows}))
+
+
+def _signature(row: ElRow) -> str:
+    params = ", ".join(row.params) + ("…" if row.varargs else "")
+    name = f"new {row.owner}" if row.name == CONSTRUCTOR else row.name
+    return f"{'static ' if row.static and row.name != CONSTRUCTOR else ''}{name}({params})"
+
+
+def _table(head: Sequence[str], rows: Iterator[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "".join(f"| {' | '.join(cell.replace('|', '&#124;') for cell in line)} |\n" for line in lines)
+
+
+def _code(text: str) -> str:
+    """As code; with a bar, which ends a cell even there, in HTML."""
+    escaped = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return f"<code>{escaped}</code>" if "|" in text or "`" in text else f"`{text}`"
 
 
 def methods() -> str:
@@ -32,12 +126,13 @@ def policy_schema() -> str:
 
 
 PAGES: Final[Mapping[str, Callable[[], str]]] = {
+    "conditions.md": conditions,
     "methods.md": methods,
     "policy.schema.json": policy_schema,
 }
 
 
-def main(arguments: list[str]) -> int:
+def main(arguments: Sequence[str]) -> int:
     """Write every page that is not current, or name them and return 1."""
     pages = {DOCS / name: page() for name, page in PAGES.items()}
     stale = {path: text for path, text in pages.items() if not path.exists() or path.read_text() != text}

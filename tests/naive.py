@@ -27,7 +27,7 @@ from mcp_acl.policy.facts import CEL_ENVIRONMENT, EL_ENVIRONMENT
 from mcp_acl.policy.patterns import NamePattern
 from mcp_acl.policy.source import SourceFile
 from mcp_acl.policy.spec import load_policies
-from naive_scope import OF_THE_ENTRY, UNKNOWN_IN_LISTS, NaiveScope
+from tests.naive_scope import OF_THE_ENTRY, UNKNOWN_IN_LISTS, NaiveScope
 
 # ---- rules as they are written ---------------------------------------------------------------------------------------
 
@@ -340,11 +340,11 @@ def decide_method(rules: Sequence[NaiveRule], request: Request) -> Verdict:
         those = [one for one in rules if one.feature == "*" and covers_without_name(one, method, spelled=True)]
         verdict = judge(those, scope)
         return verdict._replace(reason=Reason.UNKNOWN_METHOD) if not verdict.rules else verdict
-    if row is not None and request.direction not in row.directions:
-        return deny(Reason.WRONG_DIRECTION)
     if row is None or row.method_class is MethodClass.ALWAYS:
         verdict = judge(denies([one for one in rules if covers_without_name(one, method, spelled=True)]), scope)
         return verdict if verdict.rules else Verdict(Effect.ALLOW, Reason.ALWAYS_PERMITTED, (), verdict.errors)
+    if request.direction not in row.directions:
+        return deny(Reason.WRONG_DIRECTION)
     if row.method_class is MethodClass.LIST:
         return decide_list(rules, request)
     if row.method_class is MethodClass.PLAIN:
@@ -450,18 +450,20 @@ def decide_demands(rules: Sequence[NaiveRule], request: Request) -> Verdict:
     demands = demands_of(request.message)
     if demands is None:
         return deny(Reason.MESSAGE_REFUSED)
-    if not demands:
-        own = judge(denies([one for one in rules if covers_without_name(one, method)]), NaiveScope(request, method))
-        return own if own.rules else Verdict(Effect.ALLOW, Reason.ALWAYS_PERMITTED, (), own.errors)
+    own = judge(denies([one for one in rules if covers_without_name(one, method)]), NaiveScope(request, method, before_call=method == "completion/complete"), before_call=method == "completion/complete")
+    if own.rules and METHODS[method].method_class in (MethodClass.COMPLETION, MethodClass.LISTEN):
+        return own
     granted: list[Verdict] = []
     for demand in demands:
         verdict = decide_demand(rules, request, demand)
         if not verdict.allowed:
             return verdict
         granted.append(verdict)
+    if len(granted) == 1:
+        return granted[0]
     return Verdict(
         Effect.ALLOW,
-        granted[0].reason,
+        Reason.GRANTED if granted else Reason.ALWAYS_PERMITTED,
         tuple(dict.fromkeys(rule for verdict in granted for rule in verdict.rules)),
         tuple(error for verdict in granted for error in verdict.errors),
     )
@@ -477,9 +479,7 @@ def decide_demand(rules: Sequence[NaiveRule], request: Request, demand: Demand) 
     before_call = method == "completion/complete"
     if demand.method != method:
         scope = NaiveScope(request, method, name, before_call=before_call)
-        has_target = bool(METHODS[method].target)
-        those = [one for one in rules if (covers(one, method, name) if has_target else covers_without_name(one, method))]
-        own = judge(denies(those), scope, before_call=before_call)
+        own = judge(denies([one for one in rules if covers(one, method, name)]), scope, before_call=before_call)
         if own.rules:
             return own
     if METHODS[demand.method].method_class is MethodClass.TASK:

@@ -1,10 +1,15 @@
-"""What a condition sees, computed a second time and all at once: one value, or one error, for each variable."""
+"""What a condition sees, computed a second time and all at once: one value, or one error, for each variable.
+
+The values that the expression language has of its own are made by the language.
+"""
 
 from collections.abc import Mapping
 from typing import Any
 
 from mcp_acl.domain import Json, Request
 from mcp_acl.expr.cel.values import PartialMap, Timestamp
+from mcp_acl.expr.el import roots
+from mcp_acl.expr.el.values import Headers
 from mcp_acl.mcp.methods import METHODS
 from mcp_acl.problems import EvalError
 
@@ -47,6 +52,38 @@ class NaiveScope:
             "time": Timestamp.of(request.time),
             "attributes": request.attributes,
         }
+        self._facts |= self._expression_language(request, before_call=before_call)
+
+    def _expression_language(self, request: Request, *, before_call: bool) -> dict[str, Any]:
+        """The roots of EL, of the values it builds them from."""
+        body: dict[str, object] = {"jsonrpc": "2.0"}
+        if request.message.id is not None:
+            body["id"] = request.message.id
+        if request.message.method:
+            body["method"] = request.message.method
+        if request.message.params:
+            body["params"] = request.message.params
+        now = int(request.time.timestamp() * 1000)
+        headers = Headers(request.http.headers, "mcp-param-" if before_call else "")
+        known = {name: self._facts[name] for name in roots.MCP_PROPERTIES}
+        objects = {name: roots.object_root(name, request.attributes.get(name)) for name in ("subscription", "api", "node")}
+        maps = {name: roots.map_root(request.attributes.get(name)) for name in ("properties", "dictionaries", "endpoints")}
+        return {
+            "el_context": roots.context_root(request.attributes, roots.principal_makers(request.claims)),
+            "el_request": roots.request_root(headers, method=request.http.method, path=request.http.path, timestamp=now),
+            "el_request_content": roots.json_text(body),
+            "el_request_json_content": roots.json_map(body),
+            "el_token": roots.claims_value(request.claims),
+            "el_mcp": roots.mcp_root({name: value for name, value in known.items() if not isinstance(value, EvalError)}),
+            "el_arguments": self._map("arguments"),
+            "el_meta": self._map("meta"),
+            "el_now": now,
+            **{f"el_{name}": value for name, value in {**objects, **maps}.items()},
+        }
+
+    def _map(self, name: str) -> object:
+        value = self._facts[name]
+        return value if isinstance(value, EvalError) else roots.json_map(value)
 
     def __getattr__(self, name: str) -> Any:
         fact = self._facts[name]

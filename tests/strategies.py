@@ -40,7 +40,7 @@ CEL = (
     "has(mcp.arguments.n)",
     'mcp.arguments.n < 10 && claims.role == "admin"',
     "mcp.arguments.n < 10 || claims.level > 3",
-    'mcp.arguments.n < 10 ? claims.role == "admin" : claims.level > 3',
+    '(mcp.arguments.n < 10 ? claims.role == "admin" : claims.level > 3)',
     "!(mcp.arguments.n < 10)",
     "mcp.arguments.list.exists(x, x == claims.level)",
     "mcp.arguments.list.all(x, x < 5)",

@@ -19,8 +19,8 @@ from mcp_acl.engine.decision import decide
 from mcp_acl.engine.response import filter_response
 from mcp_acl.mcp.methods import METHODS
 from mcp_acl.policy.compiler import compile_policies
-from naive import Verdict, naive_decide, naive_filter, naive_policies
-from strategies import list_requests, policy_sets, requests, source_files
+from tests.naive import Verdict, naive_decide, naive_filter, naive_policies
+from tests.strategies import list_requests, policy_sets, requests, source_files
 
 EXAMPLES = int(os.environ.get("MCP_ACL_EXAMPLES", "2000"))
 SEED = int(os.environ.get("MCP_ACL_SEED", "0"))

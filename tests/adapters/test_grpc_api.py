@@ -122,7 +122,7 @@ def test_principal(principal: pb.Principal, token: TokenState, claims: dict[str,
         ({"principal": pb.Principal(claims_json=b"{}")}, "TOKEN_STATE_VALID"),
         ({"principal": pb.Principal(claims_struct=Struct())}, "TOKEN_STATE_VALID"),
         ({"principal": pb.Principal(claims_json=b"{}", token=pb.TOKEN_STATE_NONE)}, "TOKEN_STATE_VALID"),
-        ({"principal": pb.Principal(token=9)}, "`principal.token`"),
+        ({"principal": pb.Principal.FromString(b"\x18\x09")}, "`principal.token`"),
         ({"principal": pb.Principal(claims_json=b"", token=pb.TOKEN_STATE_VALID)}, "`principal.claims_json`"),
         ({"principal": pb.Principal(claims_json=b"[]", token=pb.TOKEN_STATE_VALID)}, "one JSON object"),
         ({"principal": pb.Principal(claims_json=b'{"a":1,"a":2}', token=pb.TOKEN_STATE_VALID)}, "twice"),
@@ -216,7 +216,7 @@ def test_large_number_of_a_struct_is_an_error_in_conditions() -> None:
 
 
 def test_both_forms_of_a_message_are_decided_alike() -> None:
-    arguments = {"name": "forecast", "arguments": {"city": "Atlantis"}}
+    arguments: dict[str, Any] = {"name": "forecast", "arguments": {"city": "Atlantis"}}
     answers = [
         check(one)
         for one in (

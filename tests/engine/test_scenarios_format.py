@@ -39,9 +39,18 @@ def problems_of(text: str) -> list[str]:
     ("lines", "body"),
     [
         (["message: ping"], '{"jsonrpc": "2.0", "id": 1, "method": "ping"}'),
-        (["message: tools/call echo"], '{"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "echo"}}'),
-        (["message: tools/call a b "], '{"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "a b"}}'),
-        (["message: resources/read a:b"], '{"jsonrpc": "2.0", "id": 1, "method": "resources/read", "params": {"uri": "a:b"}}'),
+        (
+            ["message: tools/call echo"],
+            '{"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "echo"}}',
+        ),
+        (
+            ["message: tools/call a b "],
+            '{"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "a b"}}',
+        ),
+        (
+            ["message: resources/read a:b"],
+            '{"jsonrpc": "2.0", "id": 1, "method": "resources/read", "params": {"uri": "a:b"}}',
+        ),
         (["message: tasks/get t"], '{"jsonrpc": "2.0", "id": 1, "method": "tasks/get", "params": {"taskId": "t"}}'),
         (["message: x/y z"], '{"jsonrpc": "2.0", "id": 1, "method": "x/y", "params": {"name": "z"}}'),
         (["message: notifications/initialized"], '{"jsonrpc": "2.0", "method": "notifications/initialized"}'),
@@ -150,11 +159,17 @@ def test_raw_replaces_the_default_message() -> None:
         (["message: ping"], None),
         (
             ["message: tools/list", "list: [a, {name: b, title: B}]"],
-            ("application/json", '{"jsonrpc": "2.0", "id": 1, "result": {"tools": [{"name": "a"}, {"name": "b", "title": "B"}]}}'),
+            (
+                "application/json",
+                '{"jsonrpc": "2.0", "id": 1, "result": {"tools": [{"name": "a"}, {"name": "b", "title": "B"}]}}',
+            ),
         ),
         (
             ["message: {id: x, method: resources/templates/list}", "list: ['a:{b}']"],
-            ("application/json", '{"jsonrpc": "2.0", "id": "x", "result": {"resourceTemplates": [{"uriTemplate": "a:{b}"}]}}'),
+            (
+                "application/json",
+                '{"jsonrpc": "2.0", "id": "x", "result": {"resourceTemplates": [{"uriTemplate": "a:{b}"}]}}',
+            ),
         ),
         (["message: ping", "response: {body: x, content_type: text/plain}"], ("text/plain", "x")),
         (["message: ping", "response: {json: {a: null}}"], ("application/json", '{"a": null}')),
@@ -200,13 +215,19 @@ scenarios:
 @pytest.mark.parametrize(
     ("lines", "expected"),
     [
-        (["message: tools/list", "expect: {decision: allow, reason: list_filtered}"], {"decision": "deny", "reason": "list_not_filtered"}),
+        (
+            ["message: tools/list", "expect: {decision: allow, reason: list_filtered}"],
+            {"decision": "deny", "reason": "list_not_filtered"},
+        ),
         (["message: tools/list", "expect: {decision: allow}"], {"decision": "deny", "reason": "list_not_filtered"}),
         (
             ["message: tools/list", "list: [a]", "expect: {decision: allow, reason: nothing_hidden, entries: [a]}"],
             {"decision": "allow", "reason": "nothing_hidden"},
         ),
-        (["message: tools/list", "expect: {decision: deny, reason: no_policy}"], {"decision": "deny", "reason": "no_policy"}),
+        (
+            ["message: tools/list", "expect: {decision: deny, reason: no_policy}"],
+            {"decision": "deny", "reason": "no_policy"},
+        ),
         (["message: ping", "expect: {decision: allow}"], {"decision": "allow"}),
         (["message: ping", "expect: {decision: allow}", "cannot_filter: {decision: deny}"], {"decision": "deny"}),
     ],
@@ -253,11 +274,14 @@ ONE = "scenarios:\n  - name: one\n    message: ping\n    expect: {decision: deny
     ("text", "problems"),
     [
         ("", ["s.yaml:1:1: the file is empty / begin with `version: 1` and `policy: <id>`"]),
-        ("scenarios: []", ["s.yaml:1:12: `scenarios` must be list should have at least 1 item after validation, not 0 / "]),
-        ("scenario: []", [
-            "s.yaml:1:1: the key `scenario` is not known / did you mean `scenarios`?",
-            "s.yaml:1:1: the key `scenarios` is missing / ",
-        ]),
+        ("scenarios: []", ["s.yaml:1:12: `scenarios` must not be empty / "]),
+        (
+            "scenario: []",
+            [
+                "s.yaml:1:1: the key `scenarios` is missing / ",
+                "s.yaml:1:1: the key `scenario` is not known / did you mean `scenarios`?",
+            ],
+        ),
         (ONE + "    mesage: x\n", ["s.yaml:5:5: the key `mesage` is not known / did you mean `message`?"]),
         (ONE + "defaults: {servr: x}\n", ["s.yaml:5:12: the key `servr` is not known / did you mean `server`?"]),
         (
@@ -269,8 +293,35 @@ ONE = "scenarios:\n  - name: one\n    message: ping\n    expect: {decision: deny
             "scenarios:\n  - name: one\n    message: ping\n    expect: {decision: maybe}\n",
             ["s.yaml:4:24: `decision` must be 'allow' or 'deny' / "],
         ),
-        (ONE + "    time: yesterday\n", ["s.yaml:5:11: `time` must be a valid datetime or date, input is too short / "]),
-        (ONE + ONE.removeprefix("scenarios:\n"), ["s.yaml:5:11: the name `one` stands twice / say in which way the two differ"]),
+        (ONE.replace("message: ping", "raw: {base64: '!'}"), ["s.yaml:3:19: `base64` must be base64 / "]),
+        (
+            ONE.replace("message: ping", "raw: {text: aaa, repeat: {a: [bbb, 9000000]}}"),
+            ["s.yaml:3:10: `raw` must be smaller / "],
+        ),
+        (
+            ONE.replace("message: ping", "raw: {txt: a}"),
+            ["s.yaml:3:11: the key `txt` is not known / did you mean `text`?"],
+        ),
+        (ONE.replace("message: ping", "raw: [a]"), ["s.yaml:3:10: `raw` must be an object / "]),
+        (ONE.replace("message: ping", "raw: 5"), ["s.yaml:3:10: `raw` must be a valid string / "]),
+        ("[]", ["s.yaml:1:1: `the file` must be an object / "]),
+        (ONE + "    headers: {X-One: 5}\n", ["s.yaml:5:22: `X-One` must be a valid string / "]),
+        (ONE + "    headers: {X-One: [a, 5]}\n", ["s.yaml:5:26: `1` must be a valid string / "]),
+        (
+            ONE + "    tasks: {t: {issuer: 5}}\n",
+            [
+                "s.yaml:5:16: the key `subject` is missing / ",
+                "s.yaml:5:16: the key `tool` is missing / ",
+                "s.yaml:5:25: `issuer` must be a valid string / ",
+            ],
+        ),
+        (ONE.replace("one", "''"), ["s.yaml:2:11: `name` must not be empty / "]),
+        (ONE + "    claims: [a]\n", ["s.yaml:5:13: `claims` must be an object / "]),
+        (ONE + "    time: yesterday\n", ["s.yaml:5:11: `time` must be a valid datetime, input is too short / "]),
+        (
+            ONE + ONE.removeprefix("scenarios:\n"),
+            ["s.yaml:5:11: the name `one` stands twice / say in which way the two differ"],
+        ),
         (
             ONE + "    raw: '{}'\n",
             ["s.yaml:2:11: both `message` and `raw` are given / keep one of them"],
@@ -291,11 +342,17 @@ ONE = "scenarios:\n  - name: one\n    message: ping\n    expect: {decision: deny
             "principals: {ann: {}}\n" + ONE + "    principal: anne\n",
             ["s.yaml:6:16: the principal `anne` is not known / did you mean `ann`?"],
         ),
-        (ONE + "    principal: anne\n", ["s.yaml:5:16: the principal `anne` is not known / name it under `principals`"]),
-        (ONE + "    list: [a]\n", ["s.yaml:5:11: the message does not ask for a list / leave out `list`, or use `response`"]),
+        (
+            ONE + "    principal: anne\n",
+            ["s.yaml:5:16: the principal `anne` is not known / name it under `principals`"],
+        ),
+        (
+            ONE + "    list: [a]\n",
+            ["s.yaml:5:11: the message does not ask for a list / leave out `list`, or use `response`"],
+        ),
         (
             "scenarios:\n  - name: one\n    message: ping\n    expect: {decision: deny, hidden: []}\n",
-            ["s.yaml:4:14: `hidden` is expected of a response, and there is none / add `list` or `response`"],
+            ["s.yaml:4:13: `hidden` is expected of a response, and there is none / add `list` or `response`"],
         ),
     ],
 )
@@ -386,7 +443,9 @@ def test_response_to_a_denied_message_is_not_filtered() -> None:
 
 def test_denial_without_a_body_has_no_code() -> None:
     silent = DENIED._replace(denial=Denial(202, (), b""))
-    assert [("code", 403, None)] == differences("decision: deny, status: 202, code: 403, id: null", Fixed(silent, SHOWN))
+    assert [("code", 403, None)] == differences(
+        "decision: deny, status: 202, code: 403, id: null", Fixed(silent, SHOWN)
+    )
 
 
 def test_entrance_that_cannot_filter_says_so_and_is_held_to_its_own_answer() -> None:
@@ -400,8 +459,16 @@ def test_entrance_that_cannot_filter_says_so_and_is_held_to_its_own_answer() -> 
     [
         ("application/json", b"", []),
         ("application/json", b'{"error":{}}', []),
-        ("text/event-stream", b'data: {"result":{"tools":[{"name":"a"}]}}\n\ndata:\n\ndata: {"result":{"prompts":[{"name":"b"}]}}\n\n', ["a", "b"]),
-        ("application/json", b'{"result":{"resources":[{"uri":"a:b"}],"resourceTemplates":[{"uriTemplate":"c"}]}}', ["a:b", "c"]),
+        (
+            "text/event-stream",
+            b'data: {"result":{"tools":[{"name":"a"}]}}\n\ndata:\n\ndata: {"result":{"prompts":[{"name":"b"}]}}\n\n',
+            ["a", "b"],
+        ),
+        (
+            "application/json",
+            b'{"result":{"resources":[{"uri":"a:b"}],"resourceTemplates":[{"uriTemplate":"c"}]}}',
+            ["a:b", "c"],
+        ),
     ],
 )
 def test_entries_are_the_names_in_every_list(content_type: str, body: bytes, entries: list[str]) -> None:
@@ -411,8 +478,14 @@ def test_entries_are_the_names_in_every_list(content_type: str, body: bytes, ent
 
 
 def test_difference_reads_as_a_sentence() -> None:
-    (found,) = run_scenarios(POLICIES, scenarios_of(LISTED % "decision: deny, errors: [p/e]"), Fixed(ALLOWED._replace(reason=Reason.NO_POLICY), SHOWN._replace(errors=())))
-    assert "s.yaml:3:11: one: `decision` should be 'deny' and is 'allow'" == str(found).replace("<Effect.ALLOW: 'allow'>", "'allow'")
+    (found,) = run_scenarios(
+        POLICIES,
+        scenarios_of(LISTED % "decision: deny, errors: [p/e]"),
+        Fixed(ALLOWED._replace(reason=Reason.NO_POLICY), SHOWN._replace(errors=())),
+    )
+    assert "s.yaml:3:11: one: `decision` should be 'deny' and is 'allow'" == str(found).replace(
+        "<Effect.ALLOW: 'allow'>", "'allow'"
+    )
 
 
 # ---- the library -----------------------------------------------------------------------------------------------------

@@ -55,7 +55,8 @@ if __name__ == "__main__":
     from mcp_acl.hosts import grpcio
     from mcp_acl.runtime.address import parse_address
 
-    asyncio.run(
-        grpcio.run(table(), parse_address("127.0.0.1:0"), 0.0, lambda bound: print("listening on", bound, flush=True))
-    )
-    sys.exit(0)
+    def ready(bound: str) -> None:
+        sys.stdout.write(f"listening on {bound}\n")
+        sys.stdout.flush()
+
+    asyncio.run(grpcio.run(table(), parse_address("127.0.0.1:0"), 0.0, ready))

@@ -4,6 +4,7 @@ import asyncio
 import gzip
 from collections.abc import MutableMapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -60,7 +61,7 @@ class Call:
             "raw_path": self.path,
             "headers": [(name, value) for name, value in headers.items() if name not in self.without],
         }
-        asyncio.run(APP(scope, self.receive, self.send))  # type: ignore[arg-type]
+        asyncio.run(APP(scope, self.receive, self.send))
         return self
 
     @property
@@ -97,7 +98,7 @@ def test_error_is_trailers_only() -> None:
 def test_chunks_come_as_they_please(message: bytes, cuts: list[int]) -> None:
     whole = framed(message)
     edges = [0, *sorted(min(cut, len(whole)) for cut in cuts), len(whole)]
-    chunks = [whole[start:end] for start, end in zip(edges, edges[1:], strict=False)]
+    chunks = [whole[start:end] for start, end in pairwise(edges)]
     assert whole == Call(chunks).run().sent[1]["body"]
 
 
@@ -213,11 +214,11 @@ def test_other_protocols_are_not_answered() -> None:
 
 
 def test_lifespan_is_completed() -> None:
-    events = [{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}]
+    events: list[MutableMapping[str, Any]] = [{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}]
     sent: list[str] = []
 
     async def receive() -> MutableMapping[str, Any]:
-        return events.pop(0)  # type: ignore[return-value]
+        return events.pop(0)
 
     async def send(event: MutableMapping[str, Any]) -> None:
         sent.append(event["type"])

@@ -2,6 +2,7 @@
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import grpc
 import pytest
@@ -15,7 +16,8 @@ SECONDS = 20.0
 
 
 def ask(channel: grpc.Channel, path: str, message: bytes = b"", **options: object) -> bytes:
-    answer: bytes = channel.unary_unary(path)(message, **{"timeout": SECONDS, "wait_for_ready": True, **options})
+    call: Any = channel.unary_unary(path)
+    answer: bytes = call(message, **{"timeout": SECONDS, "wait_for_ready": True, **options})
     return answer
 
 
@@ -27,8 +29,8 @@ def failure(channel: grpc.Channel, path: str, message: bytes = b"", **options: o
     return error.code(), error.details() or ""
 
 
-def check(channel: grpc.Channel, message: bytes, **fields: object) -> pb.CheckResponse:
-    request = pb.CheckRequest(server="weather", direction=pb.DIRECTION_CLIENT_TO_SERVER, raw=message, **fields)  # type: ignore[arg-type]
+def check(channel: grpc.Channel, message: bytes, **fields: Any) -> pb.CheckResponse:
+    request = pb.CheckRequest(server="weather", direction=pb.DIRECTION_CLIENT_TO_SERVER, raw=message, **fields)
     return pb.CheckResponse.FromString(ask(channel, f"/{SERVICE}/Check", request.SerializeToString()))
 
 

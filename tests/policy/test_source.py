@@ -30,6 +30,7 @@ def codes(content: str | bytes) -> list[str]:
 
 def test_a_file_of_the_greatest_size_is_read() -> None:
     assert [] == codes(b"a: b #" + b"x" * (MAX_SIZE - 6))
+    assert ["file-size"] == codes(b"a: b #" + b"x" * (MAX_SIZE - 5))
 
 
 def test_a_larger_file_is_refused_by_its_length_alone() -> None:

@@ -1,7 +1,7 @@
 """The command line `mcp-acl`: one file per subcommand, each loaded when it is asked for."""
 
 from importlib import import_module
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from typing import Annotated, Any, Final
 
 import typer
@@ -42,7 +42,10 @@ app = typer.Typer(cls=_Commands, no_args_is_help=True, add_completion=False, pre
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(version("mcp-acl"))
+        try:
+            typer.echo(version("mcp-acl"))
+        except PackageNotFoundError:
+            typer.echo("not installed")
         raise typer.Exit
 
 

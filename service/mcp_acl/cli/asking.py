@@ -4,7 +4,7 @@
 """
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Final, NamedTuple
 
@@ -29,10 +29,10 @@ class Asked(NamedTuple):
     message: Annotated[str | None, typer.Option(metavar="JSON|@FILE", help="One JSON-RPC message, byte for byte.")] = (
         None
     )
-    header: Annotated[Sequence[str], typer.Option(metavar="K=V", help="An HTTP header; may be repeated.")] = ()
+    header: Annotated[list[str] | None, typer.Option(metavar="K=V", help="An HTTP header; may be repeated.")] = None
     attribute: Annotated[
-        Sequence[str], typer.Option(metavar="K=JSON", help="A fact the gateway knows; may be repeated.")
-    ] = ()
+        list[str] | None, typer.Option(metavar="K=JSON", help="A fact the gateway knows; may be repeated.")
+    ] = None
     filters_responses: Annotated[
         bool, typer.Option(help="Whether responses will be filtered; without, a list that needs it is denied.")
     ] = True
@@ -46,13 +46,13 @@ class Asked(NamedTuple):
     session: Annotated[str, typer.Option(metavar="ID", help="The MCP session.")] = ""
     time: Annotated[str | None, typer.Option(metavar="RFC3339", help="When the message arrived. Left out: now.")] = None
     task: Annotated[
-        Sequence[str],
+        list[str] | None,
         typer.Option(metavar="ID=JSON", help="A task: its issuer, subject and tool; may be repeated."),
-    ] = ()
+    ] = None
 
     def gate(self) -> Gate:
         """The gate to ask. Raises SourceError, InputError."""
-        tasks = {name: _task(value) for name, value in facts_of("--task", self.task).items()}
+        tasks = {name: _task(value) for name, value in facts_of("--task", self.task or ()).items()}
         return Gate(load_policies(self.policies), tasks=tasks)
 
     def question(self, message: bytes | None = None) -> Question:
@@ -69,7 +69,7 @@ class Asked(NamedTuple):
             token,
             self.direction,
             self._http(),
-            facts_of("--attribute", self.attribute),
+            facts_of("--attribute", self.attribute or ()),
             text_of("--session", self.session),
             self.filters_responses,
             None if self.time is None else time_of("--time", self.time),
@@ -86,7 +86,7 @@ class Asked(NamedTuple):
 
     def _http(self) -> Http:
         headers: dict[str, list[str]] = {}
-        for name, value in pairs_of("--header", self.header):
+        for name, value in pairs_of("--header", self.header or ()):
             headers.setdefault(name.lower(), []).append(value)
         address = text_of("--remote-address", self.remote_address)
         return Http(text_of("--http-method", self.http_method), text_of("--path", self.path), headers, address)

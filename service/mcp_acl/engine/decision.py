@@ -210,13 +210,13 @@ def task_decision(
     view: View, request: Request, method: str, task_id: str, needs: ResponseNeeds = ResponseNeeds.NONE
 ) -> Decision:
     """A task belongs to who created it (`iss` and `sub`), while the creating tool may still be called."""
-    task = request.tasks.get(task_id)
-    if task is None or not _owns(request, task):
-        return _deny(Reason.TASK_NOT_OWNED, view.revision)
     denies = Candidates(view.candidates(method, task_id).denies, ())
     denial = judge(denies, Scope(request, method, task_id), view.revision)
     if denial.reason is Reason.DENIED_BY_RULE:
         return denial
+    task = request.tasks.get(task_id)
+    if task is None or not _owns(request, task):
+        return _deny(Reason.TASK_NOT_OWNED, view.revision)
     scope = Scope(request, "tools/call", task.tool, before_call=True)
     call = judge(view.candidates("tools/call", task.tool), scope, view.revision, needs)
     if call.reason is Reason.DENIED_BY_RULE:

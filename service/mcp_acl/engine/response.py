@@ -204,7 +204,7 @@ class _Reader:
         changed: dict[str, object] = {} if result.get("cacheScope") == _PRIVATE else {"cacheScope": _PRIVATE}
         if "ttlMs" in result:
             ttl = _milliseconds(result["ttlMs"])
-            if ttl is None or ttl > MAX_TTL_MS:
+            if ttl is None or not 0 <= ttl <= MAX_TTL_MS:
                 changed["ttlMs"] = MAX_TTL_MS
         return changed
 

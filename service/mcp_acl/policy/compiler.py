@@ -104,7 +104,7 @@ class _Compiler:
         """The rule's `condition` and `cel`, joined. One effect's conditions are apart from the other's."""
         key = (spec.condition, spec.cel, spec.effect, policy.spec.policy if variables else "")
         if key not in self._conditions:
-            readings = []
+            readings: list[Reading] = []
             if spec.condition is not None:
                 readings.append(read_el(spec.condition))
             if spec.cel is not None:

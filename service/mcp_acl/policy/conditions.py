@@ -1,7 +1,7 @@
-"""What is wrong or odd about a condition before any request: its type, whether it can hold, what it needs.
+"""Condition texts → trees, and what is wrong or odd about them before any request: their type, whether they can hold.
 
-The tree is evaluated with every variable unknown: an outcome impossible even then is impossible for good.
-
+The tree is evaluated with every variable unknown: an outcome impossible even then is impossible for good. Knows no file: places are
+within the text.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,15 +23,15 @@ from mcp_acl.problems import Place, Problem, Severity, SourceError, Span, place_
 MAX_NODES: Final = 5_000
 """Nodes a condition may have once its variables are put in."""
 
-_CONSTANT_TYPES: Final = {
-    bool: Type.BOOL,
-    int: Type.INT,
-    float: Type.DOUBLE,
-    str: Type.STRING,
-    bytes: Type.BYTES,
-    dict: Type.MAP,
-    list: Type.LIST,
-}
+_CONSTANT_TYPES: Final = (
+    (bool, Type.BOOL),
+    (int, Type.INT),
+    (float, Type.DOUBLE),
+    (str, Type.STRING),
+    (bytes, Type.BYTES),
+    (dict, Type.MAP),
+    (list, Type.LIST),
+)
 _NEVER_BOOLEAN: Final = frozenset(Type) - {Type.DYN, Type.BOOL, Type.NULL, Type.OTHER}
 _EL_NEVER_BOOLEAN: Final = _NEVER_BOOLEAN - {Type.STRING}
 """EL reads some texts as booleans."""
@@ -48,7 +48,7 @@ def static_type(node: Node) -> Type:
     """The type a tree's value has whenever it has one; `DYN` if that is not certain."""
     match node:
         case Const():
-            return _CONSTANT_TYPES.get(type(node.value), Type.DYN)
+            return next((kind for one, kind in _CONSTANT_TYPES if isinstance(node.value, one)), Type.DYN)
         case Fact():
             return node.variable.type
         case Call():

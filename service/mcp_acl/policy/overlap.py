@@ -40,8 +40,8 @@ def rows_of(method: str, feature: str | None) -> Mapping[str, Method]:
 
 def overlaps(policies: Sequence[LoadedPolicy]) -> Iterator[Problem]:
     """A finding for each rule that could be taken out without any decision changing."""
-    rules = sorted((rule for policy in policies for rule in _rules(policy)), key=lambda one: one.rank)
-    entries = _Entries()
+    rules = sorted((rule for policy in policies for rule in _rules(policy)), key=lambda one: one.order)
+    entries = _Entries(_MAX_GRANTS, _MAX_MATCHES)
     for rule in rules:
         if not rule.spec.is_conditional:
             entries.add(rule)
@@ -57,9 +57,9 @@ def overlaps(policies: Sequence[LoadedPolicy]) -> Iterator[Problem]:
 
 
 class _Rule(NamedTuple):
-    """A rule in its set. `rank` is the order in which rules are tried."""
+    """A rule in its set. Of two that name the same, the one that names more is kept, else the first by policy and id."""
 
-    rank: tuple[str, str]
+    order: tuple[int, str, str]
     servers: Servers
     spec: RuleSpec
     place: Place
@@ -84,9 +84,14 @@ class _Rule(NamedTuple):
 def _rules(policy: LoadedPolicy) -> Iterator[_Rule]:
     servers = frozenset(policy.spec.servers or ())
     for index, spec in enumerate(policy.spec.rules):
-        rank = (policy.spec.policy, spec.id)
+        order = (-_size(spec), policy.spec.policy, spec.id)
         place = policy.document.place(("rules", index, "id"))
-        yield _Rule(rank, _EVERY_SERVER if "*" in servers else servers, spec, place)
+        yield _Rule(order, _EVERY_SERVER if "*" in servers else servers, spec, place)
+
+
+def _size(spec: RuleSpec) -> int:
+    """About how much a rule names."""
+    return sum(len(rows_of(word, spec.feature)) * len(one.names) for one in spec.namings() for word in one.methods)
 
 
 def _tells(rule: _Rule) -> bool:
@@ -95,7 +100,7 @@ def _tells(rule: _Rule) -> bool:
 
 
 def _finding(code: str, message: str, rule: _Rule, covering: Sequence[_Rule]) -> Problem:
-    names = ", ".join(f"`{'/'.join(one.rank)}`" for one in covering[:3])
+    names = ", ".join(f"`{'/'.join(one.order[1:])}`" for one in covering[:3])
     hint = f"remove it; see {', '.join(str(one.place) for one in covering[:3])}"
     return Problem(code, f"{message} {names}", rule.place, hint, Severity.FINDING)
 
@@ -131,10 +136,10 @@ class _Entry(NamedTuple):
 class _Entries:
     """All entries, and how much may still be looked for."""
 
+    grants: int
+    matches: int
     entries: dict[tuple[Effect, Servers, str], _Entry] = field(default_factory=dict)
     wider: dict[Servers, tuple[Servers, ...]] = field(default_factory=dict)
-    grants: int = _MAX_GRANTS
-    matches: int = _MAX_MATCHES
 
     def add(self, rule: _Rule) -> None:
         """Enter all a rule names."""
@@ -186,6 +191,6 @@ class _Entries:
 
 
 def _goes_first(cover: _Rule, rule: _Rule) -> bool:
-    """Of two rules that name the same on the same servers under no condition, the later one is too many."""
+    """Of two rules that name the same on the same servers under no condition, the second is too many."""
     equal = cover.spec.effect is rule.spec.effect and not rule.spec.is_conditional
-    return not (equal and covers_servers(rule.servers, cover.servers)) or cover.rank < rule.rank
+    return not (equal and covers_servers(rule.servers, cover.servers)) or cover.order < rule.order

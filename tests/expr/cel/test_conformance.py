@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Final, cast
+from typing import Any, Final, cast
 
 import pytest
 
@@ -47,7 +47,8 @@ def _sorted(data: object) -> object:
     """The typed form with the entries of maps in one order, and errors without their text."""
     if not isinstance(data, Mapping):
         return data
-    kind, value = data["type"], data.get("value")
+    kind: str = data["type"]
+    value: Any = data.get("value")
     if kind == "map":
         return kind, sorted(json.dumps([_sorted(key), _sorted(one)]) for key, one in value)
     return (kind, [_sorted(one) for one in value]) if kind == "list" else (kind, value)

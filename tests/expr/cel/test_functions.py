@@ -82,6 +82,12 @@ def test_a_comprehension_goes_over_a_list_or_raises(function: Function, value: V
     assert isinstance(items, list)
 
 
+@pytest.mark.parametrize("text", ["'a'.matches(x)", "x.matches('a')", "bytes(x)"])
+def test_half_a_character_is_an_error(text: str) -> None:
+    node = parse_cel(text, {"x": Variable("x", "x")}).node
+    assert isinstance(only(walk(node, SimpleNamespace(x="\ud800"))), EvalError)
+
+
 @given(value=_VALUES)
 def test_a_constant_pattern_takes_any_value(value: Value) -> None:
     _run(matches_constant("^a"), [value])

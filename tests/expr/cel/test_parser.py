@@ -133,9 +133,11 @@ def test_an_optional_field_that_is_a_declared_variable_is_there_if_it_is_availab
     node = _parse("mcp.?annotations")
     assert isinstance(node, Conditional)
     assert isinstance(node.condition, Available)
-    fields = _parse("claims.?role")
-    assert isinstance(fields, Call)
-    assert OPTIONAL_SELECT is fields.function
+
+
+@pytest.mark.parametrize("text", ["claims.?role", "[{}].map(mcp, mcp.?annotations)", "claims.a.?b", "[claims][0].?b"])
+def test_any_other_optional_field_is_a_strict_call(text: str) -> None:
+    assert any(isinstance(one, Call) and one.function is OPTIONAL_SELECT for one in descendants(_parse(text)))
 
 
 def test_logic_is_flat_and_commutative() -> None:
@@ -208,6 +210,8 @@ def test_operators_are_rows() -> None:
         ("claims.true", "cel-syntax", "`true` is a word of the language", 8, "in brackets and quotes"),
         ("[1][0].in", "cel-syntax", "`in` is a word of the language", 8, ""),
         ("claims.in()", "cel-syntax", "`in` is a word of the language", 8, ""),
+        ("claims['\\d']", "cel-syntax", "`\\d` is not an escape", 9, ""),
+        ("claims.index(0)", "cel-unknown-function", "unknown function `index`", 1, ""),
         ("claim.role", "cel-unknown-variable", "unknown variable `claim`", 1, "did you mean `claims`?"),
         ("mcp.argments.a", "cel-unknown-variable", "unknown variable `mcp.argments`", 1, "did you mean `mcp.arguments`?"),
         ("has(mcp.nam)", "cel-unknown-variable", "unknown variable `mcp.nam`", 5, "did you mean `mcp.name`?"),

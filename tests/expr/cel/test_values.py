@@ -11,6 +11,7 @@ from mcp_acl.expr.cel.typed import from_typed, to_typed
 from mcp_acl.expr.cel.values import (
     MISSING,
     NONE,
+    AnyMap,
     Duration,
     Map,
     Optional,
@@ -73,7 +74,8 @@ def test_a_plain_dict_is_found_by_strings_only() -> None:
 
 
 def test_an_inexact_number_is_no_key() -> None:
-    for values in ({}, Map([])):
+    empty: list[AnyMap] = [{}, Map([])]
+    for values in empty:
         with pytest.raises(EvalError, match="outside the range"):
             find(values, INEXACT)
 
@@ -117,7 +119,7 @@ def test_what_is_known_of_a_map_is_known() -> None:
     assert "a" == _HEADERS["host"]
     assert "host" in _HEADERS
     assert "other" not in _HEADERS
-    assert 1 not in _HEADERS
+    assert 1 not in _HEADERS  # type: ignore[comparison-overlap]
     assert "c" == _HEADERS.get("other", "c")
     with pytest.raises(KeyError):
         _HEADERS["other"]

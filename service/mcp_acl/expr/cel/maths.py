@@ -80,10 +80,6 @@ def _bits(combined: Callable[[int, int], int]) -> Mapping[tuple[type, ...], Call
     }
 
 
-def _test(test: Callable[[float], bool]) -> Mapping[tuple[type, ...], Callable[..., Value]]:
-    return {(float,): test}
-
-
 def _of(name: str, types: str, result: str, meaning: str, example: str) -> str:
     return f"math.{name}({types}) -> {result}\n{meaning}\n{example}"
 

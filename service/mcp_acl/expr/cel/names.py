@@ -34,11 +34,6 @@ class Path:
     steps: tuple[Step, ...]
     is_root: bool = False
 
-    @property
-    def dotted(self) -> str:
-        """The whole path as one name."""
-        return ".".join(step.name for step in self.steps)
-
 
 def path_of(tree: Tree) -> Path | None:
     """The path that a tree is, or None."""
@@ -96,9 +91,8 @@ def string_constant(tree: Tree) -> str | None:
 
 def variable_of(builder: Builder, path: Path) -> Variable | None:
     """The declared variable that a whole path is, if it is one."""
-    if not path.is_root and builder.local(path.steps[0].name) is not None:
-        return None
-    return builder.environment.get(path.dotted)
+    used, node = _declared(builder, path)
+    return node.variable if used == len(path.steps) and isinstance(node, Fact) else None
 
 
 def resolve(builder: Builder, path: Path) -> Node:
@@ -106,27 +100,30 @@ def resolve(builder: Builder, path: Path) -> Node:
     for step, words in zip(path.steps, (RESERVED, *repeat(KEYWORDS, len(path.steps) - 1)), strict=True):
         if step.word is not None and builder.is_word(step.word, words):
             return builder.nothing(step.tree)
-    used, node = _found(builder, path)
+    used, node = _declared(builder, path)
+    if node is None:
+        return _unknown(builder, path)
     for step in path.steps[used:]:
         key = Const(step.name, span=_key_span(step))
         node = Call(SELECT, (node, key), span=span_of(step.tree))
     return node
 
 
-def _found(builder: Builder, path: Path) -> tuple[int, Node]:
-    """How many steps name a value, and that value."""
+def _declared(builder: Builder, path: Path) -> tuple[int, Node | None]:
+    """How many steps name a value, and that value; None if no prefix is declared."""
     local = None if path.is_root else builder.local(path.steps[0].name)
     if local is not None:
         return 1, Local(local, span=span_of(path.steps[0].tree))
-    plain = list(takewhile(lambda step: "." not in step.name, path.steps[1:]))
-    for used in range(len(plain) + 1, 0, -1):
+    plain = sum(1 for _ in takewhile(lambda step: "." not in step.name, path.steps[1:]))
+    longest = max(name.count(".") for name in (*builder.environment, *TYPES))
+    for used in range(min(plain, longest) + 1, 0, -1):
         name = ".".join(step.name for step in path.steps[:used])
         span = span_of(path.steps[used - 1].tree)
         if name in builder.environment:
             return used, Fact(builder.environment[name], span=span)
         if name in TYPES:
             return used, Const(TYPES[name], span=span)
-    return len(path.steps), _unknown(builder, path)
+    return 0, None
 
 
 def _unknown(builder: Builder, path: Path) -> Node:

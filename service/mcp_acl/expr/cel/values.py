@@ -286,18 +286,12 @@ def _type_name(value: Value) -> str | None:
 
 
 def no_overload(name: str, *args: Value) -> EvalError:
-    """The error of an operator or function that does not take values of these types. It never shows a value."""
-    names: list[str] = []
+    """The error of an operator or function that does not take values of these types. It never shows a value.
+
+    Raises `EvalError` if one of them is a number that is not known exactly: that is the better reason.
+    """
     for arg in args:
         if type(arg) is InexactNumber:
-            return _inexact(arg)
-        names.append(_type_name(arg) or "unknown")
+            bool(arg)
+    names = [_type_name(arg) or "unknown" for arg in args]
     return EvalError(f"no such overload: `{name}` on {', '.join(names)}")
-
-
-def _inexact(number: InexactNumber) -> EvalError:
-    try:
-        bool(number)
-    except EvalError as error:
-        return error
-    raise AssertionError

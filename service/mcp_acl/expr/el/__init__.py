@@ -1,0 +1,1 @@
+"""Gravitee's expression language: text to trees over Java's values."""

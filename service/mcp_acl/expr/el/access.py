@@ -3,7 +3,7 @@
 A step on null is an error, unless it is safe (`?.`): then it is null. Each row is made for one place in a tree.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from mcp_acl.expr.el import collections, dates, inline, numbers, strings
@@ -21,6 +21,8 @@ from mcp_acl.expr.el.values import (
     Entry,
     Headers,
     Int32,
+    JsonText,
+    MultiMap,
     RawMap,
     elements,
     entries,
@@ -33,31 +35,36 @@ WHITELIST: Final = Whitelist((*strings.ROWS, *numbers.ROWS, *collections.ROWS, *
 """Every method and constructor an expression may call."""
 
 
-
 # ---- properties ------------------------------------------------------------------------------------------------------
 
 
 def read_property(target: object, name: str) -> object:
     """`target.name`."""
-    match target:
-        case Mapping():
-            return get_key(target, name)
-        case Headers():
-            return target.get_all(name)
-        case Bean():
-            return _bean_property(target, name)
-        case Context() if name == "attributes":
-            return target.attributes
-        case Array() if name == "length":
-            return Int32(len(target.items))
-        case ClassRef():
-            return _static_property(target, name)
-        case None:
-            raise EvalError(f"null has no property `{name[:60]}`: write `?.` before what may be missing")
+    reader = _PROPERTY_READERS.get(type(target))
+    if reader is not None:
+        return reader(target, name)
+    if isinstance(target, Mapping):
+        return get_key(target, name)
     row = WHITELIST.property_row(class_of(target), name, False)
     if row is None or row.static:
         raise EvalError(f"a {class_of(target).name} has no property `{name[:60]}`")
     return call(row, target, ())
+
+
+def _null_property(_target: None, name: str) -> object:
+    raise EvalError(f"null has no property `{name[:60]}`: write `?.` before what may be missing")
+
+
+def _context_property(context: Context, name: str) -> object:
+    if name != "attributes":
+        raise EvalError(f"`#context` has no property `{name[:60]}`: it has `attributes`")
+    return context.attributes
+
+
+def _array_property(array: Array, name: str) -> object:
+    if name != "length":
+        raise EvalError(f"an array has no property `{name[:60]}`: it has `length`")
+    return Int32(len(array.items))
 
 
 def _bean_property(bean: Bean, name: str) -> object:
@@ -74,6 +81,20 @@ def _static_property(reference: ClassRef, name: str) -> object:
     if owner is None or (owner.name, name) not in STATIC_FIELDS:
         raise EvalError(f"`{name[:60]}` of the class `{reference.name[:60]}` may not be used")
     return STATIC_FIELDS[owner.name, name]
+
+
+_PROPERTY_READERS: Final[Mapping[type, Callable[..., object]]] = {
+    type(None): _null_property,
+    dict: dict.get,
+    RawMap: dict.get,
+    Attributes: get_key,
+    MultiMap: dict.get,
+    Headers: Headers.get_all,
+    Bean: _bean_property,
+    Context: _context_property,
+    Array: _array_property,
+    ClassRef: _static_property,
+}
 
 
 def property_of(name: str, *, safe: bool = False) -> Function:
@@ -113,28 +134,54 @@ def read_index(target: object, index: object) -> object:
         raise EvalError("null has no elements: write `?.[…]` after what may be missing")
     if index is None:
         raise EvalError("an index is null")
-    match target:
-        case RawMap():
-            return get_key(target, index)
-        case Mapping():
-            return get_key(target, convert(index, "String"))
-        case Headers():
-            return target.get_all(str(convert(index, "String")))
-        case str():
-            return _element(units(target), index)
-    items = elements(target)
-    if items is not None:
-        return _element(items, index)
+    reader = _INDEX_READERS.get(type(target)) or _other_reader(target)
+    return reader(target, index)
+
+
+def _other_reader(target: object) -> Callable[..., object]:
+    if isinstance(target, Mapping):
+        return _map_entry
+    return _object_property if elements(target) is None else _list_element
+
+
+def _map_entry(target: Mapping[str, object], index: object) -> object:
+    return get_key(target, index if type(index) is str else convert(index, "String"))
+
+
+def _header(target: Headers, index: object) -> object:
+    return target.get_all(str(index if type(index) is str else convert(index, "String")))
+
+
+def _character(target: str, index: object) -> object:
+    return _element(units(target), index)
+
+
+def _list_element(target: object, index: object) -> object:
+    return _element(elements(target) or (), index)
+
+
+def _object_property(target: object, index: object) -> object:
     if not isinstance(index, str):
         raise EvalError(f"a {class_of(target).name} has no elements")
     return read_property(target, index)
 
 
 def _element(items: Sequence[object], index: object) -> object:
-    place = convert(index, "Integer")
+    place = index if type(index) is Int32 else convert(index, "Integer")
     if not isinstance(place, int) or not 0 <= place < len(items):
         raise EvalError(f"no element {place} among {len(items)}")
     return items[place]
+
+
+_INDEX_READERS: Final[Mapping[type, Callable[..., object]]] = {
+    dict: _map_entry,
+    RawMap: get_key,
+    Attributes: _map_entry,
+    MultiMap: _map_entry,
+    Headers: _header,
+    str: _character,
+    JsonText: _character,
+}
 
 
 def index_of(key: object, *, safe: bool = False) -> Function:
@@ -209,7 +256,9 @@ def constructor_of(reference: ClassRef, *, reads_now: bool) -> Function:
     return Function(f"new {owner.name}", run)
 
 
-COMPONENTS: Final = frozenset(("int", "long", "double", "boolean", "String", "Integer", "Long", "Double", "Boolean", "Object"))
+COMPONENTS: Final = frozenset(
+    ("int", "long", "double", "boolean", "String", "Integer", "Long", "Double", "Boolean", "Object")
+)
 """Of what arrays can be made."""
 
 _MAX_ARRAY: Final = 1_000
@@ -254,7 +303,7 @@ def items_of(*, safe: bool) -> Function:
         items = elements(_iterable(target))
         if items is None:
             raise EvalError("a selection or projection needs a list or a map")
-        return items
+        return list(items)
 
     return Function("items", run)
 
@@ -316,4 +365,3 @@ SELECTED: Final = Function(".?[…]", _selected, doc="the elements for which a c
 FIRST: Final = Function(".^[…]", _first, doc="the first of them")
 LAST: Final = Function(".$[…]", _last, doc="the last of them")
 PROJECTED: Final = Function(".![…]", _projected, doc="what an expression makes of each element")
-

@@ -234,9 +234,13 @@ def as_integer(value: Number, low: int, high: int) -> int:
     """The number cut to an integer type."""
     if isinstance(value, float):
         return clamped(value, low, high)
-    if isinstance(value, BigDecimal):
-        value = truncated_quotient(value.unscaled * 10 ** max(-value.scale, 0), 10 ** max(value.scale, 0))
-    return (int(value) - low) % (high - low + 1) + low
+    whole = whole_part(value) if isinstance(value, BigDecimal) else int(value)
+    return (whole - low) % (high - low + 1) + low
+
+
+def whole_part(value: BigDecimal) -> int:
+    """The number without its fraction."""
+    return truncated_quotient(value.unscaled * int(10 ** max(-value.scale, 0)), int(10 ** max(value.scale, 0)))
 
 
 def calculate(operator: str, left: Number, right: Number) -> Number:
@@ -313,6 +317,8 @@ def _order(value: float) -> int:
 
 def relation(left: Number, right: Number) -> int | None:
     """How `<` and `==` see two numbers: −1, 0, 1, or None when one is NaN; −0.0 is 0.0."""
+    if isinstance(left, int) and isinstance(right, int):
+        return (left > right) - (left < right)
     rank = rank_of(left, right)
     if rank not in (_DOUBLE, _FLOAT):
         return compare_numbers(left, right)

@@ -15,8 +15,7 @@ from mcp_acl.expr.nodes import Const, Node
 from mcp_acl.problems import Severity, nearest
 
 NONDETERMINISTIC: Final = frozenset(
-    ("nanoTime", "nextBoolean", "nextBytes", "nextDouble", "nextFloat", "nextGaussian", "nextInt", "nextLong", "random")
-    + ("randomUUID",)
+    "nanoTime nextBoolean nextBytes nextDouble nextFloat nextGaussian nextInt nextLong random randomUUID".split()
 )
 """Methods of Gravitee's whitelist whose answer is not a fact of the request."""
 
@@ -97,7 +96,9 @@ def check_method(name: str, count: int, receiver: Node, *, safe: bool) -> Findin
         owner, static = known
         if WHITELIST.methods(owner, name, static=static):
             return None
-        shown = receiver.value.name if isinstance(receiver, Const) and isinstance(receiver.value, ClassRef) else owner.name
+        shown = (
+            receiver.value.name if isinstance(receiver, Const) and isinstance(receiver.value, ClassRef) else owner.name
+        )
         return _missing_method(name, f"of `{shown}` ", shown)
     arities = WHITELIST.arities(name)
     if arities is None or count in arities:

@@ -241,13 +241,15 @@ def _other_class_of(value: object) -> JavaClass:
         case Group():
             return _SET if value.is_set else _GROUP
         case InexactNumber():
-            return _BY_TYPE[type(bool(value))]
-        case Mapping():
-            return CLASSES["LinkedHashMap"]
-        case str():
-            return CLASSES["String"]
-        case Sequence():
-            return CLASSES["ArrayList"]
+            bool(value)
+    return _foreign_class_of(value)
+
+
+def _foreign_class_of(value: object) -> JavaClass:
+    """The class of a value that is none of ours: a read-only map, say."""
+    for kind, name in ((Mapping, "LinkedHashMap"), (str, "String"), (Sequence, "ArrayList")):
+        if isinstance(value, kind):
+            return CLASSES[name]
     return OBJECT
 
 

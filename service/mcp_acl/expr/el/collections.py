@@ -15,7 +15,7 @@ from mcp_acl.expr.el.comparing import (
     java_equals,
     texts_of,
 )
-from mcp_acl.expr.el.methods import Row
+from mcp_acl.expr.el.methods import row
 from mcp_acl.expr.el.texts import java_text
 from mcp_acl.expr.el.values import (
     Array,
@@ -32,23 +32,10 @@ from mcp_acl.expr.el.values import (
 )
 from mcp_acl.problems import EvalError
 
-
-def _row(owner: str, name: str, params: str, result: str, run: Callable[..., object], doc: str = "") -> Row:
-    return Row(owner, name, tuple(params.split()), result, run, doc)
-
-
-def _property(owner: str, name: str, result: str, run: Callable[..., object]) -> Row:
-    return Row(owner, name, (), result, run, "as a property only", callable=False)
-
-
-def _static(name: str, params: str, result: str, run: Callable[..., object], doc: str = "") -> Row:
-    return Row("Collections", name, tuple(params.split()), result, run, doc, static=True)
-
-
 # ---- collections -----------------------------------------------------------------------------------------------------
 
 
-def _items(value: object) -> list[object]:
+def _items(value: object) -> Sequence[object]:
     items = elements(value)
     if items is None:
         raise EvalError("null is no collection")
@@ -187,57 +174,64 @@ def _contains_all_keys(value: object, names: object) -> bool:
         return contains_all(list(_mapping(value)), wanted)
     if not all(isinstance(name, str) for name in wanted):
         raise EvalError("header names are texts")
-    return all([value.get_all(str(name)) is not None for name in wanted])
+    found = [value.get_all(str(name)) for name in wanted]
+    return None not in found
 
 
 ROWS: Final = (
-    _row("Object", "equals", "Object", "boolean", java_equals, "same class, same content"),
-    _row("Object", "hashCode", "", "int", hash_code),
-    _row("Object", "toString", "", "String", java_text),
-    _property("Boolean", "booleanValue", "boolean", lambda value: value),
-    _property("Character", "charValue", "char", lambda value: value),
-    _property("Enum", "name", "String", lambda value: value.name),
-    _property("Enum", "ordinal", "int", lambda value: Int32(value.ordinal)),
-    _row("Collection", "contains", "Object", "boolean", _contains, "an element of the same class and content"),
-    _row("Collection", "isEmpty", "", "boolean", lambda values: not _items(values)),
-    _row("Collection", "size", "", "int", lambda values: Int32(len(_items(values)))),
-    _property("Collection", "stream", "Stream", lambda _values: Opaque("Stream")),
-    _property("Collection", "toArray", "Object[]", lambda values: Array(tuple(_items(values)), "Object")),
-    _row("List", "get", "int", "Object", _get),
-    _row("Deque", "getFirst", "", "Object", _first),
-    _row("Deque", "element", "", "Object", _first),
-    _row("Deque", "peek", "", "Object", _peek),
-    _row("Deque", "peekFirst", "", "Object", _peek),
-    _row("Deque", "peekLast", "", "Object", _peek_last),
-    _property("Deque", "getLast", "Object", lambda values: _get(values, len(values) - 1)),
-    _row("HttpHeaders", "getFirst", "CharSequence", "String", lambda headers, name: headers.first(_name(name))),
-    _row("HttpHeaders", "get", "CharSequence", "String", lambda headers, name: headers.first(_name(name))),
-    _row("HttpHeaders", "getAll", "CharSequence", "List", lambda headers, name: headers.get_all(_name(name))),
-    _row("HttpHeaders", "containsKey", "CharSequence", "boolean", _contains_key),
-    _row("HttpHeaders", "contains", "CharSequence", "boolean", _contains_key),
-    _row("HttpHeaders", "names", "", "Set", _keys),
-    _row("HttpHeaders", "size", "", "int", lambda headers: Int32(len(_whole(headers)))),
-    _row("HttpHeaders", "isEmpty", "", "boolean", lambda headers: not _whole(headers)),
-    _row("HttpHeaders", "toSingleValueMap", "", "Map", _single_values),
-    _row("MultiValueMap", "getFirst", "Object", "Object", _first_of),
-    _row("MultiValueMap", "toSingleValueMap", "", "Map", _single_values),
-    _row("MultiValueMap", "containsAllKeys", "Collection", "boolean", _contains_all_keys),
-    _row("Map", "containsKey", "Object", "boolean", _contains_key),
-    _row("Map", "containsValue", "Object", "boolean", lambda value, wanted: contains(_whole(value).values(), wanted)),
-    _row("Map", "entrySet", "", "Set", lambda value: entries(_whole(value))),
-    _row("Map", "get", "Object", "Object", _get_of),
-    _row("Map", "getOrDefault", "Object Object", "Object", _get_or_default),
-    _row("Map", "isEmpty", "", "boolean", lambda value: not _whole(value)),
-    _row("Map", "keySet", "", "Set", _keys),
-    _row("Map", "size", "", "int", lambda value: Int32(len(_whole(value)))),
-    _row("Map", "values", "", "Collection", lambda value: Group(tuple(_whole(value).values()), is_set=False)),
-    _row("Map.Entry", "getKey", "", "Object", lambda entry: entry.key),
-    _row("Map.Entry", "getValue", "", "Object", lambda entry: entry.value),
-    _static("disjoint", "Collection Collection", "boolean", _disjoint, "whether two collections share no element"),
-    _static("frequency", "Collection Object", "int", _frequency),
-    _static("max", "Collection", "Object", _extreme(1)),
-    _static("min", "Collection", "Object", _extreme(-1)),
-    _static("indexOfSubList", "List List", "int", lambda a, b: Int32(next(iter(_sublist_starts(a, b)), -1))),
-    _static("lastIndexOfSubList", "List List", "int", lambda a, b: Int32((_sublist_starts(a, b) or [-1])[-1])),
-    _static("binarySearch", "List Object", "int", _binary_search),
+    row("boolean Object.equals(Object)", java_equals, "same class, same content"),
+    row("int Object.hashCode()", hash_code),
+    row("String Object.toString()", java_text),
+    row("property boolean Boolean.booleanValue()", lambda value: value),
+    row("property char Character.charValue()", lambda value: value),
+    row("property String Enum.name()", lambda value: value.name),
+    row("property int Enum.ordinal()", lambda value: Int32(value.ordinal)),
+    row("boolean Collection.contains(Object)", _contains, "an element of the same class and content"),
+    row("boolean Collection.isEmpty()", lambda values: not _items(values)),
+    row("int Collection.size()", lambda values: Int32(len(_items(values)))),
+    row("property Stream Collection.stream()", lambda _values: Opaque("Stream")),
+    row("property Object[] Collection.toArray()", lambda values: Array(tuple(_items(values)), "Object")),
+    row("Object List.get(int)", _get),
+    row("Object Deque.getFirst()", _first),
+    row("Object Deque.element()", _first),
+    row("Object Deque.peek()", _peek),
+    row("Object Deque.peekFirst()", _peek),
+    row("Object Deque.peekLast()", _peek_last),
+    row("property Object Deque.getLast()", lambda values: _get(values, len(values) - 1)),
+    row("String HttpHeaders.getFirst(CharSequence)", lambda headers, name: headers.first(_name(name))),
+    row("String HttpHeaders.get(CharSequence)", lambda headers, name: headers.first(_name(name))),
+    row("List HttpHeaders.getAll(CharSequence)", lambda headers, name: headers.get_all(_name(name))),
+    row("boolean HttpHeaders.containsKey(CharSequence)", _contains_key),
+    row("boolean HttpHeaders.contains(CharSequence)", _contains_key),
+    row("Set HttpHeaders.names()", _keys),
+    row("int HttpHeaders.size()", lambda headers: Int32(len(_whole(headers)))),
+    row("boolean HttpHeaders.isEmpty()", lambda headers: not _whole(headers)),
+    row("Map HttpHeaders.toSingleValueMap()", _single_values),
+    row("Object MultiValueMap.getFirst(Object)", _first_of),
+    row("Map MultiValueMap.toSingleValueMap()", _single_values),
+    row("boolean MultiValueMap.containsAllKeys(Collection)", _contains_all_keys),
+    row("boolean Map.containsKey(Object)", _contains_key),
+    row("boolean Map.containsValue(Object)", lambda value, wanted: contains(_whole(value).values(), wanted)),
+    row("Set Map.entrySet()", lambda value: entries(_whole(value))),
+    row("Object Map.get(Object)", _get_of),
+    row("Object Map.getOrDefault(Object, Object)", _get_or_default),
+    row("boolean Map.isEmpty()", lambda value: not _whole(value)),
+    row("Set Map.keySet()", _keys),
+    row("int Map.size()", lambda value: Int32(len(_whole(value)))),
+    row("Collection Map.values()", lambda value: Group(tuple(_whole(value).values()), is_set=False)),
+    row("Object Map.Entry.getKey()", lambda entry: entry.key),
+    row("Object Map.Entry.getValue()", lambda entry: entry.value),
+    row(
+        "static boolean Collections.disjoint(Collection, Collection)",
+        _disjoint,
+        "whether two collections share no element",
+    ),
+    row("static int Collections.frequency(Collection, Object)", _frequency),
+    row("static Object Collections.max(Collection)", _extreme(1)),
+    row("static Object Collections.min(Collection)", _extreme(-1)),
+    row("static int Collections.indexOfSubList(List, List)", lambda a, b: Int32(next(iter(_sublist_starts(a, b)), -1))),
+    row(
+        "static int Collections.lastIndexOfSubList(List, List)", lambda a, b: Int32((_sublist_starts(a, b) or [-1])[-1])
+    ),
+    row("static int Collections.binarySearch(List, Object)", _binary_search),
 )

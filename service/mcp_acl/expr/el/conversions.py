@@ -6,7 +6,7 @@ gives its first element, a text that is wanted as one is split at commas.
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from mcp_acl.expr.el.arithmetic import (
@@ -19,6 +19,7 @@ from mcp_acl.expr.el.arithmetic import (
     as_number,
     parse_decimal,
     to_decimal,
+    whole_part,
 )
 from mcp_acl.expr.el.classes import CLASSES, JavaClass, class_of
 from mcp_acl.expr.el.temporal import (
@@ -57,6 +58,7 @@ WRAPPERS: Final[Mapping[str, str]] = {
     "char": "Character",
 }
 _NUMBERS: Final = frozenset(("Integer", "Long", "Double", "Float", "Short", "Byte", "BigDecimal"))
+_TEXTS: Final = frozenset(("String", "CharSequence"))
 _ENUMS: Final = frozenset(("DayOfWeek", "Month", "ChronoUnit"))
 _SPACES: Final = "".join(chr(code) for code in range(33))
 
@@ -120,6 +122,8 @@ def _can_convert_array(component: str, target: str) -> bool:
 
 def convert(value: object, target: str) -> object:
     """The value as the target wants it. Raises `EvalError` if it cannot be, or if a primitive would be null."""
+    if target == "Object" or (type(value) is str and target in _TEXTS):
+        return value
     made = _convert(value, target)
     if made is None and target in WRAPPERS:
         raise EvalError(f"null cannot be a {target}")
@@ -149,7 +153,7 @@ def _convert(value: object, target: str) -> object:
 def _as_list(value: object) -> list[object]:
     items = elements(value)
     if items is not None:
-        return items
+        return list(items)
     return list(_fields(value)) if isinstance(value, str) else [value]
 
 
@@ -163,7 +167,7 @@ def _fields(text: str) -> list[str]:
     return [java_trim(field) for field in text.split(",")] if text else []
 
 
-def _list_text(items: list[object]) -> str:
+def _list_text(items: Sequence[object]) -> str:
     made: list[str] = []
     size = 0
     for item in items:
@@ -232,8 +236,7 @@ def _whole(number: object) -> int:
     if isinstance(number, float):
         return as_integer(number, LONG_MIN, LONG_MAX)
     if isinstance(number, BigDecimal):
-        whole = abs(number.unscaled) * 10 ** max(-number.scale, 0) // 10 ** max(number.scale, 0)
-        return -whole if number.unscaled < 0 else whole
+        return whole_part(number)
     assert isinstance(number, int)
     return int(number)
 
@@ -304,7 +307,9 @@ def _local(value: object) -> LocalDateTime:
 
 
 def _as_instant(value: object) -> object:
-    return Instant(value.epoch_nanos if isinstance(value, ZonedDateTime) else _millis(value) * (DAY_NANOS // 86_400_000))
+    return Instant(
+        value.epoch_nanos if isinstance(value, ZonedDateTime) else _millis(value) * (DAY_NANOS // 86_400_000)
+    )
 
 
 def _millis(value: object) -> int:
@@ -370,6 +375,8 @@ def as_boolean(value: object) -> bool | None:
 
 def as_text(value: object) -> str | None:
     """The value as a text, as `matches` and templates want it; null stays. A map or a date-time cannot be one."""
+    if type(value) is str:
+        return value
     made = _convert(value, "String")
     assert made is None or isinstance(made, str)
     return made

@@ -5,7 +5,7 @@ from datetime import date, timedelta
 from typing import Final, TypeAlias
 
 from mcp_acl.expr.el.comparing import compare_to
-from mcp_acl.expr.el.methods import CONSTRUCTOR, Row
+from mcp_acl.expr.el.methods import Row, row
 from mcp_acl.expr.el.patterns import compile_pattern, format_with, read_date, read_date_time
 from mcp_acl.expr.el.temporal import (
     DAY_NANOS,
@@ -43,23 +43,6 @@ _Run: TypeAlias = Callable[..., object]
 _MILLI_NANOS: Final = 1_000_000
 
 
-def _row(owner: str, name: str, params: str, result: str, run: _Run, doc: str = "") -> Row:
-    return Row(owner, name, tuple(params.split()), result, run, doc)
-
-
-def _property(owner: str, name: str, result: str, run: _Run) -> Row:
-    return Row(owner, name, (), result, run, "as a property only", callable=False)
-
-
-def _static(owner: str, name: str, params: str, result: str, run: _Run) -> Row:
-    return Row(owner, name, tuple(params.split()), result, run, static=True)
-
-
-def _now(owner: str, name: str, params: str, result: str, run: _Run) -> Row:
-    doc = "the request's time"
-    return Row(owner, name, tuple(params.split()), result, run, doc, static=True, reads_now=True)
-
-
 # ---- java.util.Date ------------------------------------------------------------------------------------------------------
 
 
@@ -72,21 +55,21 @@ def _no_text(_text: str) -> JavaDate:
 
 
 _DATE: Final = (
-    _now("Date", CONSTRUCTOR, "", "Date", JavaDate),
-    _static("Date", CONSTRUCTOR, "long", "Date", JavaDate),
-    _static("Date", CONSTRUCTOR, "String", "Date", _no_text),
-    _row("Date", "getTime", "", "long", lambda value: value.millis, "milliseconds since 1970"),
-    _row("Date", "after", "Date", "boolean", lambda value, other: value > _known(other)),
-    _row("Date", "before", "Date", "boolean", lambda value, other: value < _known(other)),
-    _row("Date", "compareTo", "Date", "int", lambda value, other: Int32(compare_to(value, other))),
-    _row("Date", "toInstant", "", "Instant", lambda value: Instant(value.millis * _MILLI_NANOS)),
-    _row("Date", "getYear", "", "int", _calendar(lambda value: value.moment().year - 1900)),
-    _row("Date", "getMonth", "", "int", _calendar(lambda value: value.moment().month - 1)),
-    _row("Date", "getDate", "", "int", _calendar(lambda value: value.moment().day)),
-    _row("Date", "getDay", "", "int", _calendar(lambda value: value.moment().isoweekday() % 7)),
-    _row("Date", "getHours", "", "int", _calendar(lambda value: value.moment().hour)),
-    _row("Date", "getMinutes", "", "int", _calendar(lambda value: value.moment().minute)),
-    _row("Date", "getSeconds", "", "int", _calendar(lambda value: value.moment().second)),
+    row("now new Date()", JavaDate),
+    row("new Date(long)", JavaDate),
+    row("new Date(String)", _no_text),
+    row("long Date.getTime()", lambda value: value.millis, "milliseconds since 1970"),
+    row("boolean Date.after(Date)", lambda value, other: value > _known(other)),
+    row("boolean Date.before(Date)", lambda value, other: value < _known(other)),
+    row("int Date.compareTo(Date)", lambda value, other: Int32(compare_to(value, other))),
+    row("Instant Date.toInstant()", lambda value: Instant(value.millis * _MILLI_NANOS)),
+    row("int Date.getYear()", _calendar(lambda value: value.moment().year - 1900)),
+    row("int Date.getMonth()", _calendar(lambda value: value.moment().month - 1)),
+    row("int Date.getDate()", _calendar(lambda value: value.moment().day)),
+    row("int Date.getDay()", _calendar(lambda value: value.moment().isoweekday() % 7)),
+    row("int Date.getHours()", _calendar(lambda value: value.moment().hour)),
+    row("int Date.getMinutes()", _calendar(lambda value: value.moment().minute)),
+    row("int Date.getSeconds()", _calendar(lambda value: value.moment().second)),
 )
 
 
@@ -122,16 +105,14 @@ def _date_rows(owner: str, day_of: Callable[[object], date]) -> list[Row]:
     def reader(part: Callable[[date], object]) -> _Run:
         return lambda value: part(day_of(value))
 
-    return [_row(owner, name, "", result, reader(part)) for name, result, part in _DATE_PARTS]
+    return [row(f"{result} {owner}.{name}()", reader(part)) for name, result, part in _DATE_PARTS]
 
 
-def _time_rows(owner: str, time_of: Callable[[object], LocalTime], make: Callable[..., Row] = _row) -> list[Row]:
+def _time_rows(owner: str, time_of: Callable[[object], LocalTime], words: str = "") -> list[Row]:
     def reader(index: int) -> _Run:
         return lambda value: Int32(time_of(value).parts[index])
 
-    if make is _property:
-        return [_property(owner, name, "int", reader(index)) for name, index in _TIME_PARTS]
-    return [_row(owner, name, "", "int", reader(index)) for name, index in _TIME_PARTS]
+    return [row(f"{words}int {owner}.{name}()", reader(index)) for name, index in _TIME_PARTS]
 
 
 def _shift_rows(owner: str, units: tuple[tuple[str, _Run], ...]) -> list[Row]:
@@ -142,23 +123,23 @@ def _shift_rows(owner: str, units: tuple[tuple[str, _Run], ...]) -> list[Row]:
 
     rows: list[Row] = []
     for unit, move in units:
-        rows.append(_row(owner, f"plus{unit}", "long", owner, move))
-        rows.append(_row(owner, f"minus{unit}", "long", owner, minus(move)))
+        rows.append(row(f"{owner} {owner}.plus{unit}(long)", move))
+        rows.append(row(f"{owner} {owner}.minus{unit}(long)", minus(move)))
     return rows
 
 
 def _order_rows(owner: str, other: str) -> list[Row]:
     return [
-        _row(owner, "isAfter", other, "boolean", lambda value, against: compare_to(value, against) > 0),
-        _row(owner, "isBefore", other, "boolean", lambda value, against: compare_to(value, against) < 0),
-        _row(owner, "isEqual", other, "boolean", lambda value, against: compare_to(value, against) == 0),
+        row(f"boolean {owner}.isAfter({other})", lambda value, against: compare_to(value, against) > 0),
+        row(f"boolean {owner}.isBefore({other})", lambda value, against: compare_to(value, against) < 0),
+        row(f"boolean {owner}.isEqual({other})", lambda value, against: compare_to(value, against) == 0),
     ]
 
 
 def _text_rows(owner: str) -> list[Row]:
     return [
-        _row(owner, "toString", "", "String", java_text),
-        _row(owner, "format", "DateTimeFormatter", "String", lambda value, pattern: format_with(pattern, value)),
+        row(f"String {owner}.toString()", java_text),
+        row(f"String {owner}.format(DateTimeFormatter)", lambda value, pattern: format_with(pattern, value)),
     ]
 
 
@@ -201,26 +182,29 @@ _LOCAL_DATE: Final = (
             ("Years", lambda value, count: LocalDate(_moved_months(value.day, count * 12))),
         ),
     ),
-    _now("LocalDate", "now", "", "LocalDate", lambda now: LocalDate(_local_now(now, UTC_ZONE).day)),
-    _now("LocalDate", "now", "ZoneId", "LocalDate", lambda zone, now: LocalDate(_local_now(now, zone).day)),
-    _static("LocalDate", "of", "int int int", "LocalDate", lambda y, m, d: LocalDate(new_date(y, m, d))),
-    _static("LocalDate", "of", "int Month int", "LocalDate", lambda y, m, d: LocalDate(new_date(y, m.ordinal + 1, d))),
-    _static("LocalDate", "ofEpochDay", "long", "LocalDate", lambda days: LocalDate(day_at(days))),
-    _static("LocalDate", "parse", "CharSequence", "LocalDate", parse_date),
-    _static("LocalDate", "parse", "CharSequence DateTimeFormatter", "LocalDate", read_date),
-    _row("LocalDate", "isLeapYear", "", "boolean", lambda value: is_leap(value.day.year)),
-    _row("LocalDate", "lengthOfMonth", "", "int", lambda value: Int32(month_length(value.day.year, value.day.month))),
-    _row("LocalDate", "lengthOfYear", "", "int", lambda value: Int32(365 + is_leap(value.day.year))),
-    _row("LocalDate", "toEpochDay", "", "long", lambda value: epoch_day(value.day)),
-    _row("LocalDate", "compareTo", "ChronoLocalDate", "int", lambda value, other: _distance(value.day, other.day)),
-    _row("LocalDate", "atStartOfDay", "", "LocalDateTime", lambda value: LocalDateTime(value.day, LocalTime(0))),
-    _row("LocalDate", "atTime", "int int", "LocalDateTime", lambda v, *parts: LocalDateTime(v.day, new_time(*parts))),
-    _row("LocalDate", "atTime", "int int int", "LocalDateTime", lambda v, *parts: LocalDateTime(v.day, new_time(*parts))),
-    *(_row("LocalDate", f"with{part}", "int", "LocalDate", run) for part, run in (
-        ("Year", lambda value, year: LocalDate(_moved_months(value.day, (year - value.day.year) * 12))),
-        ("Month", lambda value, month: LocalDate(_with_month(value.day, month))),
-        ("DayOfMonth", lambda value, day: LocalDate(new_date(value.day.year, value.day.month, day))),
-    )),
+    row("static now LocalDate LocalDate.now()", lambda now: LocalDate(_local_now(now, UTC_ZONE).day)),
+    row("static now LocalDate LocalDate.now(ZoneId)", lambda zone, now: LocalDate(_local_now(now, zone).day)),
+    row("static LocalDate LocalDate.of(int, int, int)", lambda y, m, d: LocalDate(new_date(y, m, d))),
+    row("static LocalDate LocalDate.of(int, Month, int)", lambda y, m, d: LocalDate(new_date(y, m.ordinal + 1, d))),
+    row("static LocalDate LocalDate.ofEpochDay(long)", lambda days: LocalDate(day_at(days))),
+    row("static LocalDate LocalDate.parse(CharSequence)", parse_date),
+    row("static LocalDate LocalDate.parse(CharSequence, DateTimeFormatter)", read_date),
+    row("boolean LocalDate.isLeapYear()", lambda value: is_leap(value.day.year)),
+    row("int LocalDate.lengthOfMonth()", lambda value: Int32(month_length(value.day.year, value.day.month))),
+    row("int LocalDate.lengthOfYear()", lambda value: Int32(365 + is_leap(value.day.year))),
+    row("long LocalDate.toEpochDay()", lambda value: epoch_day(value.day)),
+    row("int LocalDate.compareTo(ChronoLocalDate)", lambda value, other: _distance(value.day, other.day)),
+    row("LocalDateTime LocalDate.atStartOfDay()", lambda value: LocalDateTime(value.day, LocalTime(0))),
+    row("LocalDateTime LocalDate.atTime(int, int)", lambda v, *parts: LocalDateTime(v.day, new_time(*parts))),
+    row("LocalDateTime LocalDate.atTime(int, int, int)", lambda v, *parts: LocalDateTime(v.day, new_time(*parts))),
+    *(
+        row(f"LocalDate LocalDate.with{part}(int)", run)
+        for part, run in (
+            ("Year", lambda value, year: LocalDate(_moved_months(value.day, (year - value.day.year) * 12))),
+            ("Month", lambda value, month: LocalDate(_with_month(value.day, month))),
+            ("DayOfMonth", lambda value, day: LocalDate(new_date(value.day.year, value.day.month, day))),
+        )
+    ),
 )
 
 
@@ -294,17 +278,17 @@ _LOCAL_DATE_TIME: Final = (
     *_order_rows("LocalDateTime", "ChronoLocalDateTime"),
     *_text_rows("LocalDateTime"),
     *_shift_rows("LocalDateTime", _LOCAL_SHIFTS),
-    _now("LocalDateTime", "now", "", "LocalDateTime", lambda now: _local_now(now, UTC_ZONE)),
-    _now("LocalDateTime", "now", "ZoneId", "LocalDateTime", lambda zone, now: _local_now(now, zone)),
-    *(_static("LocalDateTime", "of", " ".join(["int"] * count), "LocalDateTime", _date_time) for count in (5, 6, 7)),
-    *(_static("LocalDateTime", "of", f"int Month{' int' * count}", "LocalDateTime", _of_month) for count in (3, 4, 5)),
-    _static("LocalDateTime", "parse", "CharSequence", "LocalDateTime", parse_date_time),
-    _static("LocalDateTime", "parse", "CharSequence DateTimeFormatter", "LocalDateTime", read_date_time),
-    _row("LocalDateTime", "compareTo", "ChronoLocalDateTime", "int", _compare_local),
-    _row("LocalDateTime", "toLocalDate", "", "LocalDate", lambda value: LocalDate(value.day)),
-    _row("LocalDateTime", "toLocalTime", "", "LocalTime", _time),
-    _row("LocalDateTime", "atZone", "ZoneId", "ZonedDateTime", ZonedDateTime),
-    *_time_rows("LocalTime", _time, _property),
+    row("static now LocalDateTime LocalDateTime.now()", lambda now: _local_now(now, UTC_ZONE)),
+    row("static now LocalDateTime LocalDateTime.now(ZoneId)", lambda zone, now: _local_now(now, zone)),
+    *(row(f"static LocalDateTime LocalDateTime.of({' '.join(['int'] * count)})", _date_time) for count in (5, 6, 7)),
+    *(row(f"static LocalDateTime LocalDateTime.of(int Month{' int' * count})", _of_month) for count in (3, 4, 5)),
+    row("static LocalDateTime LocalDateTime.parse(CharSequence)", parse_date_time),
+    row("static LocalDateTime LocalDateTime.parse(CharSequence, DateTimeFormatter)", read_date_time),
+    row("int LocalDateTime.compareTo(ChronoLocalDateTime)", _compare_local),
+    row("LocalDate LocalDateTime.toLocalDate()", lambda value: LocalDate(value.day)),
+    row("LocalTime LocalDateTime.toLocalTime()", _time),
+    row("ZonedDateTime LocalDateTime.atZone(ZoneId)", ZonedDateTime),
+    *_time_rows("LocalTime", _time, "property "),
 )
 
 
@@ -326,35 +310,32 @@ _ZONED: Final = (
     *_time_rows("ZonedDateTime", _time),
     *_text_rows("ZonedDateTime"),
     *_shift_rows("ZonedDateTime", tuple((unit, _in_zone(move)) for unit, move in _LOCAL_SHIFTS)),
-    _now("ZonedDateTime", "now", "", "ZonedDateTime", lambda now: _zoned_now(now, UTC_ZONE)),
-    _now("ZonedDateTime", "now", "ZoneId", "ZonedDateTime", lambda zone, now: _zoned_now(now, zone)),
-    _static("ZonedDateTime", "parse", "CharSequence", "ZonedDateTime", parse_zoned),
-    _static("ZonedDateTime", "of", "LocalDateTime ZoneId", "ZonedDateTime", ZonedDateTime),
-    _row("ZonedDateTime", "toLocalDate", "", "LocalDate", lambda value: LocalDate(value.local.day)),
-    _row("ZonedDateTime", "toLocalDateTime", "", "LocalDateTime", _local),
-    _row("ZonedDateTime", "toLocalTime", "", "LocalTime", _time),
-    _row("ZonedDateTime", "withZoneSameInstant", "ZoneId", "ZonedDateTime", _same_instant),
-    _row("ZonedDateTime", "withZoneSameLocal", "ZoneId", "ZonedDateTime", lambda v, zone: ZonedDateTime(v.local, zone)),
-    _row("ZonedDateTime", "getZone", "", "ZoneId", lambda value: value.zone),
-    _row("ZonedDateTime", "getOffset", "", "ZoneOffset", lambda value: parse_zone(value.zone.offset_name)),
-    _property("ZonedDateTime", "toEpochSecond", "long", lambda value: value.epoch_nanos // SECOND_NANOS),
-    _property("ZonedDateTime", "toInstant", "Instant", lambda value: Instant(value.epoch_nanos)),
+    row("static now ZonedDateTime ZonedDateTime.now()", lambda now: _zoned_now(now, UTC_ZONE)),
+    row("static now ZonedDateTime ZonedDateTime.now(ZoneId)", lambda zone, now: _zoned_now(now, zone)),
+    row("static ZonedDateTime ZonedDateTime.parse(CharSequence)", parse_zoned),
+    row("static ZonedDateTime ZonedDateTime.of(LocalDateTime, ZoneId)", ZonedDateTime),
+    row("LocalDate ZonedDateTime.toLocalDate()", lambda value: LocalDate(value.local.day)),
+    row("LocalDateTime ZonedDateTime.toLocalDateTime()", _local),
+    row("LocalTime ZonedDateTime.toLocalTime()", _time),
+    row("ZonedDateTime ZonedDateTime.withZoneSameInstant(ZoneId)", _same_instant),
+    row("ZonedDateTime ZonedDateTime.withZoneSameLocal(ZoneId)", lambda v, zone: ZonedDateTime(v.local, zone)),
+    row("ZoneId ZonedDateTime.getZone()", lambda value: value.zone),
+    row("ZoneOffset ZonedDateTime.getOffset()", lambda value: parse_zone(value.zone.offset_name)),
+    row("property long ZonedDateTime.toEpochSecond()", lambda value: value.epoch_nanos // SECOND_NANOS),
+    row("property Instant ZonedDateTime.toInstant()", lambda value: Instant(value.epoch_nanos)),
 )
 
 _OTHER: Final = (
-    Row(
-        "LocalTime", "now", (), "LocalTime", lambda now: _local_now(now, UTC_ZONE).time, "as a property only",
-        static=True, callable=False, reads_now=True,
-    ),
-    _now("System", "currentTimeMillis", "", "long", lambda now: now),
-    _static("DateTimeFormatter", "ofPattern", "String", "DateTimeFormatter", compile_pattern),
-    _row("DateTimeFormatter", "format", "TemporalAccessor", "String", format_with),
-    _property("DayOfWeek", "getValue", "int", lambda value: Int32(value.ordinal + 1)),
-    _property("Month", "getValue", "int", lambda value: Int32(value.ordinal + 1)),
-    _property("Instant", "getEpochSecond", "long", lambda value: value.nanos // SECOND_NANOS),
-    _property("Instant", "toEpochMilli", "long", lambda value: value.nanos // _MILLI_NANOS),
-    _property("ZoneId", "getId", "String", lambda value: value.name),
-    _property("ZoneOffset", "getTotalSeconds", "int", lambda value: Int32(value.seconds)),
+    row("static now property LocalTime LocalTime.now()", lambda now: _local_now(now, UTC_ZONE).time),
+    row("static now long System.currentTimeMillis()", lambda now: now),
+    row("static DateTimeFormatter DateTimeFormatter.ofPattern(String)", compile_pattern),
+    row("String DateTimeFormatter.format(TemporalAccessor)", format_with),
+    row("property int DayOfWeek.getValue()", lambda value: Int32(value.ordinal + 1)),
+    row("property int Month.getValue()", lambda value: Int32(value.ordinal + 1)),
+    row("property long Instant.getEpochSecond()", lambda value: value.nanos // SECOND_NANOS),
+    row("property long Instant.toEpochMilli()", lambda value: value.nanos // _MILLI_NANOS),
+    row("property String ZoneId.getId()", lambda value: value.name),
+    row("property int ZoneOffset.getTotalSeconds()", lambda value: Int32(value.seconds)),
 )
 
 ROWS: Final[tuple[Row, ...]] = (*_DATE, *_LOCAL_DATE, *_LOCAL_DATE_TIME, *_ZONED, *_OTHER)

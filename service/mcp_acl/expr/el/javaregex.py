@@ -45,8 +45,7 @@ _POSIX: Final[Mapping[str, str]] = {
     "Space": _SPACE,
 }
 _CATEGORIES: Final = frozenset(
-    ("L", "Lu", "Ll", "Lt", "Lm", "Lo", "M", "Mn", "Mc", "Me", "N", "Nd", "Nl", "No", "P", "Pc", "Pd", "Ps", "Pe", "Pi")
-    + ("Pf", "Po", "S", "Sm", "Sc", "Sk", "So", "Z", "Zs", "Zl", "Zp")
+    "L Lu Ll Lt Lm Lo M Mn Mc Me N Nd Nl No P Pc Pd Ps Pe Pi Pf Po S Sm Sc Sk So Z Zs Zl Zp".split()
 )
 _SCRIPTS: Final = frozenset(("Latin", "Greek", "Cyrillic", "Hebrew", "Arabic", "Han", "Hiragana", "Katakana", "Hangul"))
 _CONTROLS: Final[Mapping[str, int]] = {"t": 9, "n": 10, "r": 13, "f": 12, "a": 7, "e": 27}
@@ -81,123 +80,127 @@ class _Translator:
         self._repeatable = False
         self._has_end = False
         self._ascii_only = False
+        self._names: set[str] = set()
 
     def run(self) -> Translation:
         while self._place < len(self._pattern):
-            _STEPS.get(self._pattern[self._place], _Translator._plain)(self)
+            _STEPS.get(self._pattern[self._place], _Translator.plain)(self)
         if len(self._dots) > 1:
-            raise self._refused("a group is not closed")
+            raise self.refused("a group is not closed")
         folds = any(one.startswith("(?i") for one in self._made)
         if folds and not self._pattern.isascii():
-            raise self._refused("`(?i)` with characters beyond ASCII is not supported")
+            raise self.refused("`(?i)` with characters beyond ASCII is not supported")
         return Translation("".join(self._made), self._has_end, self._ascii_only or folds)
 
-    def _refused(self, why: str) -> EvalError:
+    def refused(self, why: str) -> EvalError:
         return EvalError(f"the pattern `{self._pattern[:60]}` cannot be used: {why}")
 
-    def _add(self, text: str, length: int, *, repeatable: bool = True) -> None:
+    def add(self, text: str, length: int, *, repeatable: bool = True) -> None:
         self._made.append(text)
         self._place += length
         self._repeatable = repeatable
 
-    def _plain(self) -> None:
-        self._add(_quoted(self._pattern[self._place]), 1)
+    def plain(self) -> None:
+        self.add(_quoted(self._pattern[self._place]), 1)
 
-    def _dot(self) -> None:
-        self._add("(?s:.)" if self._dots[-1] else f"[^{_LINE}]", 1)
+    def dot(self) -> None:
+        self.add("(?s:.)" if self._dots[-1] else f"[^{_LINE}]", 1)
 
-    def _end(self) -> None:
+    def end(self) -> None:
         self._has_end = True
-        self._add(r"\z", 1, repeatable=False)
+        self.add(r"\z", 1, repeatable=False)
 
-    def _begin(self) -> None:
-        self._add(r"\A", 1, repeatable=False)
+    def begin(self) -> None:
+        self.add(r"\A", 1, repeatable=False)
 
-    def _or(self) -> None:
-        self._add("|", 1, repeatable=False)
+    def either(self) -> None:
+        self.add("|", 1, repeatable=False)
 
     # ---- groups ------------------------------------------------------------------------------------------------------
 
-    def _open(self) -> None:
+    def open_group(self) -> None:
         if len(self._dots) > _MAX_DEPTH:
-            raise self._refused("groups are nested too deeply")
+            raise self.refused("groups are nested too deeply")
         if not self._pattern.startswith("(?", self._place):
             self._dots.append(self._dots[-1])
-            self._add("(", 1, repeatable=False)
+            self.add("(", 1, repeatable=False)
             return
         match = _GROUP.match(self._pattern, self._place + 1)
         if match is None:
-            raise self._refused("look-around, atomic groups and other flags than `i` and `s` are not supported")
+            raise self.refused("look-around, atomic groups and other flags than `i` and `s` are not supported")
         name, on, off, end = match.groups()
         dot = "s" in (on or "") or (self._dots[-1] and "s" not in (off or ""))
         length = 1 + len(match.group())
         if end == ")":
             self._dots[-1] = dot
-            self._flags(on or "", off or "", ")", length)
+            self.flags(on or "", off or "", ")", length)
             return
         self._dots.append(dot)
         if name:
-            self._add(f"(?P<{name}>", length, repeatable=False)
+            if name in self._names:
+                raise self.refused(f"the group `{name}` is there twice")
+            self._names.add(name)
+            self.add(f"(?P<{name}>", length, repeatable=False)
         else:
-            self._flags(on or "", off or "", ":", length)
+            self.flags(on or "", off or "", ":", length)
 
-    def _flags(self, on: str, off: str, end: str, length: int) -> None:
+    def flags(self, on: str, off: str, end: str, length: int) -> None:
         folding = "i" * ("i" in on) + "-i" * ("i" in off)
-        self._add(f"(?{folding}{end}" if folding or end == ":" else "", length, repeatable=False)
+        self.add(f"(?{folding}{end}" if folding or end == ":" else "", length, repeatable=False)
 
-    def _close(self) -> None:
+    def close_group(self) -> None:
         if len(self._dots) == 1:
-            raise self._refused("`)` without `(`")
+            raise self.refused("`)` without `(`")
         self._dots.pop()
-        self._add(")", 1)
+        self.add(")", 1)
 
     # ---- quantifiers -------------------------------------------------------------------------------------------------
 
-    def _quantifier(self) -> None:
+    def quantifier(self) -> None:
         match = _QUANTIFIER.match(self._pattern, self._place)
         if match is None or not self._repeatable:
-            raise self._refused(f"`{self._pattern[self._place]}` repeats nothing")
+            raise self.refused(f"`{self._pattern[self._place]}` repeats nothing")
         low, _, high = match.groups()
         if any((bound and len(bound) > 4) or int(bound or 0) > MAX_REPEAT for bound in (low, high)):
-            raise self._refused(f"more than {MAX_REPEAT:,} repetitions are not supported")
+            raise self.refused(f"more than {MAX_REPEAT:,} repetitions are not supported")
         if high and int(high) < int(low):
-            raise self._refused("the bounds of a repetition are the wrong way round")
+            raise self.refused("the bounds of a repetition are the wrong way round")
         following = self._pattern[match.end() : match.end() + 1]
         if following == "+":
-            raise self._refused("possessive quantifiers are not supported")
+            raise self.refused("possessive quantifiers are not supported")
         lazy = following == "?"
-        self._add(match.group() + "?" * lazy, len(match.group()) + lazy, repeatable=False)
+        self.add(match.group() + "?" * lazy, len(match.group()) + lazy, repeatable=False)
 
     # ---- escapes -----------------------------------------------------------------------------------------------------
 
-    def _escape(self) -> None:
+    def escape(self) -> None:
         rest = self._pattern[self._place + 1 :]
         if rest[:1] == "Q":
             quoted, _, _ = rest[1:].partition("\\E")
             for char in quoted:
                 self._made.append(_quoted(char))
-            self._add("", 2 + len(quoted) + 2 * ("\\E" in rest), repeatable=bool(quoted))
+            self.add("", 2 + len(quoted) + 2 * ("\\E" in rest), repeatable=bool(quoted))
         elif rest[:1] in ("b", "B"):
             if rest[1:2] == "{":
-                raise self._refused("`\\b{…}` is not supported")
+                raise self.refused("`\\b{…}` is not supported")
             self._ascii_only = True
-            self._add(f"\\{rest[0]}", 2, repeatable=False)
+            self.add(f"\\{rest[0]}", 2, repeatable=False)
         elif rest[:1] in ("A", "z", "Z"):
             self._has_end |= rest[0] == "Z"
-            self._add("\\A" if rest[0] == "A" else r"\z", 2, repeatable=False)
+            self.add("\\A" if rest[0] == "A" else r"\z", 2, repeatable=False)
         else:
-            inside, length = self._class_escape(self._place)
-            self._add(inside if len(inside) == 1 else f"[{inside}]", length)
+            inside, length = self.class_escape(self._place)
+            self.add(inside if len(inside) == 1 else f"[{inside}]", length)
 
-    def _class_escape(self, place: int) -> tuple[str, int]:
+    def class_escape(self, place: int) -> tuple[str, int]:
         """An escape as the inside of a class, and its length."""
         rest = self._pattern[place + 1 :]
         code = _CODE.match(rest)
         if code is not None:
-            return _code_point(self._code(code)), 1 + len(code.group())
+            return _code_point(self.code(code)), 1 + len(code.group())
         named = _PROPERTY.match(rest)
         if named is not None:
-            return self._property(named), 1 + len(named.group())
+            return self.property(named), 1 + len(named.group())
         char = rest[:1]
         if char.lower() in _INSIDE and char:
             inside = _INSIDE[char.lower()]
@@ -205,19 +208,19 @@ class _Translator:
         if char in _CONTROLS:
             return _code_point(_CONTROLS[char]), 2
         if not char or (char.isascii() and char.isalnum()):
-            raise self._refused(f"`\\{char}` is not supported")
+            raise self.refused(f"`\\{char}` is not supported")
         return _quoted_in_class(char), 2
 
-    def _code(self, match: re.Match[str]) -> int:
+    def code(self, match: re.Match[str]) -> int:
         unit, two, braced, octal, control = match.groups()
         if control:
             return ord(control) ^ 64
         value = int(octal, 8) if octal else int(unit or two or braced, 16)
         if value > 0x10FFFF or 0xD800 <= value <= 0xDFFF:
-            raise self._refused("half characters are not supported")
+            raise self.refused("half characters are not supported")
         return value
 
-    def _property(self, match: re.Match[str]) -> str:
+    def property(self, match: re.Match[str]) -> str:
         sign, prefix, name, short = match.groups()
         wanted = short or name
         if prefix is None and wanted in _POSIX:
@@ -226,22 +229,22 @@ class _Translator:
             return rf"\{sign}{{{wanted}}}"
         if wanted in _SCRIPTS and prefix in ("Is", "script=", "sc="):
             return rf"\{sign}{{{wanted}}}"
-        raise self._refused(f"`\\{match.group()}` is not supported")
+        raise self.refused(f"`\\{match.group()}` is not supported")
 
     # ---- classes -----------------------------------------------------------------------------------------------------
 
-    def _class(self) -> None:
+    def character_class(self) -> None:
         start = self._place
         self._place += 1
-        inside = self._class_body(0)
+        inside = self.class_body(0)
         length, self._place = self._place - start, start
-        self._add(f"[{inside}]", length)
+        self.add(f"[{inside}]", length)
 
-    def _class_body(self, depth: int) -> str:
+    def class_body(self, depth: int) -> str:
         """From after `[` to after its `]`: the inside, inner classes joined to it."""
         negated = self._pattern.startswith("^", self._place)
         if depth > 5 or (negated and depth):
-            raise self._refused("negated classes inside classes are not supported")
+            raise self.refused("negated classes inside classes are not supported")
         self._place += negated
         made: list[str] = []
         first = self._place
@@ -250,34 +253,37 @@ class _Translator:
             if char == "]" and self._place > first:
                 self._place += 1
                 return "^" * negated + "".join(made)
-            made.append(self._class_item(char, depth))
-        raise self._refused("a class is not closed")
+            made.append(self.class_item(char, depth))
+        raise self.refused("a class is not closed")
 
-    def _class_item(self, char: str, depth: int) -> str:
+    def class_item(self, char: str, depth: int) -> str:
         if self._pattern.startswith("&&", self._place):
-            raise self._refused("`&&` in a class is not supported")
+            raise self.refused("`&&` in a class is not supported")
         if char == "[":
             self._place += 1
-            return self._class_body(depth + 1)
-        item = self._class_atom(char)
-        if not self._pattern.startswith("-", self._place) or self._pattern[self._place + 1 : self._place + 2] in ("]", ""):
+            return self.class_body(depth + 1)
+        item = self.class_atom(char)
+        if not self._pattern.startswith("-", self._place) or self._pattern[self._place + 1 : self._place + 2] in (
+            "]",
+            "",
+        ):
             return item
         following = self._pattern[self._place + 1]
         if following == "[" or not _is_single(item):
-            raise self._refused("`-` in a class needs a character on both sides: write `\\-`")
+            raise self.refused("`-` in a class needs a character on both sides: write `\\-`")
         self._place += 1
-        last = self._class_atom(following)
+        last = self.class_atom(following)
         if not _is_single(last):
-            raise self._refused("`-` in a class needs a character on both sides: write `\\-`")
+            raise self.refused("`-` in a class needs a character on both sides: write `\\-`")
         return f"{item}-{last}"
 
-    def _class_atom(self, char: str) -> str:
+    def class_atom(self, char: str) -> str:
         if char != "\\":
             self._place += 1
             return _quoted_in_class(char)
         if self._pattern[self._place + 1 : self._place + 2] in ("Q", "E", "b"):
-            raise self._refused("`\\Q`, `\\E` and `\\b` in a class are not supported")
-        inside, length = self._class_escape(self._place)
+            raise self.refused("`\\Q`, `\\E` and `\\b` in a class are not supported")
+        inside, length = self.class_escape(self._place)
         self._place += length
         return inside
 
@@ -296,8 +302,6 @@ def _quoted(char: str) -> str:
 
 def _quoted_in_class(char: str) -> str:
     return char if char.isascii() and char.isalnum() else _code_point(ord(char))
-
-
 
 
 def _opposite(inside: str) -> str:
@@ -332,16 +336,16 @@ def _atom(groups: tuple[str | None, ...]) -> int:
 
 
 _STEPS: Final[Mapping[str, Callable[[_Translator], None]]] = {
-    ".": _Translator._dot,
-    "$": _Translator._end,
-    "^": _Translator._begin,
-    "|": _Translator._or,
-    "(": _Translator._open,
-    ")": _Translator._close,
-    "?": _Translator._quantifier,
-    "*": _Translator._quantifier,
-    "+": _Translator._quantifier,
-    "{": _Translator._quantifier,
-    "\\": _Translator._escape,
-    "[": _Translator._class,
+    ".": _Translator.dot,
+    "$": _Translator.end,
+    "^": _Translator.begin,
+    "|": _Translator.either,
+    "(": _Translator.open_group,
+    ")": _Translator.close_group,
+    "?": _Translator.quantifier,
+    "*": _Translator.quantifier,
+    "+": _Translator.quantifier,
+    "{": _Translator.quantifier,
+    "\\": _Translator.escape,
+    "[": _Translator.character_class,
 }

@@ -26,8 +26,12 @@ MAX_VISITS: Final = 100_000
 _EXACT: Final = 2**53 - 1
 
 
-class NoPath(EvalError):
-    """The document has no such place; a filter takes it as no match."""
+class InvalidPath(EvalError):  # noqa: N818 - named for what it says of a path
+    """The path cannot be applied there; a filter that meets it matches nothing."""
+
+
+class NoPath(InvalidPath):
+    """The document has no such place; in a comparison of a filter that is a value equal to nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +68,7 @@ class Path:
 
     @property
     def definite(self) -> bool:
+        """Whether the path can name one place only."""
         return all(step.definite for step in self.steps)
 
     def read(self, item: object, root: object, visits: Visits, *, required: bool = False) -> object:
@@ -166,7 +171,7 @@ class _Run:
             if accepts(model, self.root, self.visits):
                 self.next(place, model, upstream)
         elif upstream:
-            raise NoPath("a filter stands where the document has neither array nor object")
+            raise InvalidPath("a filter stands where the document has neither array nor object")
 
     def scan(self, place: int, model: object, upstream: bool) -> None:
         """`..` before a property or a wildcard: at every object and array, from the top down."""
@@ -185,7 +190,8 @@ class _Run:
         step = self.steps[place]
         if step.kind == "property":
             leaf = place == len(self.steps) - 1
-            if isinstance(model, Mapping) and (leaf or all(name in model for name in step.names)):
+            anything = leaf and not self.required
+            if isinstance(model, Mapping) and (anything or all(name in model for name in step.names)):
                 self.property(place, model, upstream=False)
         else:
             self.wildcard(place, model, upstream=False)

@@ -4,6 +4,7 @@ The rows are in `strings`, `numbers`, `collections`, `dates`. A row that is not 
 Spring reads `x.name` through `getName()`, `isName()` or `name()`, whitelisted or not.
 """
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
@@ -39,6 +40,36 @@ class Row:
     callable: bool = True
     reads_now: bool = False
     takes_null: bool = False
+
+
+_SIGNATURE: Final = re.compile(r"((?:static |now |property )*)(?:new|(\S+)) ([\w.]+)\((.*)\)", re.ASCII)
+
+
+def row(signature: str, run: Callable[..., object], doc: str = "", *, takes_null: bool = False) -> Row:
+    """A row from a signature as Java writes it, such as `int String.indexOf(String, int)`.
+
+    Before it may stand `static`, `now` (it reads the time) and `property` (it can be reached as a property only). A
+    constructor is `new Date(long)`.
+    """
+    match = _SIGNATURE.fullmatch(signature)
+    assert match is not None, signature
+    words, result, path, listed = match.groups()
+    params = [param for param in re.split("[, ]+", listed) if param]
+    varargs = bool(params) and params[-1].endswith("...")
+    owner, name = path.rsplit(".", 1) if result else (path, CONSTRUCTOR)
+    return Row(
+        owner,
+        name,
+        tuple(param.replace("...", "[]") for param in params),
+        result or owner,
+        run,
+        doc,
+        static="static" in words or not result,
+        varargs=varargs,
+        callable="property" not in words,
+        reads_now="now" in words,
+        takes_null=takes_null,
+    )
 
 
 class Match(IntEnum):
@@ -84,7 +115,7 @@ class Whitelist:
         return _best(rows, owner, name, args)
 
     def constructor(self, owner: JavaClass, args: tuple[JavaClass | None, ...]) -> Row:
-        """The constructor for these arguments. (Spring takes any of several that need conversion; here that is an error.)"""
+        """The constructor for these arguments. Where Spring takes any of several that need conversion, it is an error."""
         rows = [row for row in self._table.get((owner.name, CONSTRUCTOR), ()) if row.callable]
         return _best(sorted(rows, key=lambda row: len(row.params)), owner, CONSTRUCTOR, args)
 

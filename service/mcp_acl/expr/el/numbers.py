@@ -28,20 +28,12 @@ from mcp_acl.expr.el.arithmetic import (
 )
 from mcp_acl.expr.el.comparing import hash_code, java_equals
 from mcp_acl.expr.el.conversions import parse_float, parse_integer
-from mcp_acl.expr.el.methods import CONSTRUCTOR, Row
+from mcp_acl.expr.el.methods import Row, row
 from mcp_acl.expr.el.texts import float32, java_text, plain_decimal_text
 from mcp_acl.expr.el.values import BigDecimal, Int8, Int16, Int32, JFloat
 from mcp_acl.problems import EvalError
 
 _Run: TypeAlias = Callable[..., object]
-
-
-def _static(owner: str, name: str, params: str, result: str, run: _Run, doc: str = "") -> Row:
-    return Row(owner, name, tuple(params.split()), result, run, doc, static=True)
-
-
-def _on(owner: str, name: str, params: str, result: str, run: _Run, doc: str = "") -> Row:
-    return Row(owner, name, tuple(params.split()), result, run, doc)
 
 
 # ---- Integer, Long, Short, Byte, Double, Float --------------------------------------------------------------------------
@@ -53,8 +45,8 @@ def _bits(value: object, low: int, high: int) -> int:
 
 def _narrow(value: object, bits: int) -> int:
     """To `short` or `byte`: a floating number goes through `int` first."""
-    whole = _bits(value, INT_MIN, INT_MAX)
-    return (whole + 2 ** (bits - 1)) % 2**bits - 2 ** (bits - 1)
+    half = 1 << (bits - 1)
+    return (_bits(value, INT_MIN, INT_MAX) + half) % (2 * half) - half
 
 
 _VALUES: Final[Sequence[tuple[str, str, _Run]]] = (
@@ -79,27 +71,27 @@ def _number_rows(owner: str, primitive: str, parse: str, read: _Run) -> list[Row
     """What every wrapper class of numbers has."""
     pair = f"{primitive} {primitive}"
     return [
-        *(_on(owner, name, "", result, run) for name, result, run in _VALUES),
-        _on(owner, "toString", "", "String", java_text),
-        _on(owner, "equals", "Object", "boolean", java_equals, "false for another class of number"),
-        _on(owner, "hashCode", "", "int", hash_code),
-        _on(owner, "compareTo", owner, "int", _difference if owner == "Short" else _order),
-        _static(owner, "compare", pair, "int", _difference if owner == "Short" else _order),
-        _static(owner, "toString", primitive, "String", java_text),
-        _static(owner, parse, "String", primitive, read),
-        _static(owner, "valueOf", "String", owner, read),
-        _static(owner, "valueOf", primitive, owner, lambda value: value),
-        _static(owner, CONSTRUCTOR, "String", owner, read),
-        _static(owner, CONSTRUCTOR, primitive, owner, lambda value: value),
+        *(row(f"{result} {owner}.{name}()", run) for name, result, run in _VALUES),
+        row(f"String {owner}.toString()", java_text),
+        row(f"boolean {owner}.equals(Object)", java_equals, "false for another class of number"),
+        row(f"int {owner}.hashCode()", hash_code),
+        row(f"int {owner}.compareTo({owner})", _difference if owner == "Short" else _order),
+        row(f"static int {owner}.compare({pair})", _difference if owner == "Short" else _order),
+        row(f"static String {owner}.toString({primitive})", java_text),
+        row(f"static {primitive} {owner}.{parse}(String)", read),
+        row(f"static {owner} {owner}.valueOf(String)", read),
+        row(f"static {owner} {owner}.valueOf({primitive})", lambda value: value),
+        row(f"new {owner}(String)", read),
+        row(f"new {owner}({primitive})", lambda value: value),
     ]
 
 
 def _computing_rows(owner: str, primitive: str, wrap: _Run) -> list[Row]:
     pair = f"{primitive} {primitive}"
     return [
-        _static(owner, "max", pair, primitive, _larger),
-        _static(owner, "min", pair, primitive, _smaller),
-        _static(owner, "sum", pair, primitive, lambda a, b: wrap(a + b)),
+        row(f"static {primitive} {owner}.max({pair})", _larger),
+        row(f"static {primitive} {owner}.min({pair})", _smaller),
+        row(f"static {primitive} {owner}.sum({pair})", lambda a, b: wrap(a + b)),
     ]
 
 
@@ -127,7 +119,9 @@ def _based(value: int, radix: int) -> str:
     return ("-" if value < 0 else "") + (made or "0")
 
 
-def _integer_rows(owner: str, primitive: str, parse: str, limits: tuple[int, int], made: Callable[[int], object]) -> list[Row]:
+def _integer_rows(
+    owner: str, primitive: str, parse: str, limits: tuple[int, int], made: Callable[[int], object]
+) -> list[Row]:
     low, high = limits
     bits = high.bit_length() + 1
 
@@ -138,8 +132,8 @@ def _integer_rows(owner: str, primitive: str, parse: str, limits: tuple[int, int
 
     return [
         *_number_rows(owner, primitive, parse, read),
-        _static(owner, parse, "String int", primitive, read),
-        _static(owner, "valueOf", "String int", owner, read),
+        row(f"static {primitive} {owner}.{parse}(String, int)", read),
+        row(f"static {owner} {owner}.valueOf(String, int)", read),
         *([] if owner == "Short" else _computing_rows(owner, primitive, int32 if owner == "Integer" else int64)),
         *([] if owner == "Short" else _text_rows(owner, primitive, bits)),
     ]
@@ -147,12 +141,12 @@ def _integer_rows(owner: str, primitive: str, parse: str, limits: tuple[int, int
 
 def _text_rows(owner: str, primitive: str, bits: int) -> list[Row]:
     return [
-        _static(owner, "signum", primitive, "int", lambda value: Int32((value > 0) - (value < 0))),
-        _static(owner, "bitCount", primitive, "int", lambda value: Int32((value % 2**bits).bit_count())),
-        _static(owner, "toString", f"{primitive} int", "String", _based),
-        _static(owner, "toHexString", primitive, "String", lambda value: f"{value % 2**bits:x}"),
-        _static(owner, "toOctalString", primitive, "String", lambda value: f"{value % 2**bits:o}"),
-        _static(owner, "toBinaryString", primitive, "String", lambda value: f"{value % 2**bits:b}"),
+        row(f"static int {owner}.signum({primitive})", lambda value: Int32((value > 0) - (value < 0))),
+        row(f"static int {owner}.bitCount({primitive})", lambda value: Int32((value % 2**bits).bit_count())),
+        row(f"static String {owner}.toString({primitive}, int)", _based),
+        row(f"static String {owner}.toHexString({primitive})", lambda value: f"{value % 2**bits:x}"),
+        row(f"static String {owner}.toOctalString({primitive})", lambda value: f"{value % 2**bits:o}"),
+        row(f"static String {owner}.toBinaryString({primitive})", lambda value: f"{value % 2**bits:b}"),
     ]
 
 
@@ -165,11 +159,11 @@ def _floating_rows(owner: str, primitive: str, parse: str, made: Callable[[float
     return [
         *_number_rows(owner, primitive, parse, read),
         *_computing_rows(owner, primitive, made),
-        _on(owner, "isNaN", "", "boolean", math.isnan),
-        _on(owner, "isInfinite", "", "boolean", math.isinf),
-        _static(owner, "isNaN", primitive, "boolean", math.isnan),
-        _static(owner, "isInfinite", primitive, "boolean", math.isinf),
-        _static(owner, "isFinite", primitive, "boolean", math.isfinite),
+        row(f"boolean {owner}.isNaN()", math.isnan),
+        row(f"boolean {owner}.isInfinite()", math.isinf),
+        row(f"static boolean {owner}.isNaN({primitive})", math.isnan),
+        row(f"static boolean {owner}.isInfinite({primitive})", math.isinf),
+        row(f"static boolean {owner}.isFinite({primitive})", math.isfinite),
     ]
 
 
@@ -199,7 +193,13 @@ def _whole(function: Callable[[float], float]) -> _Run:
 
 
 def _rounded(value: float) -> int:
-    return 0 if math.isnan(value) else math.floor(value + 0.5) if abs(value) < 2**52 else clamped(value, LONG_MIN, LONG_MAX)
+    return (
+        0
+        if math.isnan(value)
+        else math.floor(value + 0.5)
+        if abs(value) < 2**52
+        else clamped(value, LONG_MIN, LONG_MAX)
+    )
 
 
 def _signum(value: float) -> float:
@@ -245,24 +245,24 @@ _REAL: Final[Sequence[tuple[str, str, _Run]]] = (
 )
 
 _MATH: Final = (
-    *(_static("Math", "abs", kind, kind, _absolute(made)) for kind, made in _KINDS),
-    *(_static("Math", "max", f"{kind} {kind}", kind, _larger) for kind, _ in _KINDS),
-    *(_static("Math", "min", f"{kind} {kind}", kind, _smaller) for kind, _ in _KINDS),
-    _static("Math", "round", "double", "long", _rounded),
-    _static("Math", "round", "float", "int", lambda value: Int32(clamped(_rounded(value), INT_MIN, INT_MAX))),
-    _static("Math", "signum", "double", "double", _signum),
-    _static("Math", "signum", "float", "float", lambda value: JFloat(_signum(value))),
-    *(_static("Math", n, "int int", "int", _exact(op, INT_MIN, INT_MAX, Int32)) for n, op in _EXACT),
-    *(_static("Math", n, "long long", "long", _exact(op, LONG_MIN, LONG_MAX, int)) for n, op in _EXACT),
-    _static("Math", "toIntExact", "long", "int", lambda value: _exact("+", INT_MIN, INT_MAX, Int32)(value, 0)),
-    _static("Math", "multiplyExact", "long int", "long", _exact("*", LONG_MIN, LONG_MAX, int)),
-    _static("Math", "floorDiv", "int int", "int", _floor_division(int32, rest=False)),
-    _static("Math", "floorDiv", "long int", "long", _floor_division(int64, rest=False)),
-    _static("Math", "floorDiv", "long long", "long", _floor_division(int64, rest=False)),
-    _static("Math", "floorMod", "int int", "int", _floor_division(int32, rest=True)),
-    _static("Math", "floorMod", "long int", "int", _floor_division(int32, rest=True)),
-    _static("Math", "floorMod", "long long", "long", _floor_division(int64, rest=True)),
-    *(_static("Math", name, params, "double", run) for name, params, run in _REAL),
+    *(row(f"static {kind} Math.abs({kind})", _absolute(made)) for kind, made in _KINDS),
+    *(row(f"static {kind} Math.max({kind}, {kind})", _larger) for kind, _ in _KINDS),
+    *(row(f"static {kind} Math.min({kind}, {kind})", _smaller) for kind, _ in _KINDS),
+    row("static long Math.round(double)", _rounded),
+    row("static int Math.round(float)", lambda value: Int32(clamped(_rounded(value), INT_MIN, INT_MAX))),
+    row("static double Math.signum(double)", _signum),
+    row("static float Math.signum(float)", lambda value: JFloat(_signum(value))),
+    *(row(f"static int Math.{n}(int, int)", _exact(op, INT_MIN, INT_MAX, Int32)) for n, op in _EXACT),
+    *(row(f"static long Math.{n}(long, long)", _exact(op, LONG_MIN, LONG_MAX, int)) for n, op in _EXACT),
+    row("static int Math.toIntExact(long)", lambda value: _exact("+", INT_MIN, INT_MAX, Int32)(value, 0)),
+    row("static long Math.multiplyExact(long, int)", _exact("*", LONG_MIN, LONG_MAX, int)),
+    row("static int Math.floorDiv(int, int)", _floor_division(int32, rest=False)),
+    row("static long Math.floorDiv(long, int)", _floor_division(int64, rest=False)),
+    row("static long Math.floorDiv(long, long)", _floor_division(int64, rest=False)),
+    row("static int Math.floorMod(int, int)", _floor_division(int32, rest=True)),
+    row("static int Math.floorMod(long, int)", _floor_division(int32, rest=True)),
+    row("static long Math.floorMod(long, long)", _floor_division(int64, rest=True)),
+    *(row(f"static double Math.{name}({params})", run) for name, params, run in _REAL),
 )
 
 
@@ -303,31 +303,35 @@ def _rescaled(value: BigDecimal, scale: int) -> BigDecimal:
 
 
 _BIG: Final = (
-    *(_on("BigDecimal", name, "", result, run) for name, result, run in _VALUES if name not in ("shortValue", "byteValue")),
     *(
-        _on("BigDecimal", name, "BigDecimal", "BigDecimal", _pair(op))
+        row(f"{result} BigDecimal.{name}()", run)
+        for name, result, run in _VALUES
+        if name not in ("shortValue", "byteValue")
+    ),
+    *(
+        row(f"BigDecimal BigDecimal.{name}(BigDecimal)", _pair(op))
         for name, op in (("add", "+"), ("subtract", "-"), ("multiply", "*"), ("remainder", "%"))
     ),
-    _on("BigDecimal", "negate", "", "BigDecimal", minus),
-    _on("BigDecimal", "abs", "", "BigDecimal", lambda value: negated(value) if value.unscaled < 0 else value),
-    _on("BigDecimal", "pow", "int", "BigDecimal", _pow),
-    _on("BigDecimal", "max", "BigDecimal", "BigDecimal", _larger),
-    _on("BigDecimal", "min", "BigDecimal", "BigDecimal", _smaller),
-    _on("BigDecimal", "signum", "", "int", lambda value: Int32((value.unscaled > 0) - (value.unscaled < 0))),
-    _on("BigDecimal", "scale", "", "int", lambda value: Int32(value.scale)),
-    _on("BigDecimal", "precision", "", "int", lambda value: Int32(len(str(abs(value.unscaled))))),
-    _on("BigDecimal", "setScale", "int", "BigDecimal", _rescaled),
-    _on("BigDecimal", "stripTrailingZeros", "", "BigDecimal", _stripped),
-    _on("BigDecimal", "compareTo", "BigDecimal", "int", lambda left, right: Int32(compare_numbers(left, right))),
-    _on("BigDecimal", "equals", "Object", "boolean", java_equals, "2.0 is not 2.00"),
-    _on("BigDecimal", "toString", "", "String", java_text),
-    _on("BigDecimal", "toPlainString", "", "String", plain_decimal_text),
-    _static("BigDecimal", "valueOf", "long", "BigDecimal", lambda value: BigDecimal(int(value), 0)),
-    _static("BigDecimal", "valueOf", "double", "BigDecimal", to_decimal),
-    _static("BigDecimal", CONSTRUCTOR, "String", "BigDecimal", parse_decimal),
-    _static("BigDecimal", CONSTRUCTOR, "int", "BigDecimal", to_decimal),
-    _static("BigDecimal", CONSTRUCTOR, "long", "BigDecimal", to_decimal),
-    _static("BigDecimal", CONSTRUCTOR, "double", "BigDecimal", exact_decimal),
+    row("BigDecimal BigDecimal.negate()", minus),
+    row("BigDecimal BigDecimal.abs()", lambda value: negated(value) if value.unscaled < 0 else value),
+    row("BigDecimal BigDecimal.pow(int)", _pow),
+    row("BigDecimal BigDecimal.max(BigDecimal)", _larger),
+    row("BigDecimal BigDecimal.min(BigDecimal)", _smaller),
+    row("int BigDecimal.signum()", lambda value: Int32((value.unscaled > 0) - (value.unscaled < 0))),
+    row("int BigDecimal.scale()", lambda value: Int32(value.scale)),
+    row("int BigDecimal.precision()", lambda value: Int32(len(str(abs(value.unscaled))))),
+    row("BigDecimal BigDecimal.setScale(int)", _rescaled),
+    row("BigDecimal BigDecimal.stripTrailingZeros()", _stripped),
+    row("int BigDecimal.compareTo(BigDecimal)", lambda left, right: Int32(compare_numbers(left, right))),
+    row("boolean BigDecimal.equals(Object)", java_equals, "2.0 is not 2.00"),
+    row("String BigDecimal.toString()", java_text),
+    row("String BigDecimal.toPlainString()", plain_decimal_text),
+    row("static BigDecimal BigDecimal.valueOf(long)", lambda value: BigDecimal(int(value), 0)),
+    row("static BigDecimal BigDecimal.valueOf(double)", to_decimal),
+    row("new BigDecimal(String)", parse_decimal),
+    row("new BigDecimal(int)", to_decimal),
+    row("new BigDecimal(long)", to_decimal),
+    row("new BigDecimal(double)", exact_decimal),
 )
 
 ROWS: Final = (
@@ -336,7 +340,7 @@ ROWS: Final = (
     *_integer_rows("Short", "short", "parseShort", (-(2**15), 2**15 - 1), Int16),
     *_floating_rows("Double", "double", "parseDouble", float),
     *_floating_rows("Float", "float", "parseFloat", lambda value: JFloat(float32(value))),
-    _static("Float", CONSTRUCTOR, "double", "Float", lambda value: JFloat(float32(value))),
+    row("new Float(double)", lambda value: JFloat(float32(value))),
     *_MATH,
     *_BIG,
 )

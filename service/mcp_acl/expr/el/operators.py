@@ -21,8 +21,10 @@ MAX_REPEATED: Final = 256
 """How long a text may be that `*` makes of another (Spring's limit), in characters."""
 
 _CONCRETE: Final = frozenset(
-    ("AbstractCollection", "AbstractList", "AbstractMap", "ArrayList", "LinkedList", "JSONArray", "HashMap", "LinkedHashMap")
-    + ("LinkedMultiValueMap", "DefaultHttpHeaders", "AbstractMap.Node", "Bean")
+    (
+        "AbstractCollection AbstractList AbstractMap AbstractMap.Node ArrayList Bean DefaultHttpHeaders HashMap JSONArray "
+        "LinkedHashMap LinkedList LinkedMultiValueMap"
+    ).split()
 )
 """Classes a value may or may not be of, depending on how a gateway made it."""
 
@@ -105,7 +107,7 @@ def matches_pattern(text: str) -> Function:
         wanted = as_text(value)
         if wanted is None:
             raise EvalError("`matches` has null on its left")
-        return regexes.full_match(pattern, wanted)
+        return pattern.matches(wanted)
 
     return Function("matches", run, Type.BOOL, doc="whether the pattern matches the whole text")
 
@@ -196,12 +198,16 @@ LIST: Final = Function("{…}", lambda *items: list(items), doc="an inline list"
 MAP: Final = Function("{:}", _map, Type.MAP, doc="an inline map")
 TEMPLATE: Final = Function("template", _template, Type.STRING, doc="texts and blocks, joined")
 
-EQUAL: Final = Function("==", equal, Type.BOOL, inline.equal, "numbers by value, texts by content, lists by their elements")
+EQUAL: Final = Function(
+    "==", equal, Type.BOOL, inline.equal, "numbers by value, texts by content, lists by their elements"
+)
 MATCHES: Final = Function("matches", _matches, Type.BOOL, doc="whether a pattern matches the whole text")
 
 BINARY: Final[Mapping[str, Function]] = {
     "==": EQUAL,
-    "!=": Function("!=", lambda left, right: not equal(left, right), Type.BOOL, inline.not_equal, "the opposite of `==`"),
+    "!=": Function(
+        "!=", lambda left, right: not equal(left, right), Type.BOOL, inline.not_equal, "the opposite of `==`"
+    ),
     "<": Function("<", _relation(lambda found: found < 0), Type.BOOL, inline.less, "null is below everything"),
     "<=": Function("<=", _relation(lambda found: found <= 0), Type.BOOL, inline.less_or_equal, "below or equal"),
     ">": Function(">", _relation(lambda found: found > 0), Type.BOOL, inline.greater, "above"),

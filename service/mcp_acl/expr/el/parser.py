@@ -7,8 +7,8 @@ Both raise `SourceError` with every problem of the text, and nothing else.
 from collections.abc import Iterable
 from typing import Final
 
+from mcp_acl.expr.el.names import Report
 from mcp_acl.expr.el.operators import CONDITION, TEMPLATE
-from mcp_acl.expr.el.steps import Report
 from mcp_acl.expr.el.syntax import MAX_DEPTH, SyntaxProblem, parse_expression
 from mcp_acl.expr.el.template import has_block, split_template
 from mcp_acl.expr.el.translate import Translator
@@ -59,9 +59,7 @@ def parse_el_value(text: str, environment: Environment) -> Parsed:
 
 
 def _placed(text: str, reports: Iterable[Report]) -> list[Problem]:
-    return [
-        Problem(one.code, one.message, place_in(text, one.span), one.hint, one.severity) for one in reports
-    ]
+    return [Problem(one.code, one.message, place_in(text, one.span), one.hint, one.severity) for one in reports]
 
 
 def _joined(text: str, nodes: list[Node]) -> Node:

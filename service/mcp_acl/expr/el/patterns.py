@@ -56,14 +56,15 @@ def compile_pattern(text: str) -> DateTimePattern:
 
 
 def _field(match: re.Match[str]) -> tuple[str, int]:
-    token = match.group()
+    written = match.group()
     if match.group(2):
-        letter = token[0]
-        if len(token) not in _ALLOWED.get(letter, ()) or (letter in "yu" and len(token) == 3):
-            raise EvalError(f"`{token[:20]}` in a date pattern is not supported")
-        return letter, len(token)
-    literal = "'" if token == "''" else match.group(1).replace("''", "'") if token.startswith("'") else token
-    return literal, 0
+        letter, count = written[0], len(written)
+        if count not in _ALLOWED.get(letter, ()) or (letter in "yu" and count == 3):
+            raise EvalError(f"`{written[:20]}` in a date pattern is not supported")
+        return letter, count
+    if not written.startswith("'"):
+        return written, 0
+    return match.group(1).replace("''", "'") or "'", 0
 
 
 _DATE_FIELDS: Final = (("y", 4), ("-", 0), ("M", 2), ("-", 0), ("d", 2))

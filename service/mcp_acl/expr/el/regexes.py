@@ -1,12 +1,12 @@
-"""Java's regular expressions on RE2: translated where both mean the same, refused where they do not.
+r"""Java's regular expressions on RE2: translated where both mean the same, refused where they do not.
 
-Refused: lookaround, back references, possessive quantifiers and atomic groups, `\\G \\R \\X \\N{…}`, `\\b{g}`, class intersection
+Refused: lookaround, back references, possessive quantifiers and atomic groups, `\G \R \X \N{…}`, `\b{g}`, class intersection
 (`&&`), negated classes inside classes, the flags `d m u x U`, and repetition beyond 1,000. `DIFFERENCES` says what is translated, and
 for which texts a pattern is refused only when it meets one.
 """
 
+import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
@@ -36,19 +36,57 @@ _TERMINATORS: Final = ("\n", "\r", "\x85", "\u2028", "\u2029")
 _MAX_MEMORY: Final = 1 << 22
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class Pattern:
     """A compiled pattern, and the texts it must not meet."""
 
-    compiled: "re2._Regexp[str]"
-    translation: Translation
+    __slots__ = ("_full", "_source", "_translation")
+
+    def __init__(self, source: str, translation: Translation) -> None:
+        self._source = source
+        self._translation = translation
+        self._full = self._compiled(translation.text.encode(), never_capture=True).fullmatch
+
+    def _compiled(self, text: str | bytes, *, never_capture: bool) -> "re2._Regexp":
+        options = re2.Options()
+        options.log_errors = False
+        options.max_mem = _MAX_MEMORY
+        options.never_capture = never_capture
+        try:
+            return re2.compile(text, options)
+        except re2.error:
+            raise EvalError(f"`{self._source[:60]}` is no regular expression, or too large a one") from None
 
     def check(self, text: str) -> None:
         """Refuse a text for which Java and RE2 might disagree."""
-        if self.translation.ascii_only and not text.isascii():
+        if self._translation.ascii_only and not text.isascii():
             raise EvalError("the pattern has `\\b` or `(?i)`: the text must be ASCII")
-        if self.translation.has_end and text.endswith(_TERMINATORS):
+        if self._translation.has_end and text.endswith(_TERMINATORS):
             raise EvalError("the pattern has `$`: the text must not end with a line terminator")
+
+    def matches(self, text: str) -> bool:
+        """Whether the pattern matches the whole text."""
+        self.check(text)
+        try:
+            return self._full(text.encode()) is not None
+        except UnicodeError:
+            raise _half_character() from None
+
+    def finds(self, text: str) -> Iterator["re2._Match"]:
+        """Java's `find` again and again: an empty match is followed by a search one character on."""
+        self.check(text)
+        if not text.isascii() and any("\ud800" <= char <= "\udfff" for char in text):
+            raise _half_character()
+        search, start = self._compiled(self._translation.text, never_capture=False).search, 0
+        while start <= len(text):
+            match = search(str(text), start)
+            if match is None:
+                return
+            yield match
+            start = match.end() + (match.end() == match.start())
+
+
+def _half_character() -> EvalError:
+    return EvalError("the text holds half a character")
 
 
 @lru_cache(maxsize=512)
@@ -56,45 +94,12 @@ def compile_pattern(text: str, ignore_case: bool = False) -> Pattern:  # noqa: F
     """A Java pattern on RE2. Raises `EvalError` if it is no pattern, or one that RE2 cannot stand in for."""
     if len(text) > MAX_PATTERN:
         raise EvalError(f"a pattern may have {MAX_PATTERN:,} characters at most")
-    translation = translate(f"(?i){text}" if ignore_case else text)
-    options = re2.Options()
-    options.log_errors = False
-    options.max_mem = _MAX_MEMORY
-    try:
-        return Pattern(re2.compile(translation.text, options), translation)
-    except (re2.error, UnicodeError):
-        raise EvalError(f"`{text[:60]}` is no regular expression, or too large a one") from None
+    return Pattern(text, translate(f"(?i){text}" if ignore_case else text))
 
 
 def matches(pattern: str, text: str) -> bool:
-    """Whether the pattern matches the whole text."""
-    known = compile_pattern(pattern)
-    return full_match(known, text)
-
-
-def full_match(pattern: Pattern, text: str) -> bool:
-    """Whether a compiled pattern matches the whole text."""
-    pattern.check(text)
-    return pattern.compiled.fullmatch(_searchable(text)) is not None
-
-
-def _searchable(text: str) -> str:
-    if not text.isascii() and any("\ud800" <= char <= "\udfff" for char in text):
-        raise EvalError("the text holds half a character")
-    return str(text)
-
-
-def _finds(pattern: Pattern, text: str) -> Iterator["re2._Match[str]"]:
-    """Java's `find` again and again: an empty match is followed by a search one character on."""
-    pattern.check(text)
-    searchable = _searchable(text)
-    start = 0
-    while start <= len(searchable):
-        match = pattern.compiled.search(searchable, start)
-        if match is None:
-            return
-        yield match
-        start = match.end() + (match.end() == match.start())
+    """Whether a pattern matches the whole text."""
+    return compile_pattern(pattern).matches(text)
 
 
 def replace_all(text: str, pattern: str, replacement: str) -> str:
@@ -109,58 +114,61 @@ def replace_first(text: str, pattern: str, replacement: str) -> str:
 
 def _replace(text: str, pattern: str, replacement: str, count: int | None) -> str:
     made: list[str] = []
+    parts: list[str | int] | None = None
     place = size = 0
-    for number, match in enumerate(_finds(compile_pattern(pattern), text)):
+    for number, match in enumerate(compile_pattern(pattern).finds(text)):
         if number == count:
             break
-        made += [text[place : match.start()], _expanded(replacement, match)]
+        parts = _parts(replacement, match) if parts is None else parts
+        put_in = "".join(part if isinstance(part, str) else match.group(part) or "" for part in parts)
+        made += [text[place : match.start()], put_in]
         size += len(made[-1]) + len(made[-2])
         check_length(size)
         place = match.end()
     return made_text("".join([*made, text[place:]]))
 
 
-def _expanded(replacement: str, match: "re2._Match[str]") -> str:
-    """The replacement with `$1`, `${name}` and `\\x` put in."""
-    if "$" not in replacement and "\\" not in replacement:
-        return replacement
-    made: list[str] = []
-    rest = replacement
-    while rest:
-        char, rest = rest[0], rest[1:]
-        if char == "\\":
-            if not rest:
-                raise EvalError("the replacement ends with `\\`")
-            made.append(rest[0])
-            rest = rest[1:]
-        elif char == "$":
-            value, rest = _group(rest, match)
-            made.append(value)
-        else:
-            made.append(char)
-    return "".join(made)
+_PART: Final = re.compile(
+    r"\\(?P<plain>.)|\$\{(?P<name>\w+)\}|\$(?P<digits>[0-9]+)|(?P<text>[^\\$]+)", re.DOTALL | re.ASCII
+)
 
 
-def _group(rest: str, match: "re2._Match[str]") -> tuple[str, str]:
-    if rest.startswith("{"):
-        name, closed, rest = rest[1:].partition("}")
-        if not closed or name not in match.groupdict():
+def _parts(replacement: str, match: "re2._Match") -> list[str | int]:
+    r"""The replacement as texts and numbers of groups: `$1` and `${name}` are groups, `\x` is `x`."""
+    made: list[str | int] = []
+    place = 0
+    for part in _PART.finditer(replacement):
+        if part.start() != place:
+            break
+        place = part.end()
+        made += _part(part, match)
+    if place != len(replacement):
+        raise EvalError("the replacement holds a `$` or `\\` that says nothing")
+    return made
+
+
+def _part(part: re.Match[str], match: "re2._Match") -> list[str | int]:
+    """A group is as many digits as make one; what follows them is text."""
+    name, digits = part.group("name"), part.group("digits")
+    if name is not None:
+        if name not in match.re.groupindex:
             raise EvalError("the replacement names a group that is not in the pattern")
-        return match.group(name) or "", rest
-    digits = rest[:1]
-    if not (digits.isascii() and digits.isdigit()) or int(digits) > len(match.groups()):
+        return [match.re.groupindex[name]]
+    if digits is None:
+        return [part.group("plain") or part.group("text")]
+    size = 1
+    while size < min(len(digits), 5) and int(digits[: size + 1]) <= match.re.groups:
+        size += 1
+    if int(digits[:size]) > match.re.groups:
         raise EvalError("the replacement names a group that is not in the pattern")
-    rest = rest[1:]
-    while rest[:1].isascii() and rest[:1].isdigit() and int(digits + rest[0]) <= len(match.groups()):
-        digits, rest = digits + rest[0], rest[1:]
-    return match.group(int(digits)) or "", rest
+    return [int(digits[:size]), digits[size:]]
 
 
 def split(pattern: str, text: str, limit: int) -> tuple[str, ...]:
     """`String.split`: without a limit, empty parts at the end are left out; an empty match at the start gives no part."""
     parts: list[str] = []
     place = 0
-    for match in _finds(compile_pattern(pattern), text):
+    for match in compile_pattern(pattern).finds(text):
         if 0 < limit == len(parts) + 1:
             break
         if match.end() == 0:

@@ -31,15 +31,17 @@ EL_VARIABLES: Final = (
     Variable("mcp", "el_mcp", Type.OTHER, "the message: server, method, feature, name, … (not in Gravitee)"),
     Variable("mcp.arguments", "el_arguments", Type.MAP, "the arguments of the call (not in Gravitee)"),
     Variable("mcp.meta", "el_meta", Type.MAP, "the message's `_meta` (not in Gravitee)"),
-    Variable("now", "el_now", Type.INT, "when the request arrived, in milliseconds since 1970; read by `new Date()` and its like"),
+    Variable("now", "el_now", Type.INT, "when the request arrived, in milliseconds since 1970; read by `new Date()`"),
 )
 
 NOW: Final = "now"
 """The variable that is not written `#now`: what reads the time in Java reads it."""
 
-REQUEST_PROPERTIES: Final = (
-    ("contextPath", "headers", "host", "id", "localAddress", "method", "params", "path", "pathInfo", "pathInfos")
-    + ("pathParams", "paths", "remoteAddress", "scheme", "ssl", "timestamp", "transactionId", "uri", "version")
+REQUEST_PROPERTIES: Final = tuple(
+    (
+        "contextPath headers host id localAddress method params path pathInfo pathInfos pathParams paths remoteAddress "
+        "scheme ssl timestamp transactionId uri version"
+    ).split()
 )
 SUBSCRIPTION_PROPERTIES: Final = ("apiProductId", "applicationName", "clientId", "id", "metadata", "type")
 API_PROPERTIES: Final = ("id", "name", "properties", "version")
@@ -112,9 +114,7 @@ def _client(claims: Mapping[str, object]) -> object:
 # ---- roots -----------------------------------------------------------------------------------------------------------
 
 
-def context_root(
-    attributes: Mapping[str, object], makers: Mapping[str, Callable[[], object]] | None = None
-) -> Context:
+def context_root(attributes: Mapping[str, object], makers: Mapping[str, Callable[[], object]] | None = None) -> Context:
     """`#context`. Attribute names may carry Gravitee's prefix or not; `makers` make values when first asked for."""
     return Context(Attributes(attributes, makers or {}))
 

@@ -5,13 +5,12 @@ Offsets count UTF-16 code units. Regular expressions go through `regexes`.
 
 import base64
 import binascii
-from collections.abc import Callable
 from typing import Final
 
 from mcp_acl.expr.el import regexes
 from mcp_acl.expr.el.comparing import compare_texts, hash_code
 from mcp_acl.expr.el.formats import format_text
-from mcp_acl.expr.el.methods import CONSTRUCTOR, Row
+from mcp_acl.expr.el.methods import Row, row
 from mcp_acl.expr.el.texts import java_text
 from mcp_acl.expr.el.values import (
     Array,
@@ -94,7 +93,8 @@ def _equals_ignoring_case(text: str, other: str | None) -> bool:
     return other is not None and len(units(text)) == len(units(other)) and _folded(text) == _folded(other)
 
 
-def _region_matches(text: str, ignore_case: bool, start: int, other: str, other_start: int, length: int) -> bool:
+def _region_matches(text: str, ignore_case: bool, region: tuple[int, str, int, int]) -> bool:
+    start, other, other_start, length = region
     first, second = units(text), units(other)
     if min(start, other_start) < 0 or start > len(first) - length or other_start > len(second) - length:
         return False
@@ -129,6 +129,7 @@ def _starts(text: str, prefix: str, start: int) -> bool:
 
 
 def _chars(text: str) -> Array:
+    check_length(len(text))
     return Array(tuple(map(Char, units(text))), "char")
 
 
@@ -141,6 +142,7 @@ def _raw(data: Array) -> bytes:
 
 
 def _encoded(text: str, charset: str = "utf-8") -> Array:
+    check_length(len(text))
     return _bytes(text.encode(charset, "replace"))
 
 
@@ -159,22 +161,20 @@ _HEX: Final = frozenset("0123456789abcdefABCDEF")
 
 
 def _url_encode(text: str, charset: str) -> str:
+    check_length(len(text))
     made = (chr(byte) if byte in _UNESCAPED else "+" if byte == 32 else f"%{byte:02X}" for byte in text.encode(charset))
     return made_text("".join(made))
 
 
 def _url_decode(text: str, charset: str) -> str:
-    made = bytearray()
-    rest = text
-    while rest:
-        head, percent, rest = rest.partition("%")
-        made += head.replace("+", " ").encode(charset, "replace")
-        if not percent:
-            break
-        if len(rest) < 2 or not set(rest[:2]) <= _HEX:
+    check_length(len(text))
+    head, *escaped = text.replace("+", " ").split("%")
+    made = bytearray(head.encode(charset, "replace"))
+    for part in escaped:
+        if len(part) < 2 or not set(part[:2]) <= _HEX:
             raise EvalError("an escape in the text is not `%` and two hexadecimal digits")
-        made.append(int(rest[:2], 16))
-        rest = rest[2:]
+        made.append(int(part[:2], 16))
+        made += part[2:].encode(charset, "replace")
     return bytes(made).decode(charset, "replace")
 
 
@@ -208,98 +208,97 @@ def _base64_encode(encoder: Codec, data: Array) -> str:
 # ---- the table ---------------------------------------------------------------------------------------------------------
 
 
-def _row(name: str, params: str, result: str, run: Callable[..., object], doc: str = "", *, varargs: bool = False) -> Row:
-    return Row("String", name, tuple(params.split()), result, run, doc, varargs=varargs)
-
-
-def _static(owner: str, name: str, params: str, result: str, run: Callable[..., object], *, varargs: bool = False) -> Row:
-    return Row(owner, name, tuple(params.split()), result, run, static=True, varargs=varargs)
-
-
 def _codec(name: str, owner: str, kind: str) -> Row:
-    return _static("Base64", name, "", owner, lambda: Codec(owner, kind))
+    return row(f"static {owner} Base64.{name}()", lambda: Codec(owner, kind))
 
 
 ROWS: Final = (
-    _row("length", "", "int", lambda text: Int32(len(units(text))), "how many UTF-16 code units"),
-    _row("isEmpty", "", "boolean", lambda text: not text),
-    _row("isBlank", "", "boolean", lambda text: not text.strip(_STRIPPED), "empty or white space only"),
-    _row("charAt", "int", "char", _char_at, "a Character, which never equals a text"),
-    _row("codePointAt", "int", "int", _code_point_at),
-    _row("equals", "Object", "boolean", lambda text, other: isinstance(other, str) and str(text) == str(other)),
-    _row("contentEquals", "CharSequence", "boolean", lambda text, other: str(text) == str(other)),
-    Row("String", "equalsIgnoreCase", ("String",), "boolean", _equals_ignoring_case, takes_null=True),
-    _row("compareTo", "String", "int", lambda text, other: Int32(compare_texts(text, other))),
-    _row("compareToIgnoreCase", "String", "int", lambda a, b: Int32(compare_texts(_folded(a), _folded(b)))),
-    _row("regionMatches", "int String int int", "boolean", lambda text, *rest: _region_matches(text, False, *rest)),
-    _row("regionMatches", "boolean int String int int", "boolean", _region_matches),
-    _row("startsWith", "String", "boolean", lambda text, prefix: text.startswith(prefix)),
-    _row("startsWith", "String int", "boolean", _starts),
-    _row("endsWith", "String", "boolean", lambda text, suffix: text.endswith(suffix)),
-    _row("contains", "CharSequence", "boolean", lambda text, part: part in text, "a part of the text, not an element"),
-    _row("hashCode", "", "int", hash_code),
-    _row("indexOf", "int", "int", _index),
-    _row("indexOf", "int int", "int", _index),
-    _row("indexOf", "String", "int", _index),
-    _row("indexOf", "String int", "int", _index),
-    _row("lastIndexOf", "int", "int", _last_index),
-    _row("lastIndexOf", "int int", "int", _last_index),
-    _row("lastIndexOf", "String", "int", _last_index),
-    _row("lastIndexOf", "String int", "int", _last_index),
-    _row("substring", "int", "String", lambda text, start: _part(text, start, len(units(text)))),
-    _row("substring", "int int", "String", _part),
-    _row("subSequence", "int int", "CharSequence", _part),
-    _row("concat", "String", "String", lambda text, other: made_text(text + other)),
-    _row("replace", "char char", "String", lambda text, old, new: joined(units(text).replace(old.value, new.value))),
-    _row("replace", "CharSequence CharSequence", "String", _replaced, "every occurrence; no pattern"),
-    _row("replaceAll", "String String", "String", regexes.replace_all, "every match of a pattern"),
-    _row("replaceFirst", "String String", "String", regexes.replace_first),
-    _row("matches", "String", "boolean", lambda text, pattern: regexes.matches(pattern, text), "the whole text"),
-    _row("split", "String", "String[]", lambda text, pattern: Array(regexes.split(pattern, text, 0), "String")),
-    _row("split", "String int", "String[]", lambda text, pattern, n: Array(regexes.split(pattern, text, n), "String")),
-    _row("toLowerCase", "", "String", lambda text: text.lower()),
-    _row("toUpperCase", "", "String", lambda text: text.upper()),
-    _row("trim", "", "String", lambda text: text.strip(_TRIMMED)),
-    _row("strip", "", "String", lambda text: text.strip(_STRIPPED)),
-    _row("stripLeading", "", "String", lambda text: text.lstrip(_STRIPPED)),
-    _row("stripTrailing", "", "String", lambda text: text.rstrip(_STRIPPED)),
-    _row("repeat", "int", "String", _repeated),
-    _row("intern", "", "String", str),
-    _row("toString", "", "String", str),
-    _row("chars", "", "IntStream", lambda _text: Opaque("IntStream"), "only to compare with null"),
-    _row("codePoints", "", "IntStream", lambda _text: Opaque("IntStream"), "only to compare with null"),
-    _row("lines", "", "Stream", lambda _text: Opaque("Stream"), "only to compare with null"),
-    _row("toCharArray", "", "char[]", _chars),
-    _row("getBytes", "", "byte[]", _encoded),
-    _row("getBytes", "Charset", "byte[]", _encoded),
-    _row("formatted", "Object[]", "String", lambda text, args: format_text(text, args.items), varargs=True),
-    _static("String", "format", "String Object[]", "String", lambda t, args: format_text(t, args.items), varargs=True),
-    _static("String", "join", "CharSequence CharSequence[]", "String", _joined_with, varargs=True),
-    _static("String", "join", "CharSequence Iterable", "String", _joined_with),
-    _static("String", "valueOf", "char[]", "String", _char_text),
-    _static("String", "valueOf", "Object", "String", java_text),
-    _static("String", "copyValueOf", "char[]", "String", _char_text),
+    row("int String.length()", lambda text: Int32(len(units(text))), "how many UTF-16 code units"),
+    row("boolean String.isEmpty()", lambda text: not text),
+    row("boolean String.isBlank()", lambda text: not text.strip(_STRIPPED), "empty or white space only"),
+    row("char String.charAt(int)", _char_at, "a Character, which never equals a text"),
+    row("int String.codePointAt(int)", _code_point_at),
+    row("boolean String.equals(Object)", lambda text, other: isinstance(other, str) and str(text) == str(other)),
+    row("boolean String.contentEquals(CharSequence)", lambda text, other: str(text) == str(other)),
+    row("boolean String.equalsIgnoreCase(String)", _equals_ignoring_case, takes_null=True),
+    row("int String.compareTo(String)", lambda text, other: Int32(compare_texts(text, other))),
+    row("int String.compareToIgnoreCase(String)", lambda a, b: Int32(compare_texts(_folded(a), _folded(b)))),
+    row(
+        "boolean String.regionMatches(int, String, int, int)",
+        lambda text, *region: _region_matches(text, False, region),
+    ),
+    row(
+        "boolean String.regionMatches(boolean, int, String, int, int)",
+        lambda text, ignore_case, *region: _region_matches(text, ignore_case, region),
+    ),
+    row("boolean String.startsWith(String)", lambda text, prefix: text.startswith(prefix)),
+    row("boolean String.startsWith(String, int)", _starts),
+    row("boolean String.endsWith(String)", lambda text, suffix: text.endswith(suffix)),
+    row("boolean String.contains(CharSequence)", lambda text, part: part in text, "a part of the text, not an element"),
+    row("int String.hashCode()", hash_code),
+    row("int String.indexOf(int)", _index),
+    row("int String.indexOf(int, int)", _index),
+    row("int String.indexOf(String)", _index),
+    row("int String.indexOf(String, int)", _index),
+    row("int String.lastIndexOf(int)", _last_index),
+    row("int String.lastIndexOf(int, int)", _last_index),
+    row("int String.lastIndexOf(String)", _last_index),
+    row("int String.lastIndexOf(String, int)", _last_index),
+    row("String String.substring(int)", lambda text, start: _part(text, start, len(units(text)))),
+    row("String String.substring(int, int)", _part),
+    row("CharSequence String.subSequence(int, int)", _part),
+    row("String String.concat(String)", lambda text, other: made_text(text + other)),
+    row("String String.replace(char, char)", lambda text, old, new: joined(units(text).replace(old.value, new.value))),
+    row("String String.replace(CharSequence, CharSequence)", _replaced, "every occurrence; no pattern"),
+    row("String String.replaceAll(String, String)", regexes.replace_all, "every match of a pattern"),
+    row("String String.replaceFirst(String, String)", regexes.replace_first),
+    row("boolean String.matches(String)", lambda text, pattern: regexes.matches(pattern, text), "the whole text"),
+    row("String[] String.split(String)", lambda text, pattern: Array(regexes.split(pattern, text, 0), "String")),
+    row(
+        "String[] String.split(String, int)", lambda text, pattern, n: Array(regexes.split(pattern, text, n), "String")
+    ),
+    row("String String.toLowerCase()", lambda text: text.lower()),
+    row("String String.toUpperCase()", lambda text: text.upper()),
+    row("String String.trim()", lambda text: text.strip(_TRIMMED)),
+    row("String String.strip()", lambda text: text.strip(_STRIPPED)),
+    row("String String.stripLeading()", lambda text: text.lstrip(_STRIPPED)),
+    row("String String.stripTrailing()", lambda text: text.rstrip(_STRIPPED)),
+    row("String String.repeat(int)", _repeated),
+    row("String String.intern()", str),
+    row("String String.toString()", str),
+    row("IntStream String.chars()", lambda _text: Opaque("IntStream"), "only to compare with null"),
+    row("IntStream String.codePoints()", lambda _text: Opaque("IntStream"), "only to compare with null"),
+    row("Stream String.lines()", lambda _text: Opaque("Stream"), "only to compare with null"),
+    row("char[] String.toCharArray()", _chars),
+    row("byte[] String.getBytes()", _encoded),
+    row("byte[] String.getBytes(Charset)", _encoded),
+    row("String String.formatted(Object...)", lambda text, args: format_text(text, args.items)),
+    row("static String String.format(String, Object...)", lambda t, args: format_text(t, args.items)),
+    row("static String String.join(CharSequence, CharSequence...)", _joined_with),
+    row("static String String.join(CharSequence, Iterable)", _joined_with),
+    row("static String String.valueOf(char[])", _char_text),
+    row("static String String.valueOf(Object)", java_text),
+    row("static String String.copyValueOf(char[])", _char_text),
     *(
-        _static("String", "valueOf", kind, "String", java_text)
+        row(f"static String String.valueOf({kind})", java_text)
         for kind in ("boolean", "char", "int", "long", "float", "double")
     ),
-    Row("String", CONSTRUCTOR, (), "String", lambda: "", static=True),
-    Row("String", CONSTRUCTOR, ("String",), "String", str, static=True),
-    Row("String", CONSTRUCTOR, ("char[]",), "String", _char_text, static=True),
-    Row("String", CONSTRUCTOR, ("byte[]",), "String", _decoded, static=True),
-    Row("String", CONSTRUCTOR, ("byte[]", "Charset"), "String", _decoded, static=True),
-    _static("URLEncoder", "encode", "String Charset", "String", _url_encode),
-    _static("URLDecoder", "decode", "String Charset", "String", _url_decode),
+    row("new String()", lambda: ""),
+    row("new String(String)", str),
+    row("new String(char[])", _char_text),
+    row("new String(byte[])", _decoded),
+    row("new String(byte[], Charset)", _decoded),
+    row("static String URLEncoder.encode(String, Charset)", _url_encode),
+    row("static String URLDecoder.decode(String, Charset)", _url_decode),
     _codec("getDecoder", "Base64.Decoder", "basic"),
     _codec("getUrlDecoder", "Base64.Decoder", "url"),
     _codec("getMimeDecoder", "Base64.Decoder", "mime"),
     _codec("getEncoder", "Base64.Encoder", "basic"),
     _codec("getUrlEncoder", "Base64.Encoder", "url"),
     _codec("getMimeEncoder", "Base64.Encoder", "mime"),
-    Row("Base64.Decoder", "decode", ("String",), "byte[]", _base64_decode),
-    Row("Base64.Decoder", "decode", ("byte[]",), "byte[]", lambda codec, data: _base64_decode(codec, _decoded(data))),
-    Row("Base64.Encoder", "encodeToString", ("byte[]",), "String", _base64_encode),
-    Row("Base64.Encoder", "encode", ("byte[]",), "byte[]", lambda codec, data: _encoded(_base64_encode(codec, data))),
-    Row("Base64.Encoder", "withoutPadding", (), "Base64.Encoder", lambda codec: Codec(codec.owner, codec.kind, False)),
+    row("byte[] Base64.Decoder.decode(String)", _base64_decode),
+    row("byte[] Base64.Decoder.decode(byte[])", lambda codec, data: _base64_decode(codec, _decoded(data))),
+    row("String Base64.Encoder.encodeToString(byte[])", _base64_encode),
+    row("byte[] Base64.Encoder.encode(byte[])", lambda codec, data: _encoded(_base64_encode(codec, data))),
+    row("Base64.Encoder Base64.Encoder.withoutPadding()", lambda codec: Codec(codec.owner, codec.kind, False)),
 )
-

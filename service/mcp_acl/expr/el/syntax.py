@@ -60,20 +60,21 @@ def parse_expression(text: str) -> Tree[Token]:
     return tree
 
 
+_QUOTED: Final = re.compile(r"'[^']*'?|\"[^\"]*\"?")
+
+
 def _check_characters(text: str) -> None:
     """Names hold letters of the basic plane, digits 0-9, `_` and `$`; quoted text holds anything."""
-    quoted = False
-    for place, char in enumerate(text):
-        if char in "'\"" and (not quoted or quoted == char):
-            quoted = False if quoted else char  # type: ignore[assignment]
-        elif not quoted and not char.isascii() and not (char.isalpha() and char <= "\uffff"):
+    plain = _QUOTED.sub(lambda match: " " * len(match.group()), text)
+    for place, char in enumerate(plain):
+        if not char.isascii() and not (char.isalpha() and char <= "\uffff"):
             raise SyntaxProblem("el-syntax", f"`{char}` cannot stand here", place, place + 1)
 
 
 def _described(error: UnexpectedInput, text: str) -> SyntaxProblem:
     if isinstance(error, UnexpectedEOF) or (isinstance(error, UnexpectedToken) and error.token.type == "$END"):
         return SyntaxProblem("el-syntax", "the expression ends too early", max(len(text) - 1, 0), len(text))
-    start = error.pos_in_stream or 0
+    start = error.pos_in_stream if error.pos_in_stream is not None else 0
     found = _found_at(text, start)
     hint = _hint(text, start, found)
     if isinstance(error, UnexpectedCharacters) and found in ("'", '"'):

@@ -25,7 +25,9 @@ from mcp_acl.expr.el.values import (
 from mcp_acl.problems import EvalError
 
 _INTERFACES: Final = frozenset(("List", "Map", "Set", "Collection", "Comparable", "CharSequence", "Iterable"))
-_PLAIN: Final = frozenset(("JavaDate", "LocalDate", "LocalTime", "LocalDateTime", "ZonedDateTime", "ZoneOffset", "Instant"))
+_PLAIN: Final = frozenset(
+    ("JavaDate", "LocalDate", "LocalTime", "LocalDateTime", "ZonedDateTime", "ZoneOffset", "Instant")
+)
 
 
 def java_text(value: object) -> str:
@@ -93,11 +95,8 @@ def float_text(value: float) -> str:
     special = _special(value)
     if special:
         return special
-    for precision in range(9):
-        digits = f"{abs(value):.{precision}e}"
-        if float32(float(digits)) == abs(value):
-            break
-    return _decimal_text(digits, value)
+    written = (f"{abs(value):.{precision}e}" for precision in range(10))
+    return _decimal_text(next(digits for digits in written if float32(float(digits)) == abs(value)), value)
 
 
 def float32(value: float) -> float:
@@ -161,7 +160,16 @@ def _plain(digits: str, scale: int) -> str:
 
 # ---- JSON ------------------------------------------------------------------------------------------------------------
 
-_ESCAPES: Final = {'"': '\\"', "\\": "\\\\", "/": "\\/", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
+_ESCAPES: Final = {
+    '"': '\\"',
+    "\\": "\\\\",
+    "/": "\\/",
+    "\b": "\\b",
+    "\f": "\\f",
+    "\n": "\\n",
+    "\r": "\\r",
+    "\t": "\\t",
+}
 
 
 def _json_text(value: object) -> str:

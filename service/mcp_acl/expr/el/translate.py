@@ -10,6 +10,7 @@ from typing import Final, TypeAlias
 from lark import Token, Tree
 
 from mcp_acl.expr.el.arithmetic import INT_MAX, INT_MIN, LONG_MAX, LONG_MIN
+from mcp_acl.expr.el.names import NULL, Here
 from mcp_acl.expr.el.operators import (
     BINARY,
     IDENTITY,
@@ -22,7 +23,7 @@ from mcp_acl.expr.el.operators import (
     WORDS,
     matches_pattern,
 )
-from mcp_acl.expr.el.steps import NULL, Here, Steps
+from mcp_acl.expr.el.steps import Steps
 from mcp_acl.expr.el.syntax import SyntaxProblem, quoted, span_of, subtrees, tokens
 from mcp_acl.expr.el.texts import float32
 from mcp_acl.expr.el.values import Int32, JFloat
@@ -49,12 +50,15 @@ class Translator(Steps):
     # ---- literals ----------------------------------------------------------------------------------------------------
 
     def text(self, tree: _Tree, _here: Here) -> Node:
+        """A quote inside is written twice."""
         return self._const(quoted(str(tree.children[0])), tree)
 
     def integer(self, tree: _Tree, _here: Here) -> Node:
+        """Without `L` a number must fit an Integer."""
         return self._whole(str(tree.children[0]), 10, tree)
 
     def hexadecimal(self, tree: _Tree, _here: Here) -> Node:
+        """`0xFF`: digits of the number itself, not of its bits."""
         return self._whole(str(tree.children[0])[2:], 16, tree)
 
     def _whole(self, digits: str, radix: int, tree: _Tree) -> Node:
@@ -67,20 +71,25 @@ class Translator(Steps):
         return self._const(value if is_long else Int32(value), tree)
 
     def real(self, tree: _Tree, _here: Here) -> Node:
+        """A Double, or with `f` the nearest Float."""
         digits = str(tree.children[0])
         value = float(digits.rstrip("fFdD"))
         return self._const(JFloat(float32(value)) if digits[-1] in "fF" else value, tree)
 
     def true(self, tree: _Tree, _here: Here) -> Node:
+        """`true`, in any case."""
         return self._const(True, tree)
 
     def false(self, tree: _Tree, _here: Here) -> Node:
+        """`false`, in any case."""
         return self._const(False, tree)
 
     def null(self, tree: _Tree, _here: Here) -> Node:
+        """`null`, in any case."""
         return self._const(None, tree)
 
     def list(self, tree: _Tree, here: Here) -> Node:
+        """A list of constants is made once."""
         items = tuple(self.node(child, here) for child in subtrees(tree))
         if all(isinstance(item, Const) for item in items):
             return self._const([item.value for item in items if isinstance(item, Const)], tree)
@@ -98,9 +107,11 @@ class Translator(Steps):
     # ---- operators ---------------------------------------------------------------------------------------------------
 
     def any_of(self, tree: _Tree, here: Here) -> Node:
+        """Left to right, up to the first that is true."""
         return self._logic(False, tree, here)
 
     def all_of(self, tree: _Tree, here: Here) -> Node:
+        """Left to right, up to the first that is false."""
         return self._logic(True, tree, here)
 
     def _logic(self, is_and: bool, tree: _Tree, here: Here) -> Node:
@@ -108,6 +119,7 @@ class Translator(Steps):
         return Logic(is_and, operands, TRUTH, False, span=self.span(tree))
 
     def binary(self, tree: _Tree, here: Here) -> Node:
+        """Both sides are evaluated, left first."""
         left, right = (self.node(child, here) for child in subtrees(tree))
         operator = _word(tokens(tree)[0])
         if operator == "matches":
@@ -124,10 +136,12 @@ class Translator(Steps):
         return Call(MATCHES, (left, right), span=self.span(tree))
 
     def unary(self, tree: _Tree, here: Here) -> Node:
+        """The operand of `!` is made a boolean."""
         operand = self.node(subtrees(tree)[0], here)
         return Call(UNARY[_word(tokens(tree)[0])], (operand,), span=self.span(tree))
 
     def elvis(self, tree: _Tree, here: Here) -> Node:
+        """The value, unless it is null or an empty text: then the default."""
         value, default = subtrees(tree)
         name, span = self.fresh(), self.span(tree)
         wanted = Call(IS_ABSENT, (Local(name, span=span),), span=span)
@@ -135,13 +149,16 @@ class Translator(Steps):
         return Let(name, self.node(value, here), choice, span=span)
 
     def ternary(self, tree: _Tree, here: Here) -> Node:
+        """Only the chosen side is evaluated."""
         condition, then, otherwise = (self.node(child, here) for child in subtrees(tree))
         return Conditional(condition, then, otherwise, TRUTH, span=self.span(tree))
 
     def parentheses(self, tree: _Tree, here: Here) -> Node:
+        """They leave nothing behind."""
         return self.node(subtrees(tree)[0], here)
 
     def refused_assignment(self, tree: _Tree, _here: Here) -> Node:
+        """Spring would change attributes and variables for what follows."""
         hint = "write `==` to compare" if tree.data == "assignment" else ""
         start, end = span_of(tokens(tree)[0])
         raise SyntaxProblem("el-assignment", "a condition may not change anything", start, end, hint)
@@ -186,4 +203,3 @@ _HANDLERS: Final[Mapping[str, _Handler]] = {
     "array": Translator.array,
     "bean": Translator.bean,
 }
-

@@ -12,7 +12,7 @@ What gateways hand over as objects are `Bean` (named properties), `Headers`, `Mu
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Self
 
 from mcp_acl.expr.walk import UnknownFact
 from mcp_acl.problems import EvalError
@@ -24,10 +24,11 @@ PREFIX: Final = "gravitee.attribute."
 """What Gravitee puts before the names of its own context attributes."""
 
 _PREFIXED: Final = frozenset(
-    ("api", "api-key", "api.deployed-at", "api.name", "apiProduct", "application", "clientIdentifier", "context-path")
-    + ("environment", "mapped-path", "organization", "plan", "quota.count", "quota.limit", "quota.remaining")
-    + ("quota.reset.time", "request.endpoint", "request.endpoint.override", "request.method", "request.original-url")
-    + ("resolved-path", "sni", "user", "user-id", "user.roles")
+    (
+        "api api-key api.deployed-at api.name apiProduct application clientIdentifier context-path environment "
+        "mapped-path organization plan quota.count quota.limit quota.remaining quota.reset.time request.endpoint "
+        "request.endpoint.override request.method request.original-url resolved-path sni user user-id user.roles"
+    ).split()
 )
 """The attributes Gravitee keeps under their prefixed name (its class ContextAttributes)."""
 
@@ -60,8 +61,10 @@ class JsonText(str):
     """A text known to be JSON, with the value it was written from, so that `#jsonPath` need not read it again."""
 
     __slots__ = ("value",)
+    value: object
 
-    def __new__(cls, text: str, value: object) -> "JsonText":
+    def __new__(cls, text: str, value: object) -> Self:
+        """A text and the value it says."""
         made = super().__new__(cls, text)
         made.value = value
         return made
@@ -286,18 +289,13 @@ def is_list(value: object) -> bool:
     return isinstance(value, list | tuple)
 
 
-def elements(value: object) -> list[object] | None:
+def elements(value: object) -> Sequence[object] | None:
     """The elements of a list, another collection or an array; None for anything else."""
-    match value:
-        case list() | tuple():
-            return list(value)
-        case Group() | Array():
-            return list(value.items)
-    return None
+    if isinstance(value, list | tuple):
+        return value
+    return value.items if isinstance(value, Group | Array) else None
 
 
 def entries(values: Mapping[str, object]) -> Group:
     """The entries of a map as a set."""
     return Group(tuple(Entry(key, value) for key, value in values.items()))
-
-

@@ -1,0 +1,88 @@
+"""`check` and `schema`: what is wrong or odd about policy files, and the form they have."""
+
+import json
+from pathlib import Path
+
+import jsonschema
+import pytest
+import yaml
+
+from tests.cli.conftest import Run
+from tests.runtime.weather import WEATHER
+
+ODD = """\
+version: 1
+policy: odd
+rules:
+  - {id: never, methods: [tools/call], cel: 'false'}
+"""
+BROKEN = """\
+version: 1
+policy: broken
+rules:
+  - {id: one, methods: [tools/cal]}
+  - {id: two, methods: [tools/call], cel: 'claims.'}
+"""
+
+
+def test_policies_that_are_fine_end_with_0(run: Run, policies: Path) -> None:
+    result = run("check", policies)
+    assert (0, True) == (result.exit_code, result.stdout.startswith("fine: 1 policy, 4 rules, 0 findings, revision "))
+
+
+@pytest.mark.parametrize(("args", "code"), [([], 0), (["--strict"], 1)])
+def test_finding_ends_with_1_if_it_must(run: Run, policies: Path, args: list[str], code: int) -> None:
+    (policies / "odd.yaml").write_text(ODD)
+    result = run("check", policies, *args)
+    assert code == result.exit_code
+    assert f"{policies}/odd.yaml:4:" in result.stdout
+    assert "fine: 2 policies, 5 rules, 1 finding, revision " in result.stdout
+
+
+def test_strict_is_content_with_policies_that_are_fine(run: Run, policies: Path) -> None:
+    assert 0 == run("check", "--strict", policies).exit_code
+
+
+def test_every_problem_is_shown_with_its_place(run: Run, policies: Path) -> None:
+    (policies / "broken.yaml").write_text(BROKEN)
+    result = run("check", policies)
+    assert 2 == result.exit_code
+    for part in (
+        f"{policies}/broken.yaml:4:",
+        f"{policies}/broken.yaml:5:",
+        "^",
+        "`tools/call`",
+        "refused: 2 problems",
+    ):
+        assert part in result.stdout
+
+
+@pytest.mark.parametrize("name", ["missing", "file"])
+def test_directory_that_cannot_be_read_ends_with_2(run: Run, tmp_path: Path, name: str) -> None:
+    (tmp_path / "file").write_text("x")
+    result = run("check", tmp_path / name)
+    assert (2, 1) == (result.exit_code, result.stdout.count(str(tmp_path / name)))
+
+
+def test_check_as_json(run: Run, policies: Path) -> None:
+    (policies / "odd.yaml").write_text(ODD)
+    found = json.loads(run("check", "--json", policies).stdout)
+    assert [] == found["problems"]
+    assert [("odd.yaml", 4, "finding")] == [(one["file"], one["line"], one["severity"]) for one in found["findings"]]
+    assert [("odd", 1), ("weather", 4)] == [(one["id"], one["rules"]) for one in found["policies"]]
+    assert found["revision"]
+    (policies / "broken.yaml").write_text(BROKEN)
+    result = run("check", "--json", policies)
+    found = json.loads(result.stdout)
+    assert (2, "", [], 2) == (result.exit_code, found["revision"], found["policies"], len(found["problems"]))
+    assert {"severity", "code", "message", "hint", "file", "line", "column"} == found["problems"][0].keys()
+
+
+@pytest.mark.parametrize("args", [[], ["--json"]])
+def test_schema_accepts_what_is_accepted(run: Run, args: list[str]) -> None:
+    result = run("schema", *args)
+    schema = json.loads(result.stdout)
+    assert 0 == result.exit_code
+    jsonschema.validate(yaml.safe_load(WEATHER), schema)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({**yaml.safe_load(WEATHER), "unknown": 1}, schema)

@@ -1,0 +1,222 @@
+"""What is sent out in place of a response: nothing that is hidden, nothing in doubt, and the rest byte for byte."""
+
+import json
+
+import pytest
+
+from mcp_acl.engine.response import MAX_TTL_MS, Filtered, filter_response
+from tests.engine.weather import policies, request
+
+POLICIES = policies()
+JSON = "application/json"
+STREAM = "text/event-stream"
+
+
+def filtered(body: str | bytes, method: str = "tools/list", content_type: str = JSON, **claims: object) -> Filtered:
+    raw = body if isinstance(body, bytes) else body.encode()
+    return filter_response(POLICIES, request(method, claims), content_type, raw)  # type: ignore[arg-type]
+
+
+def result(text: str) -> str:
+    return f'{{"jsonrpc":"2.0","id":7,"result":{text}}}'
+
+
+TOOLS = result(
+    '{"tools":[{"name":"shared_a","x": 1.0},{"name":"other"},{"name":"shared_draft"}],"nextCursor":"c","_meta":{"k":1}}'
+)
+
+
+def test_hidden_entries_go_and_all_else_stays_as_it_came() -> None:
+    found = filtered(TOOLS, drafts=False)
+    assert result('{"tools":[{"name":"shared_a","x": 1.0}],"nextCursor":"c","_meta":{"k":1}}').encode() == found.body
+    assert (1, ("other", "shared_draft")) == (found.shown, found.hidden)
+
+
+def test_what_hides_nothing_is_the_body_as_it_came() -> None:
+    body = ' {"jsonrpc": "2.0", "id": 7, "result": {"tools": [{"name": "shared_a"}]}} '
+    assert body.encode() == filtered(body).body
+
+
+def test_spaces_in_the_text_change_nothing_but_themselves() -> None:
+    body = json.dumps(json.loads(TOOLS), indent=1)
+    assert ["shared_a"] == [one["name"] for one in json.loads(filtered(body, drafts=False).body)["result"]["tools"]]
+
+
+def test_a_deny_rule_that_breaks_hides_and_is_reported() -> None:
+    found = filtered(TOOLS)
+    assert ("other", "shared_draft") == found.hidden
+    assert ["weather/admins-see-all-tools", "weather/no-drafts"] == sorted(str(one.rule) for one in found.errors)
+
+
+def test_conditions_on_the_entry_are_settled_for_each() -> None:
+    entries = '{"name":"a","annotations":{"readOnlyHint":true}},{"name":"b"},{"name":"secret","annotations":{"readOnlyHint":true}}'
+    found = filtered(result(f'{{"tools":[{entries}]}}'))
+    assert ("b", "secret") == found.hidden
+
+
+def test_an_entry_whose_name_is_in_doubt_is_dropped_and_reported() -> None:
+    found = filtered(result('{"tools":[{"name":"shared_a","name":"shared_b"},{"name":"shared_c"}]}'))
+    assert (1, 1) == (found.shown, len(found.dropped))
+
+
+def test_an_entry_whose_uri_is_not_canonical_is_dropped_and_reported() -> None:
+    found = filtered(
+        result('{"resources":[{"uri":"report://public/../x"},{"uri":"report://public/a"}]}'), "resources/list"
+    )
+    assert (1, 1) == (found.shown, len(found.dropped))
+
+
+@pytest.mark.parametrize(
+    ("asked", "key"), [("tools/call", "tools"), ("vendor/act", "tools"), ("resources/read", "tools")]
+)
+def test_a_list_is_filtered_whatever_was_asked(asked: str, key: str) -> None:
+    assert ("other",) == filtered(result(f'{{"{key}":[{{"name":"other"}}]}}'), asked).hidden
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"jsonrpc":"2.0","id":7,"result":{"tools":[]}',
+        b'{"jsonrpc":"2.0","id":7,"result":{"tools":[],"tools":[]}}',
+        b'{"jsonrpc":"2.0","id":7,"result":{"tools":[],"Tools":[]}}',
+        b'{"jsonrpc":"2.0","id":7,"result":{"tools":{}}}',
+        b'{"jsonrpc":"2.0","id":7,"result":{"other":[]}}',
+        b'{"jsonrpc":"2.0","id":7,"result":[]}',
+        b'{"jsonrpc":"2.0","id":7,"result":{},"error":{}}',
+        b'{"jsonrpc":"2.0","id":7,"result":{"tools":[]},"extra":1}',
+        b'{"jsonrpc":"2.0","id":7}',
+        b'[{"jsonrpc":"2.0","id":7,"result":{"tools":[]}}]',
+        b'{"jsonrpc":"2.0","id":7,"result":{"tools":["\xff"]}}',
+        b'\xef\xbb\xbf{"jsonrpc":"2.0","id":7,"result":{"tools":[]}}',
+        b'{"jsonrpc":"2.0","id":7,"result":{"tools":[]}}{}',
+        b'{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{}}',
+        b"not json",
+    ],
+)
+def test_a_body_that_cannot_be_read_with_certainty_is_withheld(body: bytes) -> None:
+    found = filtered(body)
+    assert found.refused
+    assert (7, -32603) == (json.loads(found.body)["id"], json.loads(found.body)["error"]["code"])
+
+
+def test_an_empty_body_and_an_error_pass() -> None:
+    assert b"" == filtered("", content_type="").body
+    error = '{"jsonrpc":"2.0","id":7,"error":{"code":-32602,"message":"unknown"}}'
+    assert error.encode() == filtered(error).body
+
+
+def test_a_type_that_cannot_be_filtered_is_withheld() -> None:
+    found = filtered("<tools/>", content_type="text/xml; charset=utf-8")
+    assert "text/xml" in found.refused
+    assert JSON == found.content_type
+
+
+def test_a_server_no_policy_governs_shows_nothing() -> None:
+    found = filter_response(POLICIES, request("tools/list", server="else"), STREAM, TOOLS.encode())
+    assert found.refused
+    assert found.body.startswith(b"data: ")
+
+
+# ---- streams -----------------------------------------------------------------------------------------------------------
+
+
+def events(*data: str) -> str:
+    return "".join(f"event: message\nid: {index}\ndata: {text}\n\n" for index, text in enumerate(data))
+
+
+def test_each_event_of_a_stream_is_filtered() -> None:
+    found = filtered(": hello\n\nid: 0\ndata: \n\n" + events(TOOLS), content_type=STREAM, drafts=False)
+    assert found.body.startswith(b": hello\n\nid: 0\ndata: \n\n")
+    assert ("other", "shared_draft") == found.hidden
+    assert b"shared_draft" not in found.body
+
+
+def test_what_the_server_sends_on_its_own_is_decided_like_any_message() -> None:
+    log = '{"jsonrpc":"2.0","method":"notifications/message","params":{}}'
+    roots = '{"jsonrpc":"2.0","id":1,"method":"roots/list"}'
+    found = filtered(events(log, roots, TOOLS), content_type=STREAM)
+    assert b"notifications/message" in found.body
+    assert b"roots/list" not in found.body
+    assert 1 == len(found.dropped)
+
+
+@pytest.mark.parametrize(
+    "data", ["{", '{"jsonrpc":"2.0","id":7,"result":{"tools":{}}}', '{"jsonrpc":"2.0","method":1}']
+)
+def test_an_event_that_cannot_be_read_becomes_an_error(data: str) -> None:
+    found = filtered(events(data), content_type=STREAM)
+    assert b'"error"' in found.body
+    assert 1 == len(found.dropped)
+
+
+def test_a_named_event_and_one_cut_off_are_dropped() -> None:
+    found = filtered(f"event: other\ndata: {TOOLS}\n\ndata: {TOOLS}", content_type=STREAM)
+    assert b"" == found.body
+    assert 2 == len(found.dropped)
+
+
+# ---- cache fields, completion --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ('"ttlMs":9999999,"cacheScope":"public"', {"ttlMs": MAX_TTL_MS, "cacheScope": "private"}),
+        ('"ttlMs":5,"cacheScope":"private"', {"ttlMs": 5, "cacheScope": "private"}),
+        ('"ttlMs":5', {"ttlMs": 5, "cacheScope": "private"}),
+        ('"ttlMs":1e9,"cacheScope":"public"', {"ttlMs": MAX_TTL_MS, "cacheScope": "private"}),
+        ('"ttlMs":"x","cacheScope":"public"', {"ttlMs": MAX_TTL_MS, "cacheScope": "private"}),
+        ('"ttlMs":-1,"cacheScope":"public"', {"ttlMs": MAX_TTL_MS, "cacheScope": "private"}),
+        ('"cacheScope":"public"', {"cacheScope": "private"}),
+        ('"other":1', {"other": 1}),
+    ],
+)
+@pytest.mark.parametrize(("method", "key"), [("tools/list", "tools"), ("resources/read", "contents")])
+def test_what_depends_on_who_asks_is_private_and_soon_asked_again(
+    method: str, key: str, fields: str, expected: dict[str, object]
+) -> None:
+    body = json.loads(filtered(result(f'{{"{key}":[],{fields}}}'), method).body)
+    assert {key: [], **expected} == body["result"]
+
+
+def test_what_depends_on_nobody_keeps_its_cache_fields() -> None:
+    for method, key in (("prompts/list", "prompts"), ("vendor/list", "prompts")):
+        body = result(f'{{"{key}":[],"cacheScope":"public","ttlMs":9999999}}')
+        assert body.encode() == filtered(body, method).body
+
+
+def completed(values: str, uri: str = "report://{year}/{name}", **claims: object) -> Filtered:
+    params = {
+        "ref": {"type": "ref/resource", "uri": uri},
+        "argument": {"name": "name", "value": ""},
+        "context": {"arguments": {"year": "2024", "odd": 1}},
+    }
+    asked = request("completion/complete", claims, **params)  # type: ignore[arg-type]
+    body = result(f'{{"completion":{{"values":{values},"total":9,"hasMore":false}}}}')
+    return filter_response(POLICIES, asked, JSON, body.encode())
+
+
+def test_values_stay_if_what_they_make_of_the_template_may_be_read() -> None:
+    found = completed('["a","b c"]')
+    assert ["a", "b c"] == json.loads(found.body)["result"]["completion"]["values"]
+    found = completed('["a","x/y",".."]')
+    assert {"values": ["a"], "total": 1, "hasMore": False} == json.loads(found.body)["result"]["completion"]
+    assert [] == json.loads(completed('["a"]', banned=True).body)["result"]["completion"]["values"]
+
+
+@pytest.mark.parametrize("values", ["{}", "null", "[1]", '"a"'])
+def test_a_completion_that_cannot_be_read_is_withheld(values: str) -> None:
+    assert completed(values).refused
+
+
+def test_a_completion_without_total_or_of_a_prompt_is_left_alone() -> None:
+    body = result('{"completion":{"values":["secret"]}}')
+    asked = request("completion/complete", ref={"type": "ref/prompt", "name": "p"})
+    assert body.encode() == filter_response(POLICIES, asked, JSON, body.encode()).body
+    asked = request(
+        "completion/complete", ref={"type": "ref/resource", "uri": "nothing://{x}"}, argument="odd", context=1
+    )
+    body = result('{"completion":{"values":["secret"]}}')
+    assert result('{"completion":{"values":[]}}').encode() == filter_response(POLICIES, asked, JSON, body.encode()).body
+    empty = result("{}")
+    assert empty.encode() == filter_response(POLICIES, asked, JSON, empty.encode()).body
