@@ -16,6 +16,7 @@ PY := $(BIN)/python
 PIP := $(PY) -m pip --disable-pip-version-check --quiet
 NODE := tests/node
 ENVOY := .venv-envoy
+CEL_CASES := $(NODE)/node_modules/cel-cases.jsonl
 PROTOS := $(wildcard proto/*.proto)
 CORE := */mcp_acl/problems.py,*/mcp_acl/domain.py,*/mcp_acl/expr/*,*/mcp_acl/mcp/*,*/mcp_acl/policy/*,*/mcp_acl/engine/*
 
@@ -51,6 +52,10 @@ $(NODE_READY): $(NODE)/package-lock.json $(NODE)/package.json | $(READY)
 	@echo "== npm packages"
 	@cd $(NODE) && PATH="$(CURDIR)/$(BIN):$$PATH" npm ci --silent
 	@touch $@
+
+# The CEL specification's own cases, as tests read them.
+$(CEL_CASES): $(NODE)/cel-cases.cjs $(NODE_READY)
+	@$(BIN)/node $< > $@
 
 .PHONY: help setup demo test lint types floors gen gen-check docs docs-check unit wheel bench lock format clean
 
@@ -104,10 +109,10 @@ wheel: $(READY) ## the wheel builds, and works without the source tree
 	echo "$$packages" > "$$("$$made/venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/packages.pth"; \
 	cd "$$made" && venv/bin/mcp-acl check $(CURDIR)/policies/everything
 
-unit: $(READY) $(NODE_READY) $(ENVOY_READY) ## pytest, and every branch of the core
+unit: $(READY) $(CEL_CASES) $(ENVOY_READY) ## pytest, and every branch of the core
 	@echo "== tests"
 	@rm -f .coverage .coverage.*
-	@$(BIN)/pytest -n $(WORKERS) --cov --cov-report=
+	@CEL_SPEC_CASES=$(CURDIR)/$(CEL_CASES) $(BIN)/pytest -n $(WORKERS) --cov --cov-report=
 	@$(BIN)/coverage report --include='$(CORE)' --fail-under=100
 
 # ---- what is made from other files, and committed -------------------------------------------------------------------

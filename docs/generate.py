@@ -125,7 +125,19 @@ def policy_schema() -> str:
     return json.dumps(PolicySpec.model_json_schema(), indent=2, ensure_ascii=False) + "\n"
 
 
+_VARIABLES: Final = ("<!-- variables -->\n", "<!-- /variables -->")
+"""What encloses the table of variables on the page of the architecture."""
+
+
+def architecture() -> str:
+    """The architecture, the table of variables put in."""
+    before, _, rest = (DOCS / "../ARCHITECTURE.md").read_text().partition(_VARIABLES[0])
+    _, _, after = rest.partition(_VARIABLES[1])
+    return "".join((before, _VARIABLES[0], render_facts(), _VARIABLES[1], after))
+
+
 PAGES: Final[Mapping[str, Callable[[], str]]] = {
+    "../ARCHITECTURE.md": architecture,
     "conditions.md": conditions,
     "methods.md": methods,
     "policy.schema.json": policy_schema,

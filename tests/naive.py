@@ -9,11 +9,12 @@ from base64 import b64decode, b64encode
 from binascii import Error as Base64Error
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import NamedTuple
 
 import re2
 
-from mcp_acl.domain import Direction, Effect, Feature, Json, Message, MessageKind, Reason, Request, TokenState
+from mcp_acl.domain import Effect, Feature, Json, Message, MessageKind, Reason, Request, TokenState
 from mcp_acl.expr.cel.operators import TRUTH
 from mcp_acl.expr.cel.parser import parse_cel
 from mcp_acl.expr.condition import as_condition
@@ -26,7 +27,7 @@ from mcp_acl.mcp.uris import template_why_not_canonical, why_not_canonical
 from mcp_acl.policy.facts import CEL_ENVIRONMENT, EL_ENVIRONMENT
 from mcp_acl.policy.patterns import NamePattern
 from mcp_acl.policy.source import SourceFile
-from mcp_acl.policy.spec import load_policies
+from mcp_acl.policy.spec import LoadedPolicy, load_policies
 from tests.naive_scope import OF_THE_ENTRY, UNKNOWN_IN_LISTS, NaiveScope
 
 # ---- rules as they are written ---------------------------------------------------------------------------------------
@@ -76,31 +77,38 @@ class Verdict(NamedTuple):
         return self.effect is Effect.ALLOW
 
 
+@cache
+def cel_tree(text: str, variables: tuple[str, ...]) -> Node:
+    environment = {**CEL_ENVIRONMENT, **{name: Variable(name, name) for name in variables}}
+    return parse_cel(text, environment).node
+
+
+@cache
+def el_tree(text: str) -> Node:
+    return parse_el(text, EL_ENVIRONMENT).node
+
+
 def naive_policies(files: Sequence[SourceFile]) -> tuple[NaivePolicy, ...]:
     """The rules of files that are known to be good."""
-    policies, _ = load_policies(files)
-    found: list[NaivePolicy] = []
-    for policy in policies:
-        trees: dict[str, Node] = {}
-        for name, text in (policy.spec.variables or {}).items():
-            environment = {**CEL_ENVIRONMENT, **{known: Variable(known, known) for known in trees}}
-            trees[f"variables.{name}"] = substituted(parse_cel(text, environment).node, trees)
-        rules: list[NaiveRule] = []
-        for rule in policy.spec.rules:
-            conditions: list[Node] = []
-            if rule.condition is not None:
-                conditions.append(parse_el(rule.condition, EL_ENVIRONMENT).node)
-            if rule.cel is not None:
-                environment = {**CEL_ENVIRONMENT, **{known: Variable(known, known) for known in trees}}
-                tree = substituted(parse_cel(rule.cel, environment).node, trees)
-                conditions.append(as_condition(tree, TRUTH))
-            targets = [Target(*pair) for pair in policy.targets_of(rule)]
-            servers = tuple(policy.spec.servers or ())
-            rules.append(
-                NaiveRule(policy.spec.policy, rule.id, rule.effect, servers, rule.feature, targets, conditions)
-            )
-        found.append(NaivePolicy(policy.spec.policy, tuple(policy.spec.servers or ()), rules))
-    return tuple(found)
+    return tuple(naive_policy(policy) for policy in load_policies(files)[0])
+
+
+def naive_policy(policy: LoadedPolicy) -> NaivePolicy:
+    """One file; variables are put in where they are used."""
+    trees: dict[str, Node] = {}
+    for name, text in (policy.spec.variables or {}).items():
+        trees[f"variables.{name}"] = substituted(cel_tree(text, tuple(trees)), trees)
+    servers = tuple(policy.spec.servers or ())
+    rules: list[NaiveRule] = []
+    for rule in policy.spec.rules:
+        conditions: list[Node] = []
+        if rule.condition is not None:
+            conditions.append(el_tree(rule.condition))
+        if rule.cel is not None:
+            conditions.append(as_condition(substituted(cel_tree(rule.cel, tuple(trees)), trees), TRUTH))
+        targets = [Target(*pair) for pair in policy.targets_of(rule)]
+        rules.append(NaiveRule(policy.spec.policy, rule.id, rule.effect, servers, rule.feature, targets, conditions))
+    return NaivePolicy(policy.spec.policy, servers, rules)
 
 
 # ---- names -------------------------------------------------------------------------------------------------------------
@@ -572,5 +580,3 @@ def shown_names(
         if judge([one for one in rules if covers(one, method, name)], scope, before_call=True).allowed:
             yield name
 
-
-__all__ = ["Direction", "Verdict", "naive_decide", "naive_filter", "naive_policies"]

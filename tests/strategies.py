@@ -16,7 +16,6 @@ from mcp_acl.mcp.methods import METHODS, Method, MethodClass
 from mcp_acl.policy.source import SourceFile
 
 SERVERS = ("alpha", "alpha-1", "beta", "Alpha", "")
-SERVER_PATTERNS = ("alpha", "alpha-*", "beta", "*", "?eta", "nowhere")
 NAMES = ("a", "b", "ab", "A", "a ", "a\0", "a\n", "b.c", "b_c", "read_x", "read_", "é", "e\u0301", "")
 URIS = ("text:a", "text:b", "text:a%20b", "doc://h/a", "doc://h/a/b", "doc://h/a%2Fb", "doc://h/%2E", "doc://h/b.txt")
 LOOSE_URIS = ("TEXT:a", "doc://h/../a", "doc://h/%61", "doc://H/a", "text:a b", "a", "", "doc://h/{x}")
@@ -86,92 +85,79 @@ _WITH_NAMES = tuple(row.name for row in METHODS.values() if row.target or row.me
 
 # ---- rule sets ---------------------------------------------------------------------------------------------------------
 
+PATTERNS: st.SearchStrategy[Json] = st.sampled_from(
+    [
+        *LITERALS,
+        *({"literal": text} for text in LITERALS[:2]),
+        *({"regex": text} for text in REGEXES),
+        *({"glob": text} for text in GLOBS),
+        *({"template": text} for text in TEMPLATE_PATTERNS),
+    ]
+)
+"""One name pattern as it is written."""
 
-def atoms() -> st.SearchStrategy[str]:
-    """Small CEL terms, to be put together."""
-    return st.sampled_from([text for text in CEL if "variables" not in text])
-
-
-def cel_texts() -> st.SearchStrategy[str]:
-    """Conditions of the pool, and combinations of them."""
-    combined = st.recursive(
-        atoms(),
-        lambda inner: st.one_of(
-            st.builds("({} && {})".format, inner, inner),
-            st.builds("({} || {})".format, inner, inner),
-            st.builds("!({})".format, inner),
-            st.builds("({} ? {} : {})".format, inner, inner, inner),
-        ),
-        max_leaves=4,
-    )
-    return st.one_of(st.sampled_from(CEL), combined)
-
-
-def patterns() -> st.SearchStrategy[Json]:
-    """One name pattern as it is written."""
-    return st.one_of(
-        st.sampled_from(LITERALS),
-        st.builds(lambda text: {"regex": text}, st.sampled_from(REGEXES)),
-        st.builds(lambda text: {"glob": text}, st.sampled_from(GLOBS)),
-        st.builds(lambda text: {"template": text}, st.sampled_from(TEMPLATE_PATTERNS)),
-    )
+PATTERN_LISTS = st.lists(PATTERNS, min_size=1, max_size=3)
+METHOD_LISTS = st.lists(st.sampled_from(_METHOD_NAMES), min_size=1, max_size=3, unique=True)
+NAMED_METHOD_LISTS = st.lists(st.sampled_from(_WITH_NAMES), min_size=1, max_size=3, unique=True)
+FEATURES = st.sampled_from(["*", "tools", "resources", "prompts", "tasks"])
+CEL_TEXTS = st.sampled_from(CEL)
+EL_TEXTS = st.sampled_from(EL)
+COMBINATIONS = st.sampled_from(["({} && {})", "({} || {})", "!({})", "({} ? {} : {})", "({} && {}) || {}", "!({}) && {}"])
+SHAPES = st.sampled_from(["named", "named", "named", "listed", "any", "star", "star-named", "unknown"])
+CONDITIONS = st.sampled_from(["none", "none", "cel", "cel", "combined", "el", "both"])
+EFFECTS = st.sampled_from(["allow", "allow", "deny"])
+UNKNOWNS = st.sampled_from(UNKNOWN_METHODS)
+SERVER_LISTS = st.sampled_from([None, ["alpha"], ["alpha-*", "beta"], ["*"], ["?eta", "alpha"], ["nowhere"]])
+VARIABLE_TEXTS = st.sampled_from(VARIABLES)
+COUNTS = st.sampled_from([0, 1, 2, 3, 4, 5])
 
 
-def names() -> st.SearchStrategy[Json]:
-    """One pattern, or a list."""
-    return st.one_of(patterns(), st.lists(patterns(), min_size=1, max_size=3))
-
-
-@st.composite
 def targets(draw: st.DrawFn) -> dict[str, Any]:
     """Methods and names of one rule, so that they belong together."""
-    match draw(st.sampled_from(["named", "named", "any", "star", "unknown"])):
-        case "named":
-            methods = draw(st.lists(st.sampled_from(_WITH_NAMES), min_size=1, max_size=3, unique=True))
-            found: dict[str, Any] = {"methods": methods}
-            if draw(st.booleans()):
-                found["name"] = draw(names())
-            return found
+    shape = draw(SHAPES)
+    match shape:
         case "any":
-            methods = draw(st.lists(st.sampled_from(_METHOD_NAMES), min_size=1, max_size=3, unique=True))
-            return {"feature": "*", "methods": methods}
+            return {"feature": "*", "methods": draw(METHOD_LISTS)}
         case "unknown":
-            return {"feature": "*", "methods": [draw(st.sampled_from(UNKNOWN_METHODS))]}
-    found = {"feature": draw(st.sampled_from(["*", "tools", "resources", "prompts", "tasks"])), "methods": ["*"]}
-    if draw(st.booleans()):
-        found["name"] = draw(names())
-    return found
+            return {"feature": "*", "methods": [draw(UNKNOWNS)]}
+        case "star":
+            return {"feature": draw(FEATURES), "methods": ["*"]}
+        case "star-named":
+            return {"feature": draw(FEATURES), "methods": ["*"], "name": draw(PATTERNS)}
+        case "listed":
+            return {"methods": draw(NAMED_METHOD_LISTS), "name": draw(PATTERN_LISTS)}
+    return {"methods": draw(NAMED_METHOD_LISTS), "name": draw(PATTERNS)}
 
 
-@st.composite
-def rules(draw: st.DrawFn, number: int) -> dict[str, Any]:
-    """One rule."""
-    rule: dict[str, Any] = {"id": f"r{number}", **draw(targets())}
-    if draw(st.integers(0, 2)) == 0:
-        rule["effect"] = "deny"
-    kind = draw(st.sampled_from(["none", "none", "cel", "cel", "el", "both"]))
+def conditions(draw: st.DrawFn) -> dict[str, str]:
+    """None, one, or one in each language."""
+    kind = draw(CONDITIONS)
+    found: dict[str, str] = {}
     if kind in ("cel", "both"):
-        rule["cel"] = draw(cel_texts())
+        found["cel"] = draw(CEL_TEXTS)
+    if kind == "combined":
+        shape = draw(COMBINATIONS)
+        found["cel"] = shape.format(*(f"({draw(CEL_TEXTS)})" for _ in range(shape.count("{}"))))
     if kind in ("el", "both"):
-        rule["condition"] = draw(st.sampled_from(EL))
-    return rule
-
-
-@st.composite
-def policies(draw: st.DrawFn, number: int) -> dict[str, Any]:
-    """One file."""
-    policy: dict[str, Any] = {"version": 1, "policy": f"p{number}"}
-    if draw(st.integers(0, 3)):
-        policy["servers"] = draw(st.lists(st.sampled_from(SERVER_PATTERNS), min_size=1, max_size=2, unique=True))
-    policy["variables"] = {"v0": draw(st.sampled_from(VARIABLES))}
-    policy["rules"] = [draw(rules(index)) for index in range(draw(st.integers(0, 5)))]
-    return policy
+        found["condition"] = draw(EL_TEXTS)
+    return found
 
 
 @st.composite
 def policy_sets(draw: st.DrawFn) -> list[dict[str, Any]]:
     """The files of one directory."""
-    return [draw(policies(index)) for index in range(draw(st.integers(1, 3)))]
+    files: list[dict[str, Any]] = []
+    for file in range(draw(st.sampled_from([1, 2, 3]))):
+        policy: dict[str, Any] = {"version": 1, "policy": f"p{file}", "variables": {"v0": draw(VARIABLE_TEXTS)}}
+        servers = draw(SERVER_LISTS)
+        if servers is not None:
+            policy["servers"] = servers
+        policy["rules"] = [
+            {"id": f"r{number}", "effect": draw(EFFECTS), **targets(draw), **conditions(draw)}
+            for number in range(draw(COUNTS))
+        ]
+        files.append(policy)
+    return files
 
 
 def source_files(written: Sequence[Mapping[str, Any]]) -> tuple[SourceFile, ...]:
@@ -181,123 +167,124 @@ def source_files(written: Sequence[Mapping[str, Any]]) -> tuple[SourceFile, ...]
 
 # ---- requests ----------------------------------------------------------------------------------------------------------
 
-CLAIMS: st.SearchStrategy[dict[str, Json]] = st.fixed_dictionaries(
-    {},
-    optional={
-        "sub": st.sampled_from(SUBJECTS),
-        "iss": st.sampled_from([ISSUER, "https://other.example"]),
-        "role": st.sampled_from(["admin", "guest", "a", 5, None]),
-        "level": st.sampled_from([0, 1, 5, "5", None]),
-    },
+_ABSENT = object()
+
+
+def some(draw: st.DrawFn, choices: Mapping[str, st.SearchStrategy[Any]]) -> dict[str, Any]:
+    """A value for some of the keys."""
+    found = {name: draw(choice) for name, choice in choices.items()}
+    return {name: value for name, value in found.items() if value is not _ABSENT}
+
+
+def maybe(*values: object) -> st.SearchStrategy[Any]:
+    """One of the values, or none."""
+    return st.sampled_from([_ABSENT, *values])
+
+
+CLAIMS = {
+    "sub": maybe(*SUBJECTS),
+    "iss": maybe(ISSUER, ISSUER, "https://other.example"),
+    "role": maybe("admin", "admin", "guest", "a", 5, None),
+    "level": maybe(0, 1, 5, "5", None),
+}
+ARGUMENTS = maybe({}, {"n": 5}, {"n": 5}, {"n": 50}, {"n": "5"}, {"n": 5, "list": [5]}, {"list": [1, 9]}, {"list": 1}, None, 5)
+META = maybe(*[_ABSENT] * 4, {"x/y": 1}, {"x/y": 2})
+USUAL: Mapping[str, st.SearchStrategy[Any]] = {
+    member: st.sampled_from([*usual * 4, *NAMES, *URIS, *LOOSE_URIS, *TEMPLATES, *TASKS, 5, None, _ABSENT])
+    for member, usual in (("name", NAMES), ("uri", URIS), ("taskId", TASKS))
+}
+REFERENCES = st.sampled_from(
+    [
+        *({"ref": {"type": "ref/prompt", "name": name}} for name in (*NAMES, 5)),
+        *({"ref": {"type": "ref/resource", "uri": uri}} for uri in (*URIS, *TEMPLATES, *LOOSE_URIS)),
+        {"ref": {"type": "ref/tool", "name": "a"}},
+        {"ref": "a"},
+        {},
+    ]
 )
-ARGUMENTS: st.SearchStrategy[Json] = st.one_of(
-    st.fixed_dictionaries({}, optional={"n": st.sampled_from([5, 50, "5", None]), "list": st.sampled_from([[], [5], [1, 9], 1])}),
-    st.sampled_from([None, 5]),
-)
-ANY_NAME = st.sampled_from([*NAMES, *URIS, *LOOSE_URIS, *TEMPLATES, *TASKS])
-USUAL_NAMES: Mapping[str, Sequence[str]] = {"name": NAMES, "uri": URIS, "taskId": TASKS}
+SUBSCRIPTIONS = {
+    "resourceSubscriptions": maybe([], ["text:a"], ["text:a", "doc://h/a"], ["doc://h/a", "doc://h/a"], ["TEXT:a"], [5], "text:a"),
+    "taskIds": maybe([], ["t1"], ["t1", "t2"], ["t3", 5]),
+    "toolsListChanged": maybe(True, False, 1),
+    "other": maybe(*[_ABSENT] * 9, True),
+}
+TOKENS = st.sampled_from([*[TokenState.VALID] * 6, TokenState.NONE, TokenState.NONE, TokenState.INVALID])
+KINDS = st.sampled_from([*["known"] * 30, "unknown", "unknown", "response"])
+METHOD_NAMES = st.sampled_from([*_METHOD_NAMES, *("tools/call", "resources/read", "prompts/get", "completion/complete") * 4])
+DIRECTIONS = st.sampled_from(list(Direction))
+USUALLY = st.sampled_from([*[True] * 19, False])
+TEAMS = maybe(["red"], ["blue"], ["red", "blue"])
+REGIONS = maybe(_ABSENT, _ABSENT, ["eu"], ["us"])
+MIRRORED = maybe(*[_ABSENT] * 30, "right", "right", "twice", ["ping"], ["a"], ["=?base64?w6k=?="], ["=?base64?YQ==?="], [""])
+PLANS = maybe("gold", "true", "", 5)
+SERVER_IDS = st.sampled_from(["alpha", "alpha", "alpha", "alpha", *SERVERS])
+TIMES = st.sampled_from([datetime(2025, 1, 1, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC)])
+TASK_FACTS = maybe(*(TaskFact(ISSUER, subject, tool) for subject in SUBJECTS for tool in ("a", "b")))
+TASK_CHOICES = dict.fromkeys(TASKS, TASK_FACTS)
+BOOLEANS = st.booleans()
 
 
-def target_names(member: str) -> st.SearchStrategy[Json]:
-    """Mostly a name of the right kind, sometimes any, sometimes none."""
-    usual = st.sampled_from(USUAL_NAMES[member])
-    return st.one_of(usual, usual, usual, ANY_NAME, st.sampled_from([None, 5]))
-
-
-@st.composite
-def references(draw: st.DrawFn) -> dict[str, Json]:
-    """What a completion refers to."""
-    kind = draw(st.sampled_from(["ref/prompt", "ref/resource", "ref/resource", "ref/tool"]))
-    name = draw(st.sampled_from(NAMES if kind == "ref/prompt" else [*URIS, *TEMPLATES, *LOOSE_URIS]))
-    return {"ref": {"type": kind, "name" if kind == "ref/prompt" else "uri": name}, "argument": {"name": "x", "value": "a"}}
-
-
-SUBSCRIPTIONS: st.SearchStrategy[dict[str, Json]] = st.fixed_dictionaries(
-    {
-        "notifications": st.fixed_dictionaries(
-            {},
-            optional={
-                "resourceSubscriptions": st.lists(st.sampled_from([*URIS, *LOOSE_URIS[:2]]), max_size=3),
-                "taskIds": st.lists(st.sampled_from(TASKS), max_size=2),
-                "toolsListChanged": st.booleans(),
-                "other": st.booleans(),
-            },
-        )
-    }
-)
-
-
-@st.composite
 def params_of(draw: st.DrawFn, row: Method) -> dict[str, Json]:
     """Parameters of a message of one method."""
-    params: dict[str, Json] = {}
+    params: dict[str, Any] = {}
     if row.method_class is MethodClass.COMPLETION:
-        params = draw(references())
+        params = dict(draw(REFERENCES))
     elif row.method_class is MethodClass.LISTEN:
-        params = draw(SUBSCRIPTIONS)
+        params = {"notifications": some(draw, SUBSCRIPTIONS)} if draw(USUALLY) else {}
     elif row.target:
-        params = {row.target[-1]: draw(target_names(row.target[-1]))}
-    if draw(st.booleans()):
-        params["arguments"] = draw(ARGUMENTS)
-    if draw(st.integers(0, 4)) == 0:
-        params["_meta"] = {"x/y": draw(st.sampled_from([1, 2]))}
-    return {name: value for name, value in params.items() if value is not None}
+        params = some(draw, {row.target[-1]: USUAL[row.target[-1]]})
+    return {**params, **some(draw, {"arguments": ARGUMENTS, "_meta": META})}
 
 
-@st.composite
-def messages(draw: st.DrawFn) -> tuple[Message, Direction]:
+def message_of(draw: st.DrawFn) -> tuple[Message, Direction]:
     """A message of any method, mostly in a direction it has."""
-    if draw(st.integers(0, 30)) == 0:
-        return Message(MessageKind.RESPONSE, id=1), draw(st.sampled_from(Direction))
-    if draw(st.integers(0, 15)) == 0:
-        return Message(MessageKind.REQUEST, draw(st.sampled_from(UNKNOWN_METHODS)), 1), draw(st.sampled_from(Direction))
-    row = METHODS[draw(st.sampled_from(_METHOD_NAMES))]
-    direction = draw(st.sampled_from(sorted(row.directions)))
-    if draw(st.integers(0, 20)) == 0:
-        direction = draw(st.sampled_from(Direction))
-    message_id = 1 if row.kind is MessageKind.REQUEST else None
-    return Message(row.kind, row.name, message_id, draw(params_of(row))), direction
+    match draw(KINDS):
+        case "response":
+            return Message(MessageKind.RESPONSE, id=1), draw(DIRECTIONS)
+        case "unknown":
+            return Message(MessageKind.REQUEST, draw(UNKNOWNS), 1), draw(DIRECTIONS)
+    row = METHODS[draw(METHOD_NAMES)]
+    usual = Direction.CLIENT_TO_SERVER if Direction.CLIENT_TO_SERVER in row.directions else Direction.SERVER_TO_CLIENT
+    direction = usual if draw(USUALLY) else draw(DIRECTIONS)
+    return Message(row.kind, row.name, 1 if row.kind is MessageKind.REQUEST else None, params_of(draw, row)), direction
 
 
-@st.composite
-def https(draw: st.DrawFn, message: Message) -> Http:
+def http_of(draw: st.DrawFn, message: Message) -> Http:
     """Headers: facts, and now and then what mirrors the message, right or wrong."""
-    headers: dict[str, Sequence[str]] = {}
-    if draw(st.booleans()):
-        headers["x-team"] = draw(st.sampled_from([["red"], ["blue"], ["red", "blue"]]))
-    if draw(st.integers(0, 3)) == 0:
-        headers["mcp-param-region"] = [draw(st.sampled_from(["eu", "us"]))]
-    if draw(st.integers(0, 9)) == 0:
-        headers["mcp-method"] = draw(st.sampled_from([[message.method], ["ping"], [message.method] * 2]))
-    if draw(st.integers(0, 9)) == 0:
-        headers["mcp-name"] = [draw(st.sampled_from(["a", "text:a", "b", "=?base64?w6k=?=", "=?base64?YQ==?=", "t1"]))]
+    headers: dict[str, Any] = some(draw, {"x-team": TEAMS, "mcp-param-region": REGIONS})
+    row = METHODS.get(message.method)
+    target = message.params.get(row.target[-1]) if row and row.target else None
+    for header, right in (("mcp-method", message.method), ("mcp-name", target)):
+        given = draw(MIRRORED)
+        if given in ("right", "twice"):
+            headers[header] = [str(right)] * (1 if given == "right" else 2)
+        elif given is not _ABSENT:
+            headers[header] = given
     return Http(headers=headers)
 
 
-TASK_FACTS = st.dictionaries(
-    st.sampled_from(TASKS),
-    st.builds(TaskFact, st.just(ISSUER), st.sampled_from(SUBJECTS), st.sampled_from(["a", "b"])),
-    max_size=3,
-)
+def request_of(draw: st.DrawFn, message: Message, direction: Direction, http: Http) -> Request:
+    """What a message is asked with."""
+    token = draw(TOKENS)
+    return Request(
+        server=draw(SERVER_IDS),
+        message=message,
+        claims=some(draw, CLAIMS) if token is TokenState.VALID else {},
+        token=token,
+        direction=direction,
+        http=http,
+        attributes=some(draw, {"plan": PLANS}),
+        filters_responses=draw(BOOLEANS),
+        time=draw(TIMES),
+        tasks=some(draw, TASK_CHOICES),
+    )
 
 
 @st.composite
 def requests(draw: st.DrawFn) -> Request:
     """One question."""
-    message, direction = draw(messages())
-    token = draw(st.sampled_from([TokenState.VALID, TokenState.VALID, TokenState.VALID, TokenState.NONE, TokenState.INVALID]))
-    return Request(
-        server=draw(st.sampled_from(SERVERS)) if draw(st.integers(0, 3)) == 0 else "alpha",
-        message=message,
-        claims=draw(CLAIMS) if token is TokenState.VALID else {},
-        token=token,
-        direction=direction,
-        http=draw(https(message)),
-        attributes=draw(st.fixed_dictionaries({}, optional={"plan": st.sampled_from(["gold", "true", "", 5])})),
-        filters_responses=draw(st.booleans()),
-        time=draw(st.sampled_from([datetime(2025, 1, 1, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC)])),
-        tasks=draw(TASK_FACTS),
-    )
+    message, direction = message_of(draw)
+    return request_of(draw, message, direction, http_of(draw, message))
 
 
 # ---- lists -------------------------------------------------------------------------------------------------------------
@@ -310,37 +297,17 @@ _LIST_NAMES: Mapping[str, Sequence[str]] = {
     "skills/list": (*URIS, *LOOSE_URIS),
     "tasks/list": TASKS,
 }
+LIST_METHODS = st.sampled_from(sorted(_LIST_NAMES))
+ENTRY_NAMES = {method: st.lists(st.sampled_from(names), max_size=6) for method, names in _LIST_NAMES.items()}
+ANNOTATIONS = maybe(_ABSENT, {"readOnlyHint": True}, {"readOnlyHint": False}, {"readOnlyHint": 1}, 5)
 
 
 @st.composite
-def entries_of(draw: st.DrawFn, method: str) -> list[dict[str, Json]]:
-    """What a server lists."""
-    row = METHODS[method]
-    found: list[dict[str, Json]] = []
-    for name in draw(st.lists(st.sampled_from(_LIST_NAMES[method]), max_size=8)):
-        entry: dict[str, Json] = {row.list_member: name}
-        if draw(st.integers(0, 2)) == 0:
-            entry["annotations"] = {"readOnlyHint": draw(st.booleans())}
-        found.append(entry)
-    return found
-
-
-@st.composite
-def list_requests(draw: st.DrawFn) -> tuple[Request, list[dict[str, Json]]]:
-    """A request for a list, by a caller that filters, and the list."""
-    method = draw(st.sampled_from(sorted(_LIST_NAMES)))
-    request = draw(requests())
-    message = Message(MessageKind.REQUEST, method, 1)
-    headers = {name: values for name, values in request.http.headers.items() if name not in ("mcp-method", "mcp-name")}
-    asked = Request(
-        server=request.server,
-        message=message,
-        claims=request.claims,
-        token=request.token if request.token is not TokenState.INVALID else TokenState.NONE,
-        http=Http(headers=headers),
-        attributes=request.attributes,
-        filters_responses=True,
-        time=request.time,
-        tasks=request.tasks,
-    )
-    return asked, draw(entries_of(method))
+def lists(draw: st.DrawFn) -> tuple[Request, list[dict[str, Json]]]:
+    """A request for a list, and the list."""
+    method = draw(LIST_METHODS)
+    http = Http(headers=some(draw, {"x-team": TEAMS, "mcp-param-region": REGIONS}))
+    request = request_of(draw, Message(MessageKind.REQUEST, method, 1), Direction.CLIENT_TO_SERVER, http)
+    member = METHODS[method].list_member
+    entries = [{member: name, **some(draw, {"annotations": ANNOTATIONS})} for name in draw(ENTRY_NAMES[method])]
+    return request, entries

@@ -19,7 +19,7 @@ from google.protobuf import json_format
 from google.protobuf.struct_pb2 import Struct
 from typer.testing import CliRunner
 
-from mcp_acl.adapters.grpc_api import MAX_REQUEST, SERVICE, handlers
+from mcp_acl.adapters.grpc_api import SERVICE, handlers
 from mcp_acl.cli import app, asking
 from mcp_acl.domain import Denial, Direction, Effect, Reason, ResponseNeeds, TaskFact, TokenState
 from mcp_acl.engine.scenario_file import parse_scenarios
@@ -242,8 +242,7 @@ async def asked_over_grpc(policies: PolicySet, scenarios: Sequence[Scenario]) ->
 
 @pytest.mark.parametrize("path", PATHS, ids=path_id)
 def test_scenarios_hold_over_grpc(path: Path) -> None:
-    scenarios = [one for one in file_of(path).scenarios if len(one.question.body) < MAX_REQUEST]
-    assert "" == asyncio.run(asked_over_grpc(policies_of(path), scenarios))
+    assert "" == asyncio.run(asked_over_grpc(policies_of(path), file_of(path).scenarios))
 
 
 # ---- the command line ------------------------------------------------------------------------------------------------

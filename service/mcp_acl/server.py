@@ -1,6 +1,7 @@
 """The composition root of the service: settings, policies, gate, handlers, host. Has no logic of its own."""
 
 import asyncio
+import gc
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -38,6 +39,8 @@ def serve(settings: Settings, ready: Callable[[str, PolicySet], None]) -> None:
     address = parse_address(settings.listen, insecure=settings.insecure)
     policies = load_policies(settings.policies)
     table = handlers(Gate(policies), for_people=address.is_local)
+    # What is loaded stays: from here on the collector need not look at it.
+    gc.freeze()
 
     def started(bound: str) -> None:
         _LOG.info("listening on %s, revision %s", bound, policies.revision)

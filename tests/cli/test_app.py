@@ -1,5 +1,6 @@
 """The command line as a whole: what there is, how it ends, that it starts quickly."""
 
+import os
 import re
 import subprocess
 import sys
@@ -55,6 +56,17 @@ def test_program_ends_with_the_code_of_the_subcommand(command: list[str], polici
     ended = subprocess.run([sys.executable, *command, *ask], capture_output=True, check=False)
     assert (1, b"") == (ended.returncode, ended.stderr)
     assert ended.stdout.startswith(b"DENY")
+
+
+def test_what_a_terminal_cannot_show_is_escaped(policies: Path) -> None:
+    ask = ["explain", "--policies", str(policies), "--server", "weather", "--message", '{"jsonrpc":"2.0","method":"ö"}']
+    ended = subprocess.run(
+        [sys.executable, "-m", "mcp_acl", *ask],
+        capture_output=True,
+        check=False,
+        env={**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"},
+    )
+    assert (1, b"", True) == (ended.returncode, ended.stderr, b"\\u25cb weather/forecasts" in ended.stdout)
 
 
 def test_a_subcommand_loads_no_other_and_neither_grpc_nor_the_wire() -> None:

@@ -210,6 +210,12 @@ def test_policies_that_are_not_there_end_with_2(run: Run) -> None:
     assert (2, True) == (result.exit_code, "nowhere" in result.stderr)
 
 
+def test_file_that_is_endless_is_not_read_to_its_end(ask: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mcp_acl.cli.inputs._MOST", 1000)
+    result = ask("decide", "--message", "@/dev/zero")
+    assert (2, "error: --message: `/dev/zero` is larger than 1000 bytes\n") == (result.exit_code, result.stderr)
+
+
 # ---- explain --------------------------------------------------------------------------------------------------------
 
 

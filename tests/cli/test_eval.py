@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from mcp_acl.expr.walk import UNKNOWN
 from tests.cli.conftest import Run
 
 
@@ -46,10 +47,23 @@ def test_cel_condition(run: Run, expression: str, outcome: str) -> None:
         ("[1.5]", {"type": "list", "value": [{"type": "double", "value": "1.5"}]}),
         ("nothing", {"type": "null", "value": None}),
         ("claims.nope", {"type": "error", "outcome": "error", "detail": "no such key: `nope`"}),
+        (
+            "claims.big",
+            {
+                "type": "error",
+                "outcome": "error",
+                "detail": "number `9007199254740993` is outside the range every parser reads alike",
+            },
+        ),
     ],
 )
 def test_cel_value(run: Run, expression: str, answer: dict[str, object]) -> None:
     assert [{"expression": expression, **answer}] == answers(run, "cel", CEL, expression, "--as", "value")
+
+
+def test_outcome_that_is_not_known_is_said(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mcp_acl.cli.eval.walk", lambda *_: UNKNOWN)
+    assert [{"expression": "1", "outcome": "unknown"}] == answers(run, "cel", "{}", "1")
 
 
 def test_text_that_cannot_be_parsed_has_no_value(run: Run) -> None:
@@ -61,6 +75,11 @@ def test_scope_may_be_typed(run: Run) -> None:
     scope = '{"x":{"type":"uint","value":"18446744073709551615"},"a.b":{"type":"string","value":"s"}}'
     found = answers(run, "cel", scope, '["x", "a.b"]', "--as", "value")
     assert [("uint", "18446744073709551615"), ("string", "s")] == [(one["type"], one["value"]) for one in found]
+
+
+def test_variable_may_have_any_name(run: Run) -> None:
+    found = answers(run, "cel", '{"__class__":1,"self":2}', '["__class__", "self", "__dict__"]', "--as", "value")
+    assert ["int", "int", "error"] == [one["type"] for one in found]
 
 
 def test_scope_with_one_plain_value_is_plain(run: Run) -> None:
@@ -117,6 +136,7 @@ def test_expressions_are_lines_or_an_array(run: Run, tmp_path: Path, content: st
         (["--language", "cel", "--scope", "@nowhere", "--expressions", "1"], "--scope: `nowhere` cannot be read"),
         (["--language", "cel", "--scope", "{}", "--expressions", "@nowhere"], "--expressions: `nowhere`"),
         (["--language", "cel", "--scope", "{}", "--expressions", "\udcff"], "--expressions: it is not UTF-8"),
+        (["--language", "cel", "--scope", "{}", "--expressions", '["\\ud800"]'], "--expressions: it is not UTF-8"),
         (
             ["--language", "cel", "--scope", '{"x":{"type":"int","value":"a"}}', "--expressions", "1"],
             "--scope: a typed value cannot be read",

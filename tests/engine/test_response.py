@@ -54,6 +54,14 @@ def test_conditions_on_the_entry_are_settled_for_each() -> None:
     assert ("b", "secret") == found.hidden
 
 
+def test_an_entry_that_cannot_be_read_whole_has_no_annotations() -> None:
+    found = filtered(result('{"tools":[{"name":"a","annotations":{"readOnlyHint":true},"x":1e999}]}'))
+    assert (("a",), ["weather/admins-see-all-tools", "weather/read-only-tools"]) == (
+        found.hidden,
+        sorted(str(one.rule) for one in found.errors),
+    )
+
+
 def test_an_entry_whose_name_is_in_doubt_is_dropped_and_reported() -> None:
     found = filtered(result('{"tools":[{"name":"shared_a","name":"shared_b"},{"name":"shared_c"}]}'))
     assert (1, 1) == (found.shown, len(found.dropped))

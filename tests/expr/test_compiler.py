@@ -110,6 +110,11 @@ def test_many_possibilities_become_unknown() -> None:
     for index in range(4):
         node = Call(ADD, (node, Conditional(Fact(LATER), Const(10**index), Const(0), TRUTH)))
     assert UNKNOWN is walk(node, SCOPE, frozenset({"later"}))
+    assert "UNKNOWN" == repr(UNKNOWN)
+    several: Node = Const(0)
+    for index in range(4):
+        several = Conditional(Fact(LATER), Const(index), several, TRUTH)
+    assert UNKNOWN is walk(Call(LIST, (several, several, several)), SCOPE, frozenset({"later"}))
 
 
 def test_a_value_may_hold_facts_that_are_not_known() -> None:

@@ -51,7 +51,7 @@ def test_two_conditions_joined(first: object, second: object, expected: object) 
 
 def test_a_condition_knows_what_it_reads() -> None:
     condition = condition_of(as_condition(Logic(True, (Fact(FLAG), Fact(NUMBER)), TRUTH, True), TRUTH), "text")
-    assert ({FLAG, NUMBER}, "text") == (condition.reads, condition.text)
+    assert (frozenset({FLAG, NUMBER}), "text") == (condition.reads, condition.text)
     assert isinstance(condition.run(SCOPE), EvalError)
     possible = condition.possible(SCOPE, frozenset({"flag"}))
     assert isinstance(possible, tuple)

@@ -159,19 +159,19 @@ GZIP = {b"grpc-encoding": b"gzip"}
 
 
 def test_compressed_message_is_inflated() -> None:
-    call = Call([framed(gzip.compress(b"hello"), flag=1)], headers=GZIP).run()
+    call = Call([framed(gzip.compress(b"hello", mtime=0), flag=1)], headers=GZIP).run()
     assert framed(b"hello") == call.sent[1]["body"]
 
 
 @pytest.mark.parametrize(
     ("payload", "code"),
     [
-        (gzip.compress(bytes(LIMIT)), Code.OK),
-        (gzip.compress(bytes(LIMIT + 1)), Code.RESOURCE_EXHAUSTED),
-        (gzip.compress(bytes(200 * LIMIT)), Code.RESOURCE_EXHAUSTED),
-        (gzip.compress(b"hello")[:-3], Code.INTERNAL),
-        (gzip.compress(b"hello") + b"x", Code.INTERNAL),
-        (gzip.compress(b"hello") * 2, Code.INTERNAL),
+        (gzip.compress(bytes(LIMIT), mtime=0), Code.OK),
+        (gzip.compress(bytes(LIMIT + 1), mtime=0), Code.RESOURCE_EXHAUSTED),
+        (gzip.compress(bytes(200 * LIMIT), mtime=0), Code.RESOURCE_EXHAUSTED),
+        (gzip.compress(b"hello", mtime=0)[:-3], Code.INTERNAL),
+        (gzip.compress(b"hello", mtime=0) + b"x", Code.INTERNAL),
+        (gzip.compress(b"hello", mtime=0) * 2, Code.INTERNAL),
     ],
 )
 def test_message_is_inflated_to_the_limit_and_no_further(payload: bytes, code: Code) -> None:

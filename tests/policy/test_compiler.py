@@ -70,6 +70,7 @@ def test_a_rule_is_named_by_policy_id_file_and_line() -> None:
         ("cel: 'claims.a = 1'", "cel-syntax", None),
         ("cel: 'clams.a == 1'", "cel-unknown-variable", 43),
         ("cel: '1 + 1'", "not-boolean", 43),
+        ("cel: 'claims'", "not-boolean", 43),
         ("condition: claims.a", "el-no-block", 48),
         ("condition: '{#token == }'", "el-syntax", None),
         ("condition: '{(1)}'", "not-boolean", 49),
@@ -100,6 +101,10 @@ def test_a_problem_of_a_second_line_stands_there() -> None:
 )
 def test_what_no_request_can_change_is_a_finding(rule: str, code: str) -> None:
     assert code in [finding.code for finding in compiled(policy("p", rule)).findings]
+
+
+def test_a_bound_value_is_of_any_type() -> None:
+    assert () == compiled(policy("p", "cel: 'cel.bind(x, claims.a, x)'")).findings
 
 
 def test_a_finding_is_told_for_every_rule_with_the_text() -> None:

@@ -77,6 +77,12 @@ def test_context_of_another_version_says_so() -> None:
         read_context(b"\x07" + b"x")
 
 
+def test_other_extensions_of_the_format_are_refused() -> None:
+    context = write_context(Request("s", Message(MessageKind.REQUEST, "m", 1, {"n": InexactNumber("7")})))
+    with pytest.raises(MessageError):
+        read_context(context.replace(b"\xd4\x01", b"\xd4\x02"))
+
+
 def test_what_json_cannot_be_is_no_part_of_a_context() -> None:
     request = Request("s", Message(MessageKind.REQUEST, "m", 1), claims={"odd": object()})  # type: ignore[dict-item]
     with pytest.raises(NotImplementedError):

@@ -1,7 +1,9 @@
 """The command line `mcp-acl`: one file per subcommand, each loaded when it is asked for."""
 
+import sys
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
+from io import TextIOWrapper
 from typing import Annotated, Any, Final
 
 import typer
@@ -63,5 +65,8 @@ def _options(
 
 
 def main() -> None:
-    """Run the command line and end the process."""
+    """Run the command line and end the process. What a terminal cannot show is written as escapes."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     app(prog_name="mcp-acl")

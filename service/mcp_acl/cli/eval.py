@@ -9,7 +9,7 @@ from typing import Annotated, Final, NamedTuple, TypeAlias
 import typer
 
 from mcp_acl.cli.exits import InputError
-from mcp_acl.cli.inputs import AsJson, bytes_of, object_of
+from mcp_acl.cli.inputs import AsJson, bytes_of, object_of, text_of
 from mcp_acl.cli.records import Record, print_record
 from mcp_acl.domain import Json
 from mcp_acl.expr.cel.operators import TRUTH
@@ -86,7 +86,7 @@ def _expressions(content: bytes) -> Sequence[str]:
     except (ValueError, RecursionError):
         found = None
     if isinstance(found, list) and all(isinstance(one, str) for one in found):
-        return found
+        return [text_of("--expressions", one) for one in found]
     return [line for line in (line.removesuffix("\r") for line in text.split("\n")) if line.strip()]
 
 
@@ -95,14 +95,19 @@ def _expressions(content: bytes) -> Sequence[str]:
 
 def _cel(seen: Mapping[str, Json], evaluate_as: As) -> _Evaluator:
     """Names that the scope does not hold are errors when they are evaluated."""
-    scope = SimpleNamespace(**_variables(seen))
-    environment = {name: Variable(name, name) for name in seen}
+    scope = SimpleNamespace(**{_attribute(name): value for name, value in _variables(seen).items()})
+    environment = {name: Variable(name, _attribute(name)) for name in seen}
 
     def parse(text: str) -> Node:
         node = parse_cel(text, environment, open_names=True).node
         return as_condition(node, TRUTH) if evaluate_as is As.CONDITION else node
 
     return lambda text: _evaluated(parse, text, scope)
+
+
+def _attribute(name: str) -> str:
+    """Where a scope keeps a variable: under no name that any object has."""
+    return f"variable {name}"
 
 
 def _variables(seen: Mapping[str, Json]) -> Mapping[str, Value]:
@@ -116,10 +121,7 @@ def _variables(seen: Mapping[str, Json]) -> Mapping[str, Value]:
 
 
 def _el(seen: Mapping[str, Json]) -> _Evaluator:
-    try:
-        environment, scope = scope_from_fixture(seen)
-    except (KeyError, TypeError, ValueError, AttributeError, EvalError) as error:
-        raise InputError(f"--scope: it does not have the shape of EL's roots: {error}") from None
+    environment, scope = scope_from_fixture(seen)
     return lambda text: _evaluated(lambda one: parse_el(one, environment).node, text, scope)
 
 

@@ -7,6 +7,7 @@ unknown. Conditions that read nothing of the entry are settled once for the whol
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import msgspec
 
@@ -84,9 +85,9 @@ class Listing:
         return outcome
 
 
-def _entry(raw: msgspec.Raw) -> Mapping[str, Json]:
+def _entry(raw: msgspec.Raw) -> Mapping[str, Json] | None:
+    """The whole entry; None if it cannot be read, so that asking for its annotations is an error."""
     try:
-        entry = msgspec.json.decode(raw)
+        return msgspec.json.decode(raw, type=dict[str, Any])
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return {}
-    return entry if isinstance(entry, dict) else {}
+        return None

@@ -28,7 +28,7 @@ the slow branch. Other names it may use are those of `compiler.INLINE_NAMES`; co
 
 
 class Type(StrEnum):
-    """Static types, as far as they are worth knowing. `DYN` is anything."""
+    """Static types, as far as they are worth knowing. `DYN` is anything, `OTHER` anything that is not a bool."""
 
     DYN = "dyn"
     NULL = "null"

@@ -60,7 +60,7 @@ class _Compiler:
     """Compiles policy after policy and gathers what is wrong with them. Equal conditions are read and compiled once."""
 
     problems: list[Problem]
-    _conditions: dict[tuple[object, ...], tuple[Condition | None, Sequence[Reading]]] = field(default_factory=dict)
+    _conditions: dict[tuple[object, ...], tuple[Condition | None, tuple[Reading, ...]]] = field(default_factory=dict)
 
     def policy(self, policy: LoadedPolicy) -> list[Grant]:
         variables = self._variables(policy)
@@ -103,17 +103,17 @@ class _Compiler:
     ) -> Condition | None:
         """The rule's `condition` and `cel`, joined. One effect's conditions are apart from the other's."""
         key = (spec.condition, spec.cel, spec.effect, policy.spec.policy if variables else "")
-        if key not in self._conditions:
+        found = self._conditions.get(key)
+        if found is None:
             readings: list[Reading] = []
             if spec.condition is not None:
                 readings.append(read_el(spec.condition))
             if spec.cel is not None:
                 readings.append(read_cel(spec.cel, variables))
-            self._conditions[key] = joined(readings), readings
-        condition, readings = self._conditions[key]
-        for reading in readings:
+            found = self._conditions[key] = joined(readings), tuple(readings)
+        for reading in found[1]:
             self._report(policy, (*path, reading.key), reading)
-        return condition
+        return found[0]
 
     def _report(self, policy: LoadedPolicy, path: _Path, reading: Reading) -> None:
         """Add what is wrong with an expression, each moved from its place in the text to its place in the file."""

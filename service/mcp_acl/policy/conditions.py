@@ -32,7 +32,7 @@ _CONSTANT_TYPES: Final = (
     (dict, Type.MAP),
     (list, Type.LIST),
 )
-_NEVER_BOOLEAN: Final = frozenset(Type) - {Type.DYN, Type.BOOL, Type.NULL, Type.OTHER}
+_NEVER_BOOLEAN: Final = frozenset(Type) - {Type.DYN, Type.BOOL, Type.NULL}
 _EL_NEVER_BOOLEAN: Final = _NEVER_BOOLEAN - {Type.STRING}
 """EL reads some texts as booleans."""
 

@@ -4,7 +4,7 @@ Self-contained and versioned; neither signed nor encrypted, because it goes to t
 comes back from there. Knows nothing of policies.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Final
 
@@ -88,13 +88,11 @@ def read_context(context: bytes) -> Request:
 
 
 def _packed(value: object) -> object:
-    """What MessagePack does not know by itself: inexact numbers, and mappings and sequences that are not built in."""
+    """What MessagePack does not know by itself: inexact numbers, and mappings that are not built in."""
     if isinstance(value, InexactNumber):
         return msgspec.msgpack.Ext(_INEXACT, value.text.encode())
     if isinstance(value, Mapping):
         return dict(value)
-    if isinstance(value, Sequence):
-        return list(value)
     raise NotImplementedError
 
 

@@ -24,7 +24,7 @@ def _negated(value: Value) -> bool:
 
 
 def _arithmetic(name: str, overloads: Overloads, faster: "Inline | None" = None) -> Function:
-    return Function(name, bounded(dispatch(name, overloads)), Type.DYN, faster)
+    return Function(name, bounded(dispatch(name, overloads)), Type.OTHER, faster)
 
 
 TRUTH: Final = Function("bool", _truth, Type.BOOL, inline.truth, "whether a condition holds: a bool, or an error")

@@ -26,6 +26,7 @@ from mcp_acl.expr.el.values import (
     RawMap,
     elements,
     entries,
+    shown,
     units,
 )
 from mcp_acl.expr.nodes import Function
@@ -47,29 +48,29 @@ def read_property(target: object, name: str) -> object:
         return get_key(target, name)
     row = WHITELIST.property_row(class_of(target), name, False)
     if row is None or row.static:
-        raise EvalError(f"a {class_of(target).name} has no property `{name[:60]}`")
+        raise EvalError(f"a {class_of(target).name} has no property `{shown(name)}`")
     return call(row, target, ())
 
 
 def _null_property(_target: None, name: str) -> object:
-    raise EvalError(f"null has no property `{name[:60]}`: write `?.` before what may be missing")
+    raise EvalError(f"null has no property `{shown(name)}`: write `?.` before what may be missing")
 
 
 def _context_property(context: Context, name: str) -> object:
     if name != "attributes":
-        raise EvalError(f"`#context` has no property `{name[:60]}`: it has `attributes`")
+        raise EvalError(f"`#context` has no property `{shown(name)}`: it has `attributes`")
     return context.attributes
 
 
 def _array_property(array: Array, name: str) -> object:
     if name != "length":
-        raise EvalError(f"an array has no property `{name[:60]}`: it has `length`")
+        raise EvalError(f"an array has no property `{shown(name)}`: it has `length`")
     return Int32(len(array.items))
 
 
 def _bean_property(bean: Bean, name: str) -> object:
     if name not in bean.values:
-        raise EvalError(f"there is no property `{name[:60]}` here")
+        raise EvalError(f"there is no property `{shown(name)}` here")
     return bean.values[name]
 
 
@@ -79,7 +80,7 @@ def _static_property(reference: ClassRef, name: str) -> object:
     if row is not None and not row.reads_now:
         return call(row, reference, ())
     if owner is None or (owner.name, name) not in STATIC_FIELDS:
-        raise EvalError(f"`{name[:60]}` of the class `{reference.name[:60]}` may not be used")
+        raise EvalError(f"`{shown(name)}` of the class `{shown(reference.name)}` may not be used")
     return STATIC_FIELDS[owner.name, name]
 
 
@@ -204,7 +205,7 @@ def bare_index(name: str, *, safe: bool = False) -> Function:
         if safe and target is None:
             return None
         if not isinstance(target, Mapping | Headers):
-            raise EvalError(f"`[{name[:60]}]` is for maps: write `['{name[:60]}']` or a number")
+            raise EvalError(f"`[{shown(name)}]` is for maps: write `['{shown(name)}']` or a number")
         return read_index(target, name)
 
     return Function("[…]", run, inline=inline.key(name))
@@ -224,7 +225,7 @@ def method_of(name: str, *, safe: bool = False, reads_now: bool = False) -> Func
         if target is None:
             if safe:
                 return None
-            raise EvalError(f"`{name[:60]}` is called on null: write `?.` before it")
+            raise EvalError(f"`{shown(name)}` is called on null: write `?.` before it")
         owner, static = receiver_class(target)
         return call(WHITELIST.resolve(owner, name, static, classes_of(given)), target, given, now)
 

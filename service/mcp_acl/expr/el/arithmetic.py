@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Final, TypeAlias
 
 from mcp_acl.expr.el.texts import double_text, float32, float_text
-from mcp_acl.expr.el.values import BigDecimal, Int8, Int16, Int32, JFloat
+from mcp_acl.expr.el.values import BigDecimal, Int8, Int16, Int32, JFloat, shown
 from mcp_acl.problems import EvalError
 
 Number: TypeAlias = int | float | BigDecimal
@@ -69,9 +69,9 @@ def parse_decimal(text: str) -> BigDecimal:
     digits = whole.lstrip("+-") + fraction
     exponent_digits = exponent.lstrip("+-")
     if not _is_number(digits) or len(whole) - len(whole.lstrip("+-")) > 1 or len(text) > 2 * _MAX_DIGITS:
-        raise EvalError(f"`{text[:60]}` is no number")
+        raise EvalError(f"`{shown(text)}` is no number")
     if ("e" in text.replace("E", "e")) and (not _is_number(exponent_digits) or len(exponent_digits) > 9):
-        raise EvalError(f"`{text[:60]}` is no number")
+        raise EvalError(f"`{shown(text)}` is no number")
     unscaled = int(digits)
     return decimal(-unscaled if whole.startswith("-") else unscaled, len(fraction) * bool(dot) - int(exponent or 0))
 

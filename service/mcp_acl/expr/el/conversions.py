@@ -38,12 +38,14 @@ from mcp_acl.expr.el.values import (
     BigDecimal,
     Char,
     EnumConstant,
+    Group,
     Int8,
     Int16,
     Int32,
     JFloat,
     check_length,
     elements,
+    shown,
 )
 from mcp_acl.problems import EvalError
 
@@ -139,7 +141,7 @@ def _convert(value: object, target: str) -> object:
     if not can_convert(source, target):
         raise EvalError(f"cannot make a {target} of a {source.name}")
     if target in ("Collection", "List"):
-        return _as_list(value)
+        return _as_collection(value, target)
     if target.endswith("[]"):
         return _as_array(value, target.removesuffix("[]"))
     items = elements(value)
@@ -148,6 +150,12 @@ def _convert(value: object, target: str) -> object:
     if target == "String":
         return _list_text(items)
     return _convert(items[0], target) if items else None
+
+
+def _as_collection(value: object, target: str) -> object:
+    """A text as a Collection is a set of its parts; everything else is a list."""
+    items = _as_list(value)
+    return Group(tuple(dict.fromkeys(items))) if isinstance(value, str) and target == "Collection" else items
 
 
 def _as_list(value: object) -> list[object]:
@@ -192,20 +200,20 @@ def _as_boolean(value: object) -> object:
     word = text.lower()
     if word in _TRUE or word in _FALSE:
         return word in _TRUE
-    raise EvalError(f"`{text[:60]}` is not a boolean")
+    raise EvalError(f"`{shown(text)}` is not a boolean")
 
 
 def parse_integer(text: str, radix: int, low: int, high: int) -> int:
     """`Integer.parseInt` and its like."""
     digits = text[1:] if text[:1] in ("+", "-") else text
     if not (2 <= radix <= 36 and digits.isascii() and digits.isalnum() and len(digits) <= 100):
-        raise EvalError(f"`{text[:60]}` is no whole number")
+        raise EvalError(f"`{shown(text)}` is no whole number")
     try:
         number = int(text, radix)
     except ValueError:
-        raise EvalError(f"`{text[:60]}` is no whole number") from None
+        raise EvalError(f"`{shown(text)}` is no whole number") from None
     if not low <= number <= high:
-        raise EvalError(f"`{text[:60]}` is out of range")
+        raise EvalError(f"`{shown(text)}` is out of range")
     return number
 
 
@@ -213,7 +221,7 @@ def parse_float(text: str) -> float:
     """`Double.parseDouble`, hexadecimal floats aside."""
     trimmed = java_trim(text)
     if not _FLOATING.fullmatch(trimmed):
-        raise EvalError(f"`{text[:60]}` is no number")
+        raise EvalError(f"`{shown(text)}` is no number")
     return float(trimmed.rstrip("fFdD") if trimmed[-1] in "fFdD" else trimmed.replace("Infinity", "inf"))
 
 
@@ -290,7 +298,7 @@ def _as_month(value: object) -> object:
         return EnumConstant("Month", MONTHS[value], value)
     name = java_trim(str(value))
     if name and name not in MONTHS:
-        raise EvalError(f"no such month: `{name[:60]}`")
+        raise EvalError(f"no such month: `{shown(name)}`")
     return EnumConstant("Month", name, MONTHS.index(name)) if name else None
 
 
@@ -324,7 +332,7 @@ def _as_zone(value: object) -> object:
 def _as_charset(value: object) -> object:
     name = str(value).upper()
     if name not in _CHARSETS:
-        raise EvalError(f"character set `{str(value)[:60]}` is not supported: write UTF-8")
+        raise EvalError(f"character set `{shown(str(value))}` is not supported: write UTF-8")
     return _CHARSETS[name]
 
 

@@ -10,7 +10,7 @@ from typing import Final
 
 from mcp_acl.expr.el.arithmetic import as_number
 from mcp_acl.expr.el.texts import java_text, plain_decimal_text
-from mcp_acl.expr.el.values import BigDecimal, Char, Int32, check_length, made_text
+from mcp_acl.expr.el.values import BigDecimal, Char, Int32, check_length, made_text, shown
 from mcp_acl.problems import EvalError
 
 _SPECIFIER: Final = re.compile(r"%(?:(\d+)\$)?([-#+ 0,(<]*)(\d+)?(?:\.(\d+))?(.)", re.DOTALL | re.ASCII)
@@ -52,7 +52,7 @@ def _formatted(match: re.Match[str], value: object) -> str:
     flags, width, precision, kind = match.group(2), int(match.group(3) or 0), match.group(4), match.group(5)
     write = _WRITERS.get(kind)
     if write is None or set(flags) - set(_FLAGS[kind.lower()]) or (precision and kind in "cdoxX"):
-        raise EvalError(f"`{match.group()[:20]}` is not supported in a format")
+        raise EvalError(f"`{shown(match.group())}` is not supported in a format")
     check_length(max(width, int(precision or 0)))
     text = write(value, flags, precision)
     if kind in "SBX":

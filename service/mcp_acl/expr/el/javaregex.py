@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from mcp_acl.expr.el.values import shown
 from mcp_acl.problems import EvalError
 
 MAX_REPEAT: Final = 1_000
@@ -93,7 +94,7 @@ class _Translator:
         return Translation("".join(self._made), self._has_end, self._ascii_only or folds)
 
     def refused(self, why: str) -> EvalError:
-        return EvalError(f"the pattern `{self._pattern[:60]}` cannot be used: {why}")
+        return EvalError(f"the pattern `{shown(self._pattern)}` cannot be used: {why}")
 
     def add(self, text: str, length: int, *, repeatable: bool = True) -> None:
         self._made.append(text)

@@ -15,7 +15,7 @@ from typing import Final, NoReturn
 
 from mcp_acl.domain import InexactNumber
 from mcp_acl.expr.el.arithmetic import INT_MAX, INT_MIN, as_float, as_number
-from mcp_acl.expr.el.values import Group, Int32, JsonArray, JsonText, RawMap
+from mcp_acl.expr.el.values import Group, Int32, JsonArray, JsonText, RawMap, shown
 from mcp_acl.problems import EvalError
 
 MAX_PATH: Final = 1_000
@@ -122,7 +122,7 @@ class _Run:
         elif place == len(self.steps) - 1 and not self.required:
             self.found.append(None)
         elif self.required or (upstream and self.steps[place].definite):
-            raise NoPath(f"the document has no property `{name[:60]}` on the way of the path")
+            raise NoPath(f"the document has no property `{shown(name)}` on the way of the path")
 
     def items(self, model: object, upstream: bool) -> Sequence[object] | None:
         if isinstance(model, list | tuple):

@@ -17,7 +17,7 @@ from mcp_acl.expr.el.jsonpath_operators import (
     reader,
 )
 from mcp_acl.expr.el.regexes import Pattern, compile_pattern
-from mcp_acl.expr.el.values import BigDecimal
+from mcp_acl.expr.el.values import BigDecimal, shown
 from mcp_acl.problems import EvalError
 
 _NUMBER: Final = re.compile(r"-?[\d.eE-]+", re.ASCII)
@@ -44,7 +44,7 @@ class FilterParser:
         return guarded(accepts), self._place
 
     def _refused(self, why: str) -> EvalError:
-        return EvalError(f"a filter in the path `{self._text[:60]}` cannot be used: {why}")
+        return EvalError(f"a filter in the path `{shown(self._text)}` cannot be used: {why}")
 
     def _peek(self, wanted: str) -> bool:
         while self._text.startswith(" ", self._place):
@@ -106,7 +106,7 @@ class FilterParser:
             return ""
         operator = match.group().lower()
         if operator not in OPERATORS:
-            raise self._refused(f"the operator `{match.group()[:20]}` is not supported")
+            raise self._refused(f"the operator `{shown(match.group())}` is not supported")
         self._place = match.end()
         return operator
 

@@ -7,6 +7,7 @@ from typing import Final
 
 from mcp_acl.expr.el.jsonpath import FUNCTION_NAMES, MAX_PATH, MAX_STEPS, Path, Step
 from mcp_acl.expr.el.jsonpath_filters import FilterParser
+from mcp_acl.expr.el.values import shown
 from mcp_acl.problems import EvalError
 
 MAX_DEPTH: Final = 5
@@ -76,7 +77,7 @@ class _Compiler:
                 raise self._refused("a function after `..` is not supported")
 
     def _refused(self, why: str) -> EvalError:
-        return EvalError(f"the path `{self._text[:60]}` cannot be used: {why}")
+        return EvalError(f"the path `{shown(self._text)}` cannot be used: {why}")
 
     def _step(self) -> None:
         rest = self._text[self._place :]
@@ -111,7 +112,7 @@ class _Compiler:
             self._add(Step("property", True, (name,)), len(name))
             return
         if following != "()" or name not in FUNCTION_NAMES:
-            raise self._refused(f"the function `{name[:30]}` is not supported")
+            raise self._refused(f"the function `{shown(name)}` is not supported")
         self._add(Step("function", True, (name,)), len(name) + 2)
 
     def _add(self, step: Step, length: int) -> None:

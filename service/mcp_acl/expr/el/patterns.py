@@ -19,7 +19,7 @@ from mcp_acl.expr.el.temporal import (
     new_date,
     new_time,
 )
-from mcp_acl.expr.el.values import made_text
+from mcp_acl.expr.el.values import made_text, shown
 from mcp_acl.problems import EvalError
 
 _TOKEN: Final = re.compile(r"'((?:[^']|'')*)'|([A-Za-z])\2*|[^A-Za-z'{}#\[\]]", re.DOTALL)
@@ -51,7 +51,7 @@ def compile_pattern(text: str) -> DateTimePattern:
         place = match.end()
         fields.append(_field(match))
     if place != len(text):
-        raise EvalError(f"the date pattern `{text[:60]}` is not supported")
+        raise EvalError(f"the date pattern `{shown(text)}` is not supported")
     return DateTimePattern(tuple(fields))
 
 
@@ -60,7 +60,7 @@ def _field(match: re.Match[str]) -> tuple[str, int]:
     if match.group(2):
         letter, count = written[0], len(written)
         if count not in _ALLOWED.get(letter, ()) or (letter in "yu" and count == 3):
-            raise EvalError(f"`{written[:20]}` in a date pattern is not supported")
+            raise EvalError(f"`{shown(written)}` in a date pattern is not supported")
         return letter, count
     if not written.startswith("'"):
         return written, 0
@@ -191,7 +191,7 @@ def parse_with(pattern: DateTimePattern, text: str) -> dict[str, int]:
         raise EvalError("reading with this date pattern is not supported")
     match = re.fullmatch("".join(one for one in readers if one is not None), text, re.ASCII)
     if match is None:
-        raise EvalError(f"`{text[:60]}` does not have the form of the date pattern")
+        raise EvalError(f"`{shown(text)}` does not have the form of the date pattern")
     found = {name: digits for name, digits in match.groupdict().items() if digits is not None}
     if "nano" in found:
         found["nano"] = f"{found['nano']:0<9}"

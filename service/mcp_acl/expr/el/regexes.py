@@ -13,7 +13,7 @@ from typing import Final
 import re2
 
 from mcp_acl.expr.el.javaregex import Translation, translate
-from mcp_acl.expr.el.values import check_length, made_text
+from mcp_acl.expr.el.values import check_length, made_text, shown
 from mcp_acl.problems import EvalError
 
 MAX_PATTERN: Final = 1_000
@@ -54,7 +54,7 @@ class Pattern:
         try:
             return re2.compile(text, options)
         except re2.error:
-            raise EvalError(f"`{self._source[:60]}` is no regular expression, or too large a one") from None
+            raise EvalError(f"`{shown(self._source)}` is no regular expression, or too large a one") from None
 
     def check(self, text: str) -> None:
         """Refuse a text for which Java and RE2 might disagree."""

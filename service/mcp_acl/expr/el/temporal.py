@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
+from mcp_acl.expr.el.values import shown
 from mcp_acl.problems import EvalError
 
 DAY_NANOS: Final = 86_400_000_000_000
@@ -228,7 +229,7 @@ _OFFSET: Final = re.compile(r"([+-])(\d\d?)(?::?(\d\d)(?::?(\d\d))?)?", re.ASCII
 
 
 def _unreadable(text: str) -> EvalError:
-    return EvalError(f"`{text[:60]}` is no date or time in the expected form")
+    return EvalError(f"`{shown(text)}` is no date or time in the expected form")
 
 
 def parse_date(text: str) -> LocalDate:
@@ -275,10 +276,10 @@ def parse_zone(text: str) -> ZoneOffset:
     prefix = next((one for one in ("UTC", "GMT", "UT") if text.startswith(one)), "")
     match = _OFFSET.fullmatch(text.removeprefix(prefix))
     if match is None:
-        raise EvalError(f"zone `{text[:60]}` is not supported: write UTC or an offset such as `+01:00`")
+        raise EvalError(f"zone `{shown(text)}` is not supported: write UTC or an offset such as `+01:00`")
     sign, hours, minutes, seconds = match.groups()
     size = int(hours) * 3600 + int(minutes or 0) * 60 + int(seconds or 0)
     if size > 18 * 3600 or int(minutes or 0) > 59 or int(seconds or 0) > 59:
-        raise EvalError(f"no such zone offset: `{text[:60]}`")
+        raise EvalError(f"no such zone offset: `{shown(text)}`")
     zone = ZoneOffset(-size if sign == "-" else size, "")
     return ZoneOffset(zone.seconds, prefix + (zone.offset_name if zone.seconds or not prefix else ""))

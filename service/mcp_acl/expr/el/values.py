@@ -253,6 +253,11 @@ class Headers:
         return dict(self._headers.values())
 
 
+def shown(text: str) -> str:
+    """The beginning of a text as an error shows it: one line, printable."""
+    return "".join(char if char.isprintable() else " " for char in text[:60])
+
+
 def check_length(size: int) -> None:
     """Refuse to make a text of so many characters."""
     if size > MAX_TEXT:
