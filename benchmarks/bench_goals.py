@@ -315,6 +315,8 @@ def main() -> int:
     show(report)
     for key, value in about(load).items():
         print(f"{key}: {value}")
+    if load[0] > (os.cpu_count() or 1) / 4:
+        print("the machine was busy before this run: take these figures again when it is not")
     if chosen.json:
         write(report, chosen.json, plan, load)
     return 2 if report.missing and chosen.require_peers else 0

@@ -85,8 +85,12 @@ _WITH_NAMES = tuple(row.name for row in METHODS.values() if row.target or row.me
 
 # ---- rule sets ---------------------------------------------------------------------------------------------------------
 
+USUAL_METHODS = ("tools/call", "tools/list", "resources/read", "resources/list", "prompts/get", "resources/subscribe")
+"""Rules and requests meet on these most of the time."""
+
 PATTERNS: st.SearchStrategy[Json] = st.sampled_from(
     [
+        *("a", "text:a", {"glob": "*"}, {"regex": "a|text:a|doc://h/a"}, {"template": "doc://h/{x}"}, {"glob": "a*"}) * 6,
         *LITERALS,
         *({"literal": text} for text in LITERALS[:2]),
         *({"regex": text} for text in REGEXES),
@@ -97,19 +101,22 @@ PATTERNS: st.SearchStrategy[Json] = st.sampled_from(
 """One name pattern as it is written."""
 
 PATTERN_LISTS = st.lists(PATTERNS, min_size=1, max_size=3)
-METHOD_LISTS = st.lists(st.sampled_from(_METHOD_NAMES), min_size=1, max_size=3, unique=True)
-NAMED_METHOD_LISTS = st.lists(st.sampled_from(_WITH_NAMES), min_size=1, max_size=3, unique=True)
-FEATURES = st.sampled_from(["*", "tools", "resources", "prompts", "tasks"])
+METHOD_LISTS = st.lists(st.sampled_from(_METHOD_NAMES), min_size=1, max_size=4, unique=True)
+NAMED_METHOD_LISTS = st.one_of(
+    st.lists(st.sampled_from(USUAL_METHODS), min_size=1, max_size=4, unique=True),
+    st.lists(st.sampled_from(_WITH_NAMES), min_size=1, max_size=4, unique=True),
+)
+FEATURES = st.sampled_from(["*", "*", "tools", "resources", "prompts", "tasks"])
 CEL_TEXTS = st.sampled_from(CEL)
 EL_TEXTS = st.sampled_from(EL)
 COMBINATIONS = st.sampled_from(["({} && {})", "({} || {})", "!({})", "({} ? {} : {})", "({} && {}) || {}", "!({}) && {}"])
-SHAPES = st.sampled_from(["named", "named", "named", "listed", "any", "star", "star-named", "unknown"])
+SHAPES = st.sampled_from([*["named"] * 6, *["listed"] * 3, *["nameless"] * 3, "any", "any", "star", "star-named", "unknown"])
 CONDITIONS = st.sampled_from(["none", "none", "cel", "cel", "combined", "el", "both"])
-EFFECTS = st.sampled_from(["allow", "allow", "deny"])
+EFFECTS = st.sampled_from(["allow", "allow", "allow", "deny"])
 UNKNOWNS = st.sampled_from(UNKNOWN_METHODS)
-SERVER_LISTS = st.sampled_from([None, ["alpha"], ["alpha-*", "beta"], ["*"], ["?eta", "alpha"], ["nowhere"]])
+SERVER_LISTS = st.sampled_from([*[None] * 4, ["alpha"], ["alpha"], ["alpha-*", "beta"], ["*"], ["?eta", "alpha"], ["nowhere"]])
 VARIABLE_TEXTS = st.sampled_from(VARIABLES)
-COUNTS = st.sampled_from([0, 1, 2, 3, 4, 5])
+COUNTS = st.sampled_from([0, 2, 3, 4, 5, 6])
 
 
 def targets(draw: st.DrawFn) -> dict[str, Any]:
@@ -124,6 +131,8 @@ def targets(draw: st.DrawFn) -> dict[str, Any]:
             return {"feature": draw(FEATURES), "methods": ["*"]}
         case "star-named":
             return {"feature": draw(FEATURES), "methods": ["*"], "name": draw(PATTERNS)}
+        case "nameless":
+            return {"methods": draw(NAMED_METHOD_LISTS)}
         case "listed":
             return {"methods": draw(NAMED_METHOD_LISTS), "name": draw(PATTERN_LISTS)}
     return {"methods": draw(NAMED_METHOD_LISTS), "name": draw(PATTERNS)}
@@ -182,20 +191,23 @@ def maybe(*values: object) -> st.SearchStrategy[Any]:
 
 
 CLAIMS = {
-    "sub": maybe(*SUBJECTS),
+    "sub": maybe("ann", "ann", "ann", *SUBJECTS),
     "iss": maybe(ISSUER, ISSUER, "https://other.example"),
     "role": maybe("admin", "admin", "guest", "a", 5, None),
     "level": maybe(0, 1, 5, "5", None),
 }
 ARGUMENTS = maybe({}, {"n": 5}, {"n": 5}, {"n": 50}, {"n": "5"}, {"n": 5, "list": [5]}, {"list": [1, 9]}, {"list": 1}, None, 5)
 META = maybe(*[_ABSENT] * 4, {"x/y": 1}, {"x/y": 2})
+USUAL_NAMES = {"name": ("a", "a", "b"), "uri": ("text:a", "doc://h/a"), "taskId": ("t1", "t2")}
 USUAL: Mapping[str, st.SearchStrategy[Any]] = {
-    member: st.sampled_from([*usual * 4, *NAMES, *URIS, *LOOSE_URIS, *TEMPLATES, *TASKS, 5, None, _ABSENT])
+    member: st.sampled_from([*USUAL_NAMES[member] * 30, *usual * 4, *NAMES, *URIS, *LOOSE_URIS, *TEMPLATES, *TASKS, 5, None, _ABSENT])
     for member, usual in (("name", NAMES), ("uri", URIS), ("taskId", TASKS))
 }
 REFERENCES = st.sampled_from(
     [
-        *({"ref": {"type": "ref/prompt", "name": name}} for name in (*NAMES, 5)),
+        *({"ref": {"type": "ref/prompt", "name": name}} for name in (*["a"] * 20, *NAMES, 5)),
+        *[{"ref": {"type": "ref/resource", "uri": "doc://h/{y}"}}] * 10,
+        *[{"ref": {"type": "ref/resource", "uri": "text:a"}}] * 10,
         *({"ref": {"type": "ref/resource", "uri": uri}} for uri in (*URIS, *TEMPLATES, *LOOSE_URIS)),
         {"ref": {"type": "ref/tool", "name": "a"}},
         {"ref": "a"},
@@ -203,23 +215,25 @@ REFERENCES = st.sampled_from(
     ]
 )
 SUBSCRIPTIONS = {
-    "resourceSubscriptions": maybe([], ["text:a"], ["text:a", "doc://h/a"], ["doc://h/a", "doc://h/a"], ["TEXT:a"], [5], "text:a"),
-    "taskIds": maybe([], ["t1"], ["t1", "t2"], ["t3", 5]),
-    "toolsListChanged": maybe(True, False, 1),
-    "other": maybe(*[_ABSENT] * 9, True),
+    "resourceSubscriptions": maybe(
+        [], *[["text:a"], ["text:a", "doc://h/a"], ["doc://h/a", "doc://h/a"]] * 4, ["TEXT:a"], [5], "text:a"
+    ),
+    "taskIds": maybe(*[_ABSENT] * 20, [], *[["t1"]] * 3, ["t1", "t2"], ["t3", 5]),
+    "toolsListChanged": maybe(*[True] * 9, False, 1),
+    "other": maybe(*[_ABSENT] * 30, True),
 }
-TOKENS = st.sampled_from([*[TokenState.VALID] * 6, TokenState.NONE, TokenState.NONE, TokenState.INVALID])
+TOKENS = st.sampled_from([*[TokenState.VALID] * 30, *[TokenState.NONE] * 5, TokenState.INVALID])
 KINDS = st.sampled_from([*["known"] * 30, "unknown", "unknown", "response"])
-METHOD_NAMES = st.sampled_from([*_METHOD_NAMES, *("tools/call", "resources/read", "prompts/get", "completion/complete") * 4])
+METHOD_NAMES = st.sampled_from([*_METHOD_NAMES, *USUAL_METHODS * 8, *("completion/complete", "subscriptions/listen") * 6])
 DIRECTIONS = st.sampled_from(list(Direction))
 USUALLY = st.sampled_from([*[True] * 19, False])
 TEAMS = maybe(["red"], ["blue"], ["red", "blue"])
 REGIONS = maybe(_ABSENT, _ABSENT, ["eu"], ["us"])
-MIRRORED = maybe(*[_ABSENT] * 30, "right", "right", "twice", ["ping"], ["a"], ["=?base64?w6k=?="], ["=?base64?YQ==?="], [""])
+MIRRORED = maybe(*[_ABSENT] * 300, *["right"] * 20, "right", "right", "twice", ["ping"], ["a"], ["=?base64?w6k=?="], ["=?base64?YQ==?="], [""])
 PLANS = maybe("gold", "true", "", 5)
-SERVER_IDS = st.sampled_from(["alpha", "alpha", "alpha", "alpha", *SERVERS])
+SERVER_IDS = st.sampled_from([*["alpha"] * 40, *SERVERS])
 TIMES = st.sampled_from([datetime(2025, 1, 1, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC)])
-TASK_FACTS = maybe(*(TaskFact(ISSUER, subject, tool) for subject in SUBJECTS for tool in ("a", "b")))
+TASK_FACTS = maybe(*(TaskFact(ISSUER, subject, tool) for subject in ("ann", "ann", "ann", *SUBJECTS) for tool in ("a", "a", "b")))
 TASK_CHOICES = dict.fromkeys(TASKS, TASK_FACTS)
 BOOLEANS = st.booleans()
 
@@ -297,8 +311,12 @@ _LIST_NAMES: Mapping[str, Sequence[str]] = {
     "skills/list": (*URIS, *LOOSE_URIS),
     "tasks/list": TASKS,
 }
-LIST_METHODS = st.sampled_from(sorted(_LIST_NAMES))
-ENTRY_NAMES = {method: st.lists(st.sampled_from(names), max_size=6) for method, names in _LIST_NAMES.items()}
+LIST_METHODS = st.sampled_from([*sorted(_LIST_NAMES), "tools/list", "tools/list", "resources/list"])
+USUALLY_LISTED = ("a", "b", "text:a", "doc://h/a", "doc://h/{y}", "t1")
+ENTRY_NAMES = {
+    method: st.lists(st.sampled_from([*names, *[name for name in names if name in USUALLY_LISTED] * 4]), max_size=6)
+    for method, names in _LIST_NAMES.items()
+}
 ANNOTATIONS = maybe(_ABSENT, {"readOnlyHint": True}, {"readOnlyHint": False}, {"readOnlyHint": 1}, 5)
 
 

@@ -109,7 +109,8 @@ def _trial(grants: Sequence[Grant], questions: Sequence[_Question]) -> Trial:
 
 
 def _not_named(grants: Sequence[Grant], questions: Sequence[_Question]) -> str:
-    asked = ", ".join(f"`{question.method[:_SHOWN]}`" for question in questions) or "a response"
+    methods = dict.fromkeys(f"`{question.method[:_SHOWN]}`" for question in questions)
+    asked = ", ".join(methods) or "a response"
     named = ", ".join(sorted({grant.method for grant in grants})[:6])
     return f"it speaks of {named}, not of {asked}"
 
