@@ -106,6 +106,10 @@ def flat(report: Report, plan: timing.Plan) -> None:
         policies = compile_policies(files)
         loading.append(Row(f"loading {size:,} rules", [(time.perf_counter() - start) * 1e3], "ms"))
         assert sum(info.rules for info in policies.policies) == size
+        view = policies.view(work.SERVER)
+        assert view is not None
+        for method, name in (("tools/call", work.TOOL), ("resources/read", work.URI)):
+            assert sum(map(len, view.candidates(method, name))) == work.MATCHING
         variants |= {
             f"tools/call, {size:,} rules": timing.Variant(_checked(policies, work.flat_call(), granted)),
             f"resources/read, {size:,} rules": timing.Variant(_checked(policies, work.flat_read(), granted)),

@@ -104,6 +104,9 @@ _EIGHT: Final = (
 """Effect, id, tool names, URIs, condition: all match, the last one tried grants. Order is by policy, then rule."""
 
 
+MATCHING: Final = len(_EIGHT)
+
+
 def _other(index: int) -> str:
     """A rule that does not match: literals mostly, one pattern in four; every second one has a condition of its own."""
     tools, uris = f"tool_{index}", f'"file:///docs/{index}.md"'
@@ -123,7 +126,7 @@ def flat_policies(count: int) -> tuple[SourceFile, ...]:
     """
     servers = (*[[SERVER]] * 3, ["bench*"], ["bench*", "other"], [], *[[SERVER]] * 3, ["other"])
     rules: list[list[str]] = [[] for _ in servers]
-    for index in range(count - len(_EIGHT)):
+    for index in range(count - MATCHING):
         rules[index % 10].append(_other(index))
     for position, (effect, name, tools, uris, cel) in enumerate(_EIGHT):
         rules[position if position < 7 else 8].append(_rule(name, ((_TOOLS, tools), (_RESOURCES, uris)), cel, effect))

@@ -114,7 +114,7 @@ SHAPES = st.sampled_from([*["named"] * 6, *["listed"] * 3, *["nameless"] * 3, "a
 CONDITIONS = st.sampled_from(["none", "none", "cel", "cel", "combined", "el", "both"])
 EFFECTS = st.sampled_from(["allow", "allow", "allow", "deny"])
 UNKNOWNS = st.sampled_from(UNKNOWN_METHODS)
-SERVER_LISTS = st.sampled_from([*[None] * 4, ["alpha"], ["alpha"], ["alpha-*", "beta"], ["*"], ["?eta", "alpha"], ["nowhere"]])
+SERVER_LISTS = st.sampled_from([*[None] * 6, *[["alpha"]] * 6, ["alpha-*", "beta"], ["*"], ["?eta", "alpha"], ["nowhere"]])
 VARIABLE_TEXTS = st.sampled_from(VARIABLES)
 COUNTS = st.sampled_from([0, 2, 3, 4, 5, 6])
 
@@ -191,8 +191,8 @@ def maybe(*values: object) -> st.SearchStrategy[Any]:
 
 
 CLAIMS = {
-    "sub": maybe("ann", "ann", "ann", *SUBJECTS),
-    "iss": maybe(ISSUER, ISSUER, "https://other.example"),
+    "sub": maybe(*["ann"] * 8, *SUBJECTS),
+    "iss": maybe(*[ISSUER] * 8, "https://other.example"),
     "role": maybe("admin", "admin", "guest", "a", 5, None),
     "level": maybe(0, 1, 5, "5", None),
 }
@@ -224,7 +224,8 @@ SUBSCRIPTIONS = {
 }
 TOKENS = st.sampled_from([*[TokenState.VALID] * 30, *[TokenState.NONE] * 5, TokenState.INVALID])
 KINDS = st.sampled_from([*["known"] * 30, "unknown", "unknown", "response"])
-METHOD_NAMES = st.sampled_from([*_METHOD_NAMES, *USUAL_METHODS * 8, *("completion/complete", "subscriptions/listen") * 6])
+CALLED = ("tools/call", "tools/call", "resources/read", "prompts/get", "completion/complete", "subscriptions/listen", "tasks/get")
+METHOD_NAMES = st.sampled_from([*_METHOD_NAMES, *CALLED * 12])
 DIRECTIONS = st.sampled_from(list(Direction))
 USUALLY = st.sampled_from([*[True] * 19, False])
 TEAMS = maybe(["red"], ["blue"], ["red", "blue"])
@@ -233,9 +234,10 @@ MIRRORED = maybe(*[_ABSENT] * 300, *["right"] * 20, "right", "right", "twice", [
 PLANS = maybe("gold", "true", "", 5)
 SERVER_IDS = st.sampled_from([*["alpha"] * 40, *SERVERS])
 TIMES = st.sampled_from([datetime(2025, 1, 1, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC)])
-TASK_FACTS = maybe(*(TaskFact(ISSUER, subject, tool) for subject in ("ann", "ann", "ann", *SUBJECTS) for tool in ("a", "a", "b")))
+TASK_FACTS = maybe(
+    *[TaskFact(ISSUER, "ann", "a")] * 8, *(TaskFact(ISSUER, subject, tool) for subject in SUBJECTS for tool in ("a", "b"))
+)
 TASK_CHOICES = dict.fromkeys(TASKS, TASK_FACTS)
-BOOLEANS = st.booleans()
 
 
 def params_of(draw: st.DrawFn, row: Method) -> dict[str, Json]:
@@ -288,7 +290,7 @@ def request_of(draw: st.DrawFn, message: Message, direction: Direction, http: Ht
         direction=direction,
         http=http,
         attributes=some(draw, {"plan": PLANS}),
-        filters_responses=draw(BOOLEANS),
+        filters_responses=draw(USUALLY),
         time=draw(TIMES),
         tasks=some(draw, TASK_CHOICES),
     )

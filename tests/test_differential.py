@@ -1,6 +1,6 @@
 """The indexed engine equals the naive one on whatever hypothesis draws.
 
-`MCP_ACL_EXAMPLES` (2,000 unless told) is how many rule sets are drawn, each with three requests and two lists; `MCP_ACL_SEED` is
+`MCP_ACL_EXAMPLES` (2,000 unless told) is how many rule sets are drawn, each with eight requests and two lists; `MCP_ACL_SEED` is
 which ones: the same seed draws the same. They are split in shards, which pytest-xdist spreads.
 """
 
@@ -99,7 +99,7 @@ def test_the_indexed_engine_decides_and_filters_as_the_naive_one_whatever_the_or
     )
     examples = given(
         policy_sets(),
-        st.lists(requests(), min_size=3, max_size=3),
+        st.lists(requests(), min_size=8, max_size=8),
         st.lists(lists(), min_size=2, max_size=2),
         st.builds(random.Random, st.integers(0, 2**32)),
     )

@@ -14,6 +14,7 @@ from mcp_acl.problems import EvalError
 MAX_REPEAT: Final = 1_000
 """RE2's own limit."""
 
+_MAX_INNER_CLASSES: Final = 5
 _MAX_DEPTH: Final = 50
 
 _LINE: Final = r"\n\r\x{85}\x{2028}\x{2029}"
@@ -244,7 +245,9 @@ class _Translator:
     def class_body(self, depth: int) -> str:
         """From after `[` to after its `]`: the inside, inner classes joined to it."""
         negated = self._pattern.startswith("^", self._place)
-        if depth > 5 or (negated and depth):
+        if depth > _MAX_INNER_CLASSES:
+            raise self.refused("classes are nested too deeply")
+        if negated and depth:
             raise self.refused("negated classes inside classes are not supported")
         self._place += negated
         made: list[str] = []

@@ -150,7 +150,7 @@ def _multiply(left: object, right: object) -> object:
         return _MULTIPLY(left, right)
     if right < 0 or len(units(left)) * right > MAX_REPEATED:
         raise EvalError(f"a text repeated may have {MAX_REPEATED} characters at most")
-    return str(left) * right
+    return made_text(left * right)
 
 
 _SUBTRACT: Final = _arithmetic("-")
@@ -187,7 +187,7 @@ def _template(*parts: object) -> str:
         made.append(as_text(part) or "")
         size += len(made[-1])
         check_length(size)
-    return "".join(made)
+    return made_text("".join(made))
 
 
 def _map(*parts: object) -> RawMap:

@@ -267,7 +267,7 @@ def check_length(size: int) -> None:
 def made_text(text: str) -> str:
     """A text an expression made, if it is not too long."""
     check_length(len(text))
-    return text
+    return joined(text)
 
 
 def units(text: str) -> str:
