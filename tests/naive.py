@@ -380,7 +380,7 @@ def decide_list(rules: Sequence[NaiveRule], request: Request) -> Verdict:
 def nothing_hidden(rules: Sequence[NaiveRule], request: Request) -> bool:
     """Some allow rule shows any entry, and no deny rule can hide one."""
     method = request.message.method
-    scope = NaiveScope(request, method)
+    scope = NaiveScope(request, method, before_call=True)
 
     def certain(rule: NaiveRule) -> bool:
         reads = [node for tree in rule.conditions for node in descendants(tree) if isinstance(node, Fact | Available)]

@@ -26,6 +26,7 @@ from tests.strategies import lists, policy_sets, requests, source_files
 EXAMPLES = int(os.environ.get("MCP_ACL_EXAMPLES", "2000"))
 SEED = int(os.environ.get("MCP_ACL_SEED", "0"))
 SHARDS = 8
+PHASES = [Phase.generate, Phase.shrink]
 
 Written = Sequence[Mapping[str, Any]]
 
@@ -94,7 +95,7 @@ def test_the_indexed_engine_decides_and_filters_as_the_naive_one_whatever_the_or
         deadline=None,
         database=None,
         derandomize=False,
-        phases=[Phase.generate, Phase.shrink],
+        phases=PHASES,
         suppress_health_check=list(HealthCheck),
     )
     examples = given(

@@ -89,6 +89,12 @@ def test_what_is_no_list_is_refused(text: str) -> None:
         names_of(text)
 
 
+@pytest.mark.parametrize("other", ["ta\u017fkId", "ta\\u017fkId", "tas\u212aId", "tas\\u212AId", "TASKID"])
+def test_a_member_that_some_parser_takes_for_the_name_is_a_doubt(other: str) -> None:
+    text = f'[{{"taskId":"mine","{other}":"other"}}]'
+    assert [None] == list(EntryReader("taskId").read(msgspec.Raw(text.encode())).names)
+
+
 def test_invalid_utf8_in_a_name_is_a_doubt() -> None:
     raw = msgspec.Raw(b'[{"name":"\xff"},{"name":"ok"}]')
     assert [None, "ok"] == list(NAMES.read(raw).names)

@@ -83,8 +83,8 @@ def test_a_set_that_runs_out_of_memory_still_finds_every_rule(monkeypatch: pytes
     patterns = PatternSet([grant(rule("a"), pattern=NamePattern("glob", "a*"))])
 
     class Exhausted:
-        def Match(self, _: str) -> list[int]:  # noqa: N802 - as RE2 names it
-            return []
+        def Match(self, _: str) -> None:  # noqa: N802 - as RE2 names it
+            return None
 
     monkeypatch.setattr(patterns, "_set", Exhausted())
     assert ["a"] == [one.ref.rule for one in patterns.matching("ab")]

@@ -94,7 +94,7 @@ def judge(candidates: Candidates, scope: Scope, revision: str, needs: ResponseNe
 
 
 @lru_cache(maxsize=4096)
-def uri_refusal(uri: str, *, template: bool) -> str:
+def uri_refusal(uri: str, template: bool = False) -> str:
     """Why a URI cannot be a target, or `''`; `template`: the text of a URI template may stand for it."""
     return template_why_not_canonical(uri) if template and "{" in uri else why_not_canonical(uri)
 

@@ -17,7 +17,9 @@ from mcp_acl.problems import MessageError
 Members: TypeAlias = Mapping[str, msgspec.Raw]
 
 _LARGE: Final = 64  # bytes; a member's value beyond this is not parsed again to look for duplicates
-_ESCAPED_LETTER: Final = re.compile(rb"\\u00[4-7]")
+_OTHER_SPELLING: Final = re.compile(rb"\\u00[4-7]|\\u017f|\\u212a|\xc5\xbf|\xe2\x84\xaa")
+"""An escaped ASCII letter, or one of the two characters beyond ASCII that fold to one (U+017F, U+212A), in lower case."""
+
 
 
 class Entries(NamedTuple):
@@ -133,7 +135,7 @@ class EntryReader:
     def _names_of_all(self, text: msgspec.Raw, count: int) -> Sequence[str] | None:
         """All names at once, if the member's name stands exactly once for each entry and nowhere else."""
         whole = bytes(text).lower()
-        if whole.count(self._quoted) != count or _ESCAPED_LETTER.search(whole):
+        if whole.count(self._quoted) != count or _OTHER_SPELLING.search(whole):
             return None
         try:
             return [entry.found for entry in self._all.decode(text)]

@@ -93,7 +93,7 @@ class PatternSet:
     def matching(self, name: str) -> list[Rule]:
         """Every rule with a pattern that matches the whole name."""
         try:
-            found = self._set.Match(name)
+            found = self._set.Match(name) or ()
         except UnicodeEncodeError:  # a lone surrogate: no pattern speaks of it
             return []
         if len(self._rules) not in found:

@@ -185,17 +185,13 @@ _INDEX_READERS: Final[Mapping[type, Callable[..., object]]] = {
 }
 
 
-def index_of(key: object, *, safe: bool = False) -> Function:
+def index_of(key: str | Int32, *, safe: bool = False) -> Function:
     """Index with a constant."""
 
     def run(target: object) -> object:
         return None if safe and target is None else read_index(target, key)
 
-    if type(key) is str:
-        return Function("[…]", run, inline=inline.key(key))
-    if type(key) is Int32 and key >= 0:
-        return Function("[…]", run, inline=inline.position(int(key)))
-    return Function("[…]", run)
+    return Function("[…]", run, inline=inline.key(key) if isinstance(key, str) else inline.position(int(key)))
 
 
 def bare_index(name: str, *, safe: bool = False) -> Function:

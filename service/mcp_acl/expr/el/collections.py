@@ -36,10 +36,7 @@ from mcp_acl.problems import EvalError
 
 
 def _items(value: object) -> Sequence[object]:
-    items = elements(value)
-    if items is None:
-        raise EvalError("null is no collection")
-    return items
+    return elements(value) or ()
 
 
 def _contains(value: object, wanted: object) -> bool:
@@ -120,9 +117,8 @@ def _whole(value: object) -> Mapping[str, object]:
             return value.as_map()
         case Attributes():
             return value.stored()
-        case Mapping():
-            return value
-    raise EvalError("the value is no map")
+    assert isinstance(value, Mapping)
+    return value
 
 
 def _get_of(value: object, key: object) -> object:

@@ -22,16 +22,7 @@ from mcp_acl.expr.el.arithmetic import (
     whole_part,
 )
 from mcp_acl.expr.el.classes import CLASSES, JavaClass, class_of
-from mcp_acl.expr.el.temporal import (
-    DAY_NANOS,
-    MONTHS,
-    Instant,
-    JavaDate,
-    LocalDate,
-    LocalDateTime,
-    ZonedDateTime,
-    parse_zone,
-)
+from mcp_acl.expr.el.temporal import Instant, JavaDate, ZonedDateTime, parse_zone
 from mcp_acl.expr.el.texts import float32, java_text
 from mcp_acl.expr.el.values import (
     Array,
@@ -46,6 +37,7 @@ from mcp_acl.expr.el.values import (
     check_length,
     elements,
     shown,
+    units,
 )
 from mcp_acl.problems import EvalError
 
@@ -71,17 +63,15 @@ _SOURCES: Final[Mapping[str, frozenset[str]]] = {
     "Character": _NUMBERS | {"String"},
     "String": _NUMBERS | _ENUMS | {"Character", "Boolean", "Date", "ZoneId", "ZoneOffset"},
     "Date": frozenset({"String", "Instant"}),
-    "LocalDate": frozenset({"LocalDateTime", "ZonedDateTime"}),
-    "LocalTime": frozenset({"LocalDateTime", "ZonedDateTime"}),
     "LocalDateTime": frozenset({"ZonedDateTime"}),
-    "Instant": frozenset({"Date", "ZonedDateTime"}),
     "ZoneId": frozenset({"String"}),
-    "ZoneOffset": frozenset({"String"}),
     "Month": frozenset({"String", "Integer"}),
     "Charset": frozenset({"String"}),
-    "Locale": frozenset({"String"}),
 }
-"""From which classes a class can be made, lists aside."""
+"""From which classes a class can be made, lists aside. Only what a parameter of some method may be is a target.
+
+No Month is ever made: each method that takes one has a twin that takes a whole number, so such a call is ambiguous.
+"""
 
 
 def java_trim(text: str) -> str:
@@ -283,23 +273,12 @@ def _as_decimal(value: object) -> object:
 
 def _as_char(value: object) -> object:
     if isinstance(value, str):
-        if len(value) > 1:
+        if len(units(value)) > 1:
             raise EvalError("a text of more than one character is no character")
         return Char(value) if value else None
     number = as_number(value)
     whole = as_integer(number or 0, LONG_MIN, LONG_MAX) if isinstance(number, float) else _whole(number)
     return Char(chr(whole % 2**16))
-
-
-def _as_month(value: object) -> object:
-    if isinstance(value, int):
-        if not 0 <= value < 12:
-            raise EvalError("no such month")
-        return EnumConstant("Month", MONTHS[value], value)
-    name = java_trim(str(value))
-    if name and name not in MONTHS:
-        raise EvalError(f"no such month: `{shown(name)}`")
-    return EnumConstant("Month", name, MONTHS.index(name)) if name else None
 
 
 def _as_date(value: object) -> object:
@@ -308,21 +287,9 @@ def _as_date(value: object) -> object:
     raise EvalError("a date cannot be made of a text: compare it with a date")
 
 
-def _local(value: object) -> LocalDateTime:
-    local = value.local if isinstance(value, ZonedDateTime) else value
-    assert isinstance(local, LocalDateTime)
-    return local
-
-
-def _as_instant(value: object) -> object:
-    return Instant(
-        value.epoch_nanos if isinstance(value, ZonedDateTime) else _millis(value) * (DAY_NANOS // 86_400_000)
-    )
-
-
-def _millis(value: object) -> int:
-    assert isinstance(value, JavaDate)
-    return value.millis
+def _as_local(value: object) -> object:
+    assert isinstance(value, ZonedDateTime)
+    return value.local
 
 
 def _as_zone(value: object) -> object:
@@ -334,10 +301,6 @@ def _as_charset(value: object) -> object:
     if name not in _CHARSETS:
         raise EvalError(f"character set `{shown(str(value))}` is not supported: write UTF-8")
     return _CHARSETS[name]
-
-
-def _no_locale(_value: object) -> object:
-    raise EvalError("locales are not supported")
 
 
 _CHARSETS: Final = {
@@ -360,15 +323,9 @@ _MAKERS: Final[Mapping[str, Callable[[object], object]]] = {
     "Character": _as_char,
     "String": java_text,
     "Date": _as_date,
-    "LocalDate": lambda value: LocalDate(_local(value).day),
-    "LocalTime": lambda value: _local(value).time,
-    "LocalDateTime": _local,
-    "Instant": _as_instant,
+    "LocalDateTime": _as_local,
     "ZoneId": _as_zone,
-    "ZoneOffset": _as_zone,
-    "Month": _as_month,
     "Charset": _as_charset,
-    "Locale": _no_locale,
 }
 
 

@@ -59,8 +59,8 @@ _DATE: Final = (
     row("new Date(long)", JavaDate),
     row("new Date(String)", _no_text),
     row("long Date.getTime()", lambda value: value.millis, "milliseconds since 1970"),
-    row("boolean Date.after(Date)", lambda value, other: value > _known(other)),
-    row("boolean Date.before(Date)", lambda value, other: value < _known(other)),
+    row("boolean Date.after(Date)", lambda value, other: value > other),
+    row("boolean Date.before(Date)", lambda value, other: value < other),
     row("int Date.compareTo(Date)", lambda value, other: Int32(compare_to(value, other))),
     row("Instant Date.toInstant()", lambda value: Instant(value.millis * _MILLI_NANOS)),
     row("int Date.getYear()", _calendar(lambda value: value.moment().year - 1900)),
@@ -71,12 +71,6 @@ _DATE: Final = (
     row("int Date.getMinutes()", _calendar(lambda value: value.moment().minute)),
     row("int Date.getSeconds()", _calendar(lambda value: value.moment().second)),
 )
-
-
-def _known(value: JavaDate | None) -> JavaDate:
-    if value is None:
-        raise EvalError("null is no date")
-    return value
 
 
 # ---- what dates and times share --------------------------------------------------------------------------------------------

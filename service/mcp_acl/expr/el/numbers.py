@@ -126,8 +126,6 @@ def _integer_rows(
     bits = high.bit_length() + 1
 
     def read(text: str, radix: int = 10) -> object:
-        if text is None:
-            raise EvalError("null is no number")
         return made(parse_integer(text, radix, low, high))
 
     return [
@@ -152,8 +150,6 @@ def _text_rows(owner: str, primitive: str, bits: int) -> list[Row]:
 
 def _floating_rows(owner: str, primitive: str, parse: str, made: Callable[[float], object]) -> list[Row]:
     def read(text: str) -> object:
-        if text is None:
-            raise EvalError("null is no number")
         return made(parse_float(text))
 
     return [
@@ -267,10 +263,6 @@ _MATH: Final = (
 
 
 # ---- BigDecimal ------------------------------------------------------------------------------------------------------------
-
-
-def _decimal_of(value: object, low: int, high: int) -> int:
-    return as_integer(as_number(value) or 0, low, high)
 
 
 def _stripped(value: BigDecimal) -> BigDecimal:
