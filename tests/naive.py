@@ -185,9 +185,7 @@ def instance_matches(parts: Sequence[str | None], text: str) -> bool:
     first, *rest = parts
     if first is not None:
         return text.startswith(first) and instance_matches(rest, text[len(first) :])
-    return any(
-        is_value(text[:length]) and instance_matches(rest, text[length:]) for length in range(1, len(text) + 1)
-    )
+    return any(is_value(text[:length]) and instance_matches(rest, text[length:]) for length in range(1, len(text) + 1))
 
 
 def is_value(text: str) -> bool:
@@ -458,7 +456,11 @@ def decide_demands(rules: Sequence[NaiveRule], request: Request) -> Verdict:
     demands = demands_of(request.message)
     if demands is None:
         return deny(Reason.MESSAGE_REFUSED)
-    own = judge(denies([one for one in rules if covers_without_name(one, method)]), NaiveScope(request, method, before_call=method == "completion/complete"), before_call=method == "completion/complete")
+    own = judge(
+        denies([one for one in rules if covers_without_name(one, method)]),
+        NaiveScope(request, method, before_call=method == "completion/complete"),
+        before_call=method == "completion/complete",
+    )
     if own.rules and METHODS[method].method_class in (MethodClass.COMPLETION, MethodClass.LISTEN):
         return own
     granted: list[Verdict] = []
@@ -561,9 +563,7 @@ def naive_filter(policies: Sequence[NaivePolicy], request: Request, entries: Seq
     return list(shown_names(rules, request, entries)) if rules is not None else []
 
 
-def shown_names(
-    rules: Sequence[NaiveRule], request: Request, entries: Sequence[Mapping[str, Json]]
-) -> Iterator[str]:
+def shown_names(rules: Sequence[NaiveRule], request: Request, entries: Sequence[Mapping[str, Json]]) -> Iterator[str]:
     """An entry is shown by the rules that name its list method; a task by being its owner's."""
     method = request.message.method
     row = METHODS[method]
@@ -579,4 +579,3 @@ def shown_names(
         scope = NaiveScope(request, method, name, entry, before_call=True)
         if judge([one for one in rules if covers(one, method, name)], scope, before_call=True).allowed:
             yield name
-

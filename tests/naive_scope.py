@@ -13,7 +13,9 @@ from mcp_acl.expr.el.values import Headers
 from mcp_acl.mcp.methods import METHODS
 from mcp_acl.problems import EvalError
 
-UNKNOWN_IN_LISTS = frozenset({"arguments", "meta", "el_arguments", "el_meta", "el_request_content", "el_request_json_content"})
+UNKNOWN_IN_LISTS = frozenset(
+    {"arguments", "meta", "el_arguments", "el_meta", "el_request_content", "el_request_json_content"}
+)
 """What only the call will bring."""
 
 OF_THE_ENTRY = frozenset({"name", "annotations", "el_mcp"})
@@ -66,15 +68,23 @@ class NaiveScope:
         now = int(request.time.timestamp() * 1000)
         headers = Headers(request.http.headers, "mcp-param-" if before_call else "")
         known = {name: self._facts[name] for name in roots.MCP_PROPERTIES}
-        objects = {name: roots.object_root(name, request.attributes.get(name)) for name in ("subscription", "api", "node")}
-        maps = {name: roots.map_root(request.attributes.get(name)) for name in ("properties", "dictionaries", "endpoints")}
+        objects = {
+            name: roots.object_root(name, request.attributes.get(name)) for name in ("subscription", "api", "node")
+        }
+        maps = {
+            name: roots.map_root(request.attributes.get(name)) for name in ("properties", "dictionaries", "endpoints")
+        }
         return {
             "el_context": roots.context_root(request.attributes, roots.principal_makers(request.claims)),
-            "el_request": roots.request_root(headers, method=request.http.method, path=request.http.path, timestamp=now),
+            "el_request": roots.request_root(
+                headers, method=request.http.method, path=request.http.path, timestamp=now
+            ),
             "el_request_content": roots.json_text(body),
             "el_request_json_content": roots.json_map(body),
             "el_token": roots.claims_value(request.claims),
-            "el_mcp": roots.mcp_root({name: value for name, value in known.items() if not isinstance(value, EvalError)}),
+            "el_mcp": roots.mcp_root(
+                {name: value for name, value in known.items() if not isinstance(value, EvalError)}
+            ),
             "el_arguments": self._map("arguments"),
             "el_meta": self._map("meta"),
             "el_now": now,

@@ -90,7 +90,8 @@ USUAL_METHODS = ("tools/call", "tools/list", "resources/read", "resources/list",
 
 PATTERNS: st.SearchStrategy[Json] = st.sampled_from(
     [
-        *("a", "text:a", {"glob": "*"}, {"regex": "a|text:a|doc://h/a"}, {"template": "doc://h/{x}"}, {"glob": "a*"}) * 6,
+        *("a", "text:a", {"glob": "*"}, {"regex": "a|text:a|doc://h/a"}, {"template": "doc://h/{x}"}, {"glob": "a*"})
+        * 6,
         *LITERALS,
         *({"literal": text} for text in LITERALS[:2]),
         *({"regex": text} for text in REGEXES),
@@ -106,15 +107,21 @@ NAMED_METHOD_LISTS = st.one_of(
     st.lists(st.sampled_from(USUAL_METHODS), min_size=1, max_size=4, unique=True),
     st.lists(st.sampled_from(_WITH_NAMES), min_size=1, max_size=4, unique=True),
 )
-FEATURES = st.sampled_from(["*", "*", "tools", "resources", "prompts", "tasks"])
+FEATURES = st.sampled_from(["*", "*", "*", "*", "tools", "resources", "prompts", "tasks"])
 CEL_TEXTS = st.sampled_from(CEL)
 EL_TEXTS = st.sampled_from(EL)
-COMBINATIONS = st.sampled_from(["({} && {})", "({} || {})", "!({})", "({} ? {} : {})", "({} && {}) || {}", "!({}) && {}"])
-SHAPES = st.sampled_from([*["named"] * 6, *["listed"] * 3, *["nameless"] * 3, "any", "any", "star", "star-named", "unknown"])
+COMBINATIONS = st.sampled_from(
+    ["({} && {})", "({} || {})", "!({})", "({} ? {} : {})", "({} && {}) || {}", "!({}) && {}"]
+)
+SHAPES = st.sampled_from(
+    [*["named"] * 6, *["listed"] * 3, *["nameless"] * 3, "any", "any", "star", "star", "star-named", "unknown"]
+)
 CONDITIONS = st.sampled_from(["none", "none", "cel", "cel", "combined", "el", "both"])
 EFFECTS = st.sampled_from(["allow", "allow", "allow", "deny"])
 UNKNOWNS = st.sampled_from(UNKNOWN_METHODS)
-SERVER_LISTS = st.sampled_from([*[None] * 6, *[["alpha"]] * 6, ["alpha-*", "beta"], ["*"], ["?eta", "alpha"], ["nowhere"]])
+SERVER_LISTS = st.sampled_from(
+    [*[None] * 6, *[["alpha"]] * 6, ["alpha-*", "beta"], ["*"], ["?eta", "alpha"], ["nowhere"]]
+)
 VARIABLE_TEXTS = st.sampled_from(VARIABLES)
 COUNTS = st.sampled_from([0, 2, 3, 4, 5, 6])
 
@@ -196,11 +203,15 @@ CLAIMS = {
     "role": maybe("admin", "admin", "guest", "a", 5, None),
     "level": maybe(0, 1, 5, "5", None),
 }
-ARGUMENTS = maybe({}, {"n": 5}, {"n": 5}, {"n": 50}, {"n": "5"}, {"n": 5, "list": [5]}, {"list": [1, 9]}, {"list": 1}, None, 5)
+ARGUMENTS = maybe(
+    {}, {"n": 5}, {"n": 5}, {"n": 50}, {"n": "5"}, {"n": 5, "list": [5]}, {"list": [1, 9]}, {"list": 1}, None, 5
+)
 META = maybe(*[_ABSENT] * 4, {"x/y": 1}, {"x/y": 2})
 USUAL_NAMES = {"name": ("a", "a", "b"), "uri": ("text:a", "doc://h/a"), "taskId": ("t1", "t2")}
 USUAL: Mapping[str, st.SearchStrategy[Any]] = {
-    member: st.sampled_from([*USUAL_NAMES[member] * 30, *usual * 4, *NAMES, *URIS, *LOOSE_URIS, *TEMPLATES, *TASKS, 5, None, _ABSENT])
+    member: st.sampled_from(
+        [*USUAL_NAMES[member] * 30, *usual * 4, *NAMES, *URIS, *LOOSE_URIS, *TEMPLATES, *TASKS, 5, None, _ABSENT]
+    )
     for member, usual in (("name", NAMES), ("uri", URIS), ("taskId", TASKS))
 }
 REFERENCES = st.sampled_from(
@@ -224,18 +235,38 @@ SUBSCRIPTIONS = {
 }
 TOKENS = st.sampled_from([*[TokenState.VALID] * 30, *[TokenState.NONE] * 5, TokenState.INVALID])
 KINDS = st.sampled_from([*["known"] * 30, "unknown", "unknown", "response"])
-CALLED = ("tools/call", "tools/call", "resources/read", "prompts/get", "completion/complete", "subscriptions/listen", "tasks/get")
+CALLED = (
+    "tools/call",
+    "tools/call",
+    "resources/read",
+    "prompts/get",
+    "completion/complete",
+    "subscriptions/listen",
+    "tasks/get",
+)
 METHOD_NAMES = st.sampled_from([*_METHOD_NAMES, *CALLED * 12])
 DIRECTIONS = st.sampled_from(list(Direction))
 USUALLY = st.sampled_from([*[True] * 19, False])
 TEAMS = maybe(["red"], ["blue"], ["red", "blue"])
 REGIONS = maybe(_ABSENT, _ABSENT, ["eu"], ["us"])
-MIRRORED = maybe(*[_ABSENT] * 300, *["right"] * 20, "right", "right", "twice", ["ping"], ["a"], ["=?base64?w6k=?="], ["=?base64?YQ==?="], [""])
+MIRRORED = maybe(
+    *[_ABSENT] * 300,
+    *["right"] * 20,
+    "right",
+    "right",
+    "twice",
+    ["ping"],
+    ["a"],
+    ["=?base64?w6k=?="],
+    ["=?base64?YQ==?="],
+    [""],
+)
 PLANS = maybe("gold", "true", "", 5)
 SERVER_IDS = st.sampled_from([*["alpha"] * 40, *SERVERS])
 TIMES = st.sampled_from([datetime(2025, 1, 1, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC)])
 TASK_FACTS = maybe(
-    *[TaskFact(ISSUER, "ann", "a")] * 8, *(TaskFact(ISSUER, subject, tool) for subject in SUBJECTS for tool in ("a", "b"))
+    *[TaskFact(ISSUER, "ann", "a")] * 8,
+    *(TaskFact(ISSUER, subject, tool) for subject in SUBJECTS for tool in ("a", "b")),
 )
 TASK_CHOICES = dict.fromkeys(TASKS, TASK_FACTS)
 

@@ -26,9 +26,9 @@ from tests.strategies import lists, policy_sets, requests, source_files
 EXAMPLES = int(os.environ.get("MCP_ACL_EXAMPLES", "2000"))
 SEED = int(os.environ.get("MCP_ACL_SEED", "0"))
 SHARDS = 8
-PHASES = [Phase.generate, Phase.shrink]
 
 Written = Sequence[Mapping[str, Any]]
+
 
 def verdict_of(decision: Decision) -> Verdict:
     """The part of a decision that is compared."""
@@ -38,7 +38,9 @@ def verdict_of(decision: Decision) -> Verdict:
 
 def body_of(request: Request, entries: Sequence[Mapping[str, Json]]) -> bytes:
     """A server's answer."""
-    return json.dumps({"jsonrpc": "2.0", "id": 1, "result": {METHODS[request.message.method].list_key: entries}}).encode()
+    return json.dumps(
+        {"jsonrpc": "2.0", "id": 1, "result": {METHODS[request.message.method].list_key: entries}}
+    ).encode()
 
 
 def names_in(request: Request, body: bytes) -> list[str]:
@@ -69,7 +71,10 @@ def check_list(
         return
     expected = naive_filter(naive, request, entries)
     assert expected == names_in(request, filtered.body)
-    assert (len(expected), len(entries)) == (filtered.shown, filtered.shown + len(filtered.hidden) + len(filtered.dropped))
+    assert (len(expected), len(entries)) == (
+        filtered.shown,
+        filtered.shown + len(filtered.hidden) + len(filtered.dropped),
+    )
     if decision.reason is Reason.NOTHING_HIDDEN:
         assert () == filtered.hidden
 
@@ -89,13 +94,15 @@ def equal_engines(
 
 
 @pytest.mark.parametrize("shard", range(SHARDS))
-def test_the_indexed_engine_decides_and_filters_as_the_naive_one_whatever_the_order_of_files_and_rules(shard: int) -> None:
+def test_the_indexed_engine_decides_and_filters_as_the_naive_one_whatever_the_order_of_files_and_rules(
+    shard: int,
+) -> None:
     bounded = settings(
         max_examples=-(-EXAMPLES // SHARDS),
         deadline=None,
         database=None,
         derandomize=False,
-        phases=PHASES,
+        phases=[Phase.generate, Phase.shrink],
         suppress_health_check=list(HealthCheck),
     )
     examples = given(

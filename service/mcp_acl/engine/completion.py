@@ -52,7 +52,7 @@ def expand(template: str, values: Mapping[str, str]) -> str:
 
 def _readable(view: View, request: Request, template: str, value: str) -> bool:
     uri = expand(template, _variables(request.message.params, value))
-    if uri_refusal(uri, template=False):
+    if uri_refusal(uri, False):
         return False
     scope = Scope(request, "resources/read", uri, before_call=True)
     return judge(view.candidates("resources/read", uri), scope, view.revision).allowed

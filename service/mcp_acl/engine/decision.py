@@ -21,12 +21,16 @@ from mcp_acl.domain import (
     TokenState,
 )
 from mcp_acl.engine.scope import Scope
+from mcp_acl.expr.walk import Outcomes
 from mcp_acl.mcp.demands import Demand, demands_of, target_of
 from mcp_acl.mcp.headers import header_mismatch
 from mcp_acl.mcp.methods import METHODS, Method, MethodClass, method_named
 from mcp_acl.mcp.uris import template_why_not_canonical, why_not_canonical
 from mcp_acl.policy.index import Candidates, PolicySet, Rule, View
 from mcp_acl.problems import EvalError, MessageError
+
+_TRUE: Final = int(Outcomes.TRUE)
+_FALSE: Final = int(Outcomes.FALSE)
 
 
 def decide(policies: PolicySet, request: Request) -> Decision:
@@ -60,17 +64,16 @@ def settle(rule: Rule, scope: Scope) -> bool | EvalError:
     condition = rule.condition
     if condition is None:
         return True
-    if not (scope.before_call and rule.may_be_unknown):
+    if rule.outlook is None or not scope.before_call:
         outcome = condition.run(scope)
         return outcome if outcome is True or isinstance(outcome, EvalError) else False
-    possible = condition.possible(scope, scope.unknown)
+    possible = rule.outlook(scope)
     wanted = rule.effect is Effect.ALLOW
-    if not isinstance(possible, tuple):
-        return wanted
-    values = [value if isinstance(value, bool | EvalError) else False for value in possible]
     for outcome in (wanted, not wanted):
-        if outcome in values:
+        if possible & (_TRUE if outcome else _FALSE):
             return outcome
+    values = condition.possible(scope, scope.unknown)
+    assert isinstance(values, tuple)
     return next(value for value in values if isinstance(value, EvalError))
 
 
@@ -94,7 +97,7 @@ def judge(candidates: Candidates, scope: Scope, revision: str, needs: ResponseNe
 
 
 @lru_cache(maxsize=4096)
-def uri_refusal(uri: str, template: bool = False) -> str:
+def uri_refusal(uri: str, template: bool) -> str:
     """Why a URI cannot be a target, or `''`; `template`: the text of a URI template may stand for it."""
     return template_why_not_canonical(uri) if template and "{" in uri else why_not_canonical(uri)
 
@@ -193,7 +196,7 @@ def _demand(view: View, request: Request, row: Method, demand: Demand, needs: Re
         return _deny(Reason.TARGET_MISSING, view.revision)
     as_row = row if row.name == method else METHODS[method]
     if as_row.target_is_uri:
-        refusal = uri_refusal(name, template=demand.may_be_template)
+        refusal = uri_refusal(name, demand.may_be_template)
         if refusal:
             return _deny(Reason.URI_NOT_CANONICAL, view.revision, refusal)
     if as_row is not row:

@@ -16,6 +16,7 @@ from mcp_acl.engine.decision import settle, task_decision, uri_refusal
 from mcp_acl.engine.scope import Scope
 from mcp_acl.expr.condition import Condition
 from mcp_acl.mcp.methods import Method
+from mcp_acl.mcp.results import Entry
 from mcp_acl.policy.index import Rule, View
 from mcp_acl.problems import EvalError
 
@@ -30,44 +31,52 @@ class Listing:
     hidden: list[str] = field(default_factory=list)
     dropped: list[str] = field(default_factory=list)
     errors: dict[RuleRef, RuleError] = field(default_factory=dict)
-    _settled: dict[Condition, bool | EvalError] = field(default_factory=dict)
+    _settled: dict[Condition | None, bool | EvalError] = field(default_factory=dict)
     _scope: Scope = field(init=False)
 
     def __post_init__(self) -> None:
         self._scope = Scope(self.request, self.row.name, None, before_call=True)
 
-    def keep(self, raws: Sequence[msgspec.Raw], names: Sequence[str | None]) -> list[msgspec.Raw]:
+    def keep(self, entries: Sequence[Entry], names: Sequence[str | None]) -> list[Entry]:
         """The entries that are shown, in their order."""
-        return [raw for raw, name in zip(raws, names, strict=True) if self._shows(raw, name)]
+        if None in names or self.row.target_is_uri:
+            names = [self._readable(name) for name in names]
+        shows = self._owned if self.row.feature is Feature.TASKS else self._granted
+        kept: list[Entry] = []
+        for entry, name in zip(entries, names, strict=True):
+            if name is None:
+                continue
+            if shows(entry, name):
+                kept.append(entry)
+            else:
+                self.hidden.append(name)
+        return kept
 
-    def _shows(self, raw: msgspec.Raw, name: str | None) -> bool:
+    def _readable(self, name: str | None) -> str | None:
+        """The name, unless it is in doubt or one that no rule may speak of."""
         if name is None:
             self.dropped.append("an entry without one readable name")
-            return False
-        if self.row.target_is_uri:
-            refusal = uri_refusal(name, template=self.row.list_member == "uriTemplate")
-            if refusal:
-                self.dropped.append(f"`{name[:200]}`: {refusal}")
-                return False
-        shown = self._owned(name) if self.row.feature is Feature.TASKS else self._granted(raw, name)
-        if not shown:
-            self.hidden.append(name)
-        return shown
+            return None
+        refusal = uri_refusal(name, self.row.list_member == "uriTemplate") if self.row.target_is_uri else ""
+        if refusal:
+            self.dropped.append(f"`{name[:200]}`: {refusal}")
+        return None if refusal else name
 
-    def _granted(self, raw: msgspec.Raw, name: str) -> bool:
+    def _granted(self, entry: Entry, name: str) -> bool:
         denies, allows = self.view.candidates(self.row.name, name)
         for rule in denies:
-            if self._settle(rule, raw, name) is not False:
+            if self._settle(rule, entry, name) is not False:
                 return False
-        for rule in allows:  # noqa: SIM110 - this is the loop over every entry, and a generator costs as much as the rest
-            if self._settle(rule, raw, name) is True:
+        for rule in allows:
+            outcome = self._settled.get(rule.condition)
+            if outcome is True or (outcome is not False and self._settle(rule, entry, name) is True):
                 return True
         return False
 
-    def _owned(self, task_id: str) -> bool:
+    def _owned(self, _entry: Entry, task_id: str) -> bool:
         return task_decision(self.view, self.request, self.row.name, task_id).allowed
 
-    def _settle(self, rule: Rule, raw: msgspec.Raw, name: str) -> bool | EvalError:
+    def _settle(self, rule: Rule, entry: Entry, name: str) -> bool | EvalError:
         """As `settle`; rules that share a condition share what it says, unless that depends on the entry."""
         condition = rule.condition
         if condition is None:
@@ -76,7 +85,7 @@ class Listing:
         if outcome is None:
             scope = self._scope
             if rule.reads_entry:
-                scope = Scope(self.request, self.row.name, name, _entry(raw), before_call=True)
+                scope = Scope(self.request, self.row.name, name, _members(entry), before_call=True)
             outcome = settle(rule, scope)
             if not rule.reads_entry:
                 self._settled[condition] = outcome
@@ -85,9 +94,11 @@ class Listing:
         return outcome
 
 
-def _entry(raw: msgspec.Raw) -> Mapping[str, Json] | None:
-    """The whole entry; None if it cannot be read, so that asking for its annotations is an error."""
+def _members(entry: Entry) -> Mapping[str, Json] | None:
+    """What conditions read of an entry: its annotations. None if it cannot be read, so that asking for them is an error."""
     try:
-        return msgspec.json.decode(raw, type=dict[str, Any])
+        if isinstance(entry, Mapping):
+            return {"annotations": msgspec.json.decode(entry["annotations"])} if "annotations" in entry else {}
+        return msgspec.json.decode(entry, type=dict[str, Any])
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None

@@ -214,7 +214,7 @@ def _logic(node: Logic, run: _Run, local: _Locals) -> Possibilities:
     for operand in node.operands:
         if not _goes_on(result, node.is_and, node.commutative):
             break
-        result = _fold(result, _truths(_walk(operand, run, local), node.truth), node.is_and, node.commutative)
+        result = fold(result, _truths(_walk(operand, run, local), node.truth), node.is_and, node.commutative)
     return result
 
 
@@ -223,9 +223,10 @@ def _goes_on(result: tuple[Value | EvalError, ...], is_and: bool, commutative: b
     return any(one is is_and or (commutative and isinstance(one, EvalError)) for one in result)
 
 
-def _fold(
+def fold(
     left: tuple[Value | EvalError, ...], right: tuple[Value | EvalError, ...], is_and: bool, commutative: bool
 ) -> tuple[Value | EvalError, ...]:
+    """The outcomes of two operands, each one of several still possible."""
     found: list[Value | EvalError] = []
     for first, second in product(left, right):
         one: Value | EvalError
@@ -283,7 +284,7 @@ def _quantify(node: Comprehension, items: list[Value], run: _Run, local: _Locals
     for item in items:
         if not _goes_on(result, is_and, node.commutative):
             break
-        result = _fold(result, _picked(node, run, _bound(node, item, local)), is_and, node.commutative)
+        result = fold(result, _picked(node, run, _bound(node, item, local)), is_and, node.commutative)
     return result
 
 

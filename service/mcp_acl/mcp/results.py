@@ -8,7 +8,7 @@ that are not removed leave as they came.
 import json
 import re
 from collections.abc import Mapping, Sequence
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, NamedTuple, TypeAlias, TypedDict
 
 import msgspec
 
@@ -21,11 +21,14 @@ _OTHER_SPELLING: Final = re.compile(rb"\\u00[4-7]|\\u017f|\\u212a|\xc5\xbf|\xe2\
 """An escaped ASCII letter, or one of the two characters beyond ASCII that fold to one (U+017F, U+212A), in lower case."""
 
 
+Entry: TypeAlias = "msgspec.Raw | Mapping[str, str | msgspec.Raw]"
+"""A list entry: its text, or its members, unread but for the one that identifies it."""
+
 
 class Entries(NamedTuple):
     """A list's entries as they stand, and each one's identifying name, None where it is in doubt."""
 
-    raws: Sequence[msgspec.Raw]
+    raws: Sequence[Entry]
     names: Sequence[str | None]
 
 
@@ -109,6 +112,14 @@ def _all_keys(text: bytes, members: Members, what: str) -> list[str]:
     return keys
 
 
+_KNOWN: Final = (
+    *("name", "title", "description", "icons", "annotations", "_meta"),
+    *("inputSchema", "outputSchema", "execution", "arguments", "mimeType", "size"),
+    *("uri", "uriTemplate", "taskId", "status", "statusMessage", "createdAt", "lastUpdatedAt", "ttl", "pollInterval"),
+)
+"""The members of list entries in any MCP revision."""
+
+
 class _Named(msgspec.Struct):
     found: str
 
@@ -121,16 +132,34 @@ class EntryReader:
         self._quoted = b'"' + member.lower().encode() + b'"'
         named = msgspec.defstruct("Named", [("found", str, msgspec.field(name=member))], bases=(_Named,))
         self._all: msgspec.json.Decoder[list[_Named]] = msgspec.json.Decoder(list[named])  # type: ignore[valid-type]
+        entry = TypedDict("Entry", {**dict.fromkeys(_KNOWN, msgspec.Raw), member: str}, total=False)  # type: ignore[misc]
+        self._known: msgspec.json.Decoder[list[Mapping[str, str]]] = msgspec.json.Decoder(list[entry])
         self._one: msgspec.json.Decoder[_Named] = msgspec.json.Decoder(named)
 
     def read(self, text: msgspec.Raw) -> Entries:
         """The entries of a list. Raises MessageError if it is not a JSON array."""
+        known = self._known_entries(text)
+        if known is not None:
+            return known
         try:
             raws = _ENTRIES.decode(text)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             raise MessageError("response", "the list is not a JSON array") from None
         names = self._names_of_all(text, len(raws))
         return Entries(raws, names if names is not None else [self._name_of(raw) for raw in raws])
+
+    def _known_entries(self, text: msgspec.Raw) -> Entries | None:
+        """The entries, if they hold nothing but members of MCP, each once, without white space.
+
+        What was read is written again and compared: a member that is repeated, not known or spelled otherwise is missing.
+        """
+        try:
+            entries = self._known.decode(text)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            return None
+        if msgspec.json.encode(entries) != bytes(text):
+            return None
+        return Entries(entries, [entry.get(self._member) for entry in entries])
 
     def _names_of_all(self, text: msgspec.Raw, count: int) -> Sequence[str] | None:
         """All names at once, if the member's name stands exactly once for each entry and nowhere else."""
@@ -155,6 +184,6 @@ def write_members(members: Mapping[str, object]) -> bytes:
     return msgspec.json.encode(members)
 
 
-def write_list(raws: Sequence[msgspec.Raw]) -> msgspec.Raw:
+def write_list(entries: Sequence[Entry]) -> msgspec.Raw:
     """The list of the entries that stay."""
-    return msgspec.Raw(b"[" + b",".join(raws) + b"]")
+    return msgspec.Raw(msgspec.json.encode(entries))

@@ -9,9 +9,10 @@ from typing import TypeAlias
 from mcp_acl.domain import RuleRef
 from mcp_acl.expr.condition import Condition
 from mcp_acl.expr.nodes import Node
+from mcp_acl.expr.outlook import Outlook, outlook_of
 from mcp_acl.policy.checks import check_policies
 from mcp_acl.policy.conditions import Reading, joined, read_cel, read_el, read_variable
-from mcp_acl.policy.facts import Source, sources_of
+from mcp_acl.policy.facts import PARTLY_BEFORE_CALL, UNKNOWN_BEFORE_CALL, Source, sources_of
 from mcp_acl.policy.index import Grant, Group, PolicyInfo, PolicySet, Rule, ServerPatterns
 from mcp_acl.policy.overlap import rows_of
 from mcp_acl.policy.patterns import NamePattern
@@ -60,6 +61,7 @@ class _Compiler:
     """Compiles policy after policy and gathers what is wrong with them. Equal conditions are read and compiled once."""
 
     problems: list[Problem]
+    _outlooks: dict[Condition, Outlook] = field(default_factory=dict)
     _conditions: dict[tuple[object, ...], tuple[Condition | None, tuple[Reading, ...]]] = field(default_factory=dict)
 
     def policy(self, policy: LoadedPolicy) -> list[Grant]:
@@ -85,8 +87,16 @@ class _Compiler:
             spec.message or "",
             reads_principal=Source.PRINCIPAL in sources,
             reads_entry=Source.ENTRY in sources,
-            may_be_unknown=not sources.isdisjoint((Source.CALL, Source.HEADERS)),
+            outlook=self._outlook(condition, sources),
         )
+
+    def _outlook(self, condition: Condition, sources: frozenset[Source]) -> Outlook | None:
+        """What the condition may come to before the call; None if that is what it comes to in the call."""
+        if sources.isdisjoint((Source.CALL, Source.HEADERS)):
+            return None
+        if condition not in self._outlooks:
+            self._outlooks[condition] = outlook_of(condition.node, UNKNOWN_BEFORE_CALL, PARTLY_BEFORE_CALL)
+        return self._outlooks[condition]
 
     def _variables(self, policy: LoadedPolicy) -> Mapping[str, Node]:
         """Each variable's tree, variables of variables put in; one that uses itself or a later one is a problem."""

@@ -132,3 +132,9 @@ def render_facts() -> str:
         when = (row.in_call, row.in_list, row.in_completion, row.in_response)
         lines.append(f"| {' | '.join([name, *when, row.variable.doc])} |")
     return "\n".join(lines) + "\n"
+
+
+PARTLY_BEFORE_CALL: Final = frozenset(
+    row.variable.attribute for row in (*CEL_FACTS, *EL_FACTS) if Source.HEADERS in row.sources
+)
+"""Those of which the call will bring a part."""

@@ -15,6 +15,7 @@ import re2
 
 from mcp_acl.domain import Effect, RuleRef
 from mcp_acl.expr.condition import Condition
+from mcp_acl.expr.outlook import Outlook
 from mcp_acl.policy.patterns import NamePattern
 from mcp_acl.problems import Problem
 
@@ -33,7 +34,7 @@ class Rule:
     message: str = ""
     reads_principal: bool = False
     reads_entry: bool = False
-    may_be_unknown: bool = False
+    outlook: Outlook | None = None
 
     @property
     def rank(self) -> tuple[str, str]:

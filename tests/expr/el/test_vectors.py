@@ -58,5 +58,9 @@ def test_every_condition_comes_to_its_outcome() -> None:
 
 def test_no_condition_is_wrongly_true() -> None:
     loaded = _load()
-    wrong = [text for text, wanted in loaded["vectors"] if wanted != "true" and _outcome(text, loaded["fixture"])[0] == "true"]
+    wrong = [
+        text
+        for text, wanted in loaded["vectors"]
+        if wanted != "true" and _outcome(text, loaded["fixture"])[0] == "true"
+    ]
     assert [] == wrong
