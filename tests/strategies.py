@@ -214,7 +214,7 @@ USUAL: Mapping[str, st.SearchStrategy[Any]] = {
     )
     for member, usual in (("name", NAMES), ("uri", URIS), ("taskId", TASKS))
 }
-REFERENCES = st.sampled_from(
+REFERENCES: st.SearchStrategy[dict[str, Any]] = st.sampled_from(
     [
         *({"ref": {"type": "ref/prompt", "name": name}} for name in (*["a"] * 20, *NAMES, 5)),
         *[{"ref": {"type": "ref/resource", "uri": "doc://h/{y}"}}] * 10,

@@ -390,12 +390,12 @@ def test_every_method_is_granted_and_refused_in_each_of_its_directions() -> None
         passes = scenario.expect["decision"] == "allow" and scenario.expect.get("entries") != []
         method = scenario.row.removeprefix("methods: ")
         shown[method, scenario.question.direction, "granted" if passes else "refused"] += 1
-    for method in METHODS.values():
-        always = method.method_class is MethodClass.ALWAYS
+    for row in METHODS.values():
+        always = row.method_class is MethodClass.ALWAYS
         for direction in Direction:
-            travels = direction in method.directions
-            assert (travels or always) == (shown[method.name, direction, "granted"] > 0), method.name
-            assert (travels or not always) == (shown[method.name, direction, "refused"] > 0), method.name
+            travels = direction in row.directions
+            assert (travels or always) == (shown[row.name, direction, "granted"] > 0), row.name
+            assert (travels or not always) == (shown[row.name, direction, "refused"] > 0), row.name
 
 
 @pytest.mark.parametrize("directory", SHIPPED, ids=lambda path: path.name)

@@ -425,10 +425,9 @@ def test_every_field_that_differs_is_reported() -> None:
     other = other.replace("[a]", "[b]").replace("[x", "[z").replace("dropped: 2", "dropped: 3").replace("false", "true")
     other = other.replace("application", "text").replace('"a"', '"b"').replace("name: a", "name: b")
     fields = [field for field, _, _ in differences(other, Fixed(ALLOWED, SHOWN))]
-    assert sorted(
-        ["decision", "reason", "rules", "errors", "response_needs", "message", "status", "code", "id", "entries"]
-        + ["hidden", "dropped", "refused", "content_type", "body", "json"]
-    ) == sorted(fields)
+    everything = "decision reason rules errors response_needs message status code id entries hidden dropped refused"
+    assert {*everything.split(), "content_type", "body", "json"} == set(fields)
+    assert len(fields) == len(set(fields))
 
 
 def test_errors_that_nobody_expects_are_a_difference() -> None:

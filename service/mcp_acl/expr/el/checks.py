@@ -146,8 +146,6 @@ def check_property(name: str, receiver: Node) -> Finding | None:
     if known is None:
         return None
     owner, static = known
-    if owner.is_a("Map") or (owner.component and name == "length"):
-        return None
     row = WHITELIST.property_row(owner, name, static)
     if row is not None or (static and (owner.name, name) in STATIC_FIELDS):
         return None

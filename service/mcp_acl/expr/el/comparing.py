@@ -3,15 +3,17 @@
 Texts compare by UTF-16 code unit. Numbers of different types are equal for `==`, never for `equals`.
 """
 
+import math
+import struct
 from collections.abc import Iterable, Mapping, Sequence
 from functools import reduce
 from typing import Final
 
 from mcp_acl.domain import InexactNumber
-from mcp_acl.expr.el.arithmetic import as_number, compare_numbers, int32, relation
+from mcp_acl.expr.el.arithmetic import as_number, compare_numbers, int32, int64, relation
 from mcp_acl.expr.el.classes import class_of
 from mcp_acl.expr.el.temporal import Instant, JavaDate, LocalDate, LocalDateTime, LocalTime, ZonedDateTime, ZoneOffset
-from mcp_acl.expr.el.values import Array, Attributes, Char, Entry, EnumConstant, Group, Int32, is_list, units
+from mcp_acl.expr.el.values import Array, Attributes, Char, Entry, EnumConstant, Group, Int32, JFloat, is_list, units
 from mcp_acl.problems import EvalError
 
 _MAX_PAIRS: Final = 1_000_000
@@ -186,7 +188,7 @@ def _not_comparable(left: object, right: object) -> EvalError:
 
 
 def hash_code(value: object) -> Int32:
-    """`hashCode` of texts, characters, booleans, whole numbers and lists of them; an error for anything else."""
+    """`hashCode` of texts, characters, booleans, numbers and lists of them; an error for anything else."""
     match value:
         case bool():
             return Int32(1231 if value else 1237)
@@ -196,9 +198,18 @@ def hash_code(value: object) -> Int32:
             return Int32(ord(value.value))
         case int():
             return int32(value ^ ((value & 2**64 - 1) >> 32) if type(value) is int else value)
+        case JFloat():
+            return int32(_bits(value, "f"))
+        case float():
+            return hash_code(int64(_bits(value, "d")))
         case list() | tuple():
             return reduce(lambda code, item: int32(31 * code + _hash_or_zero(item)), value, Int32(1))
     raise EvalError("the value has no hash code here")
+
+
+def _bits(value: float, size: str) -> int:
+    """The bits of a floating number; every NaN is the same one."""
+    return int.from_bytes(struct.pack(f">{size}", math.nan if math.isnan(value) else value))
 
 
 def _hash_or_zero(value: object) -> int:
@@ -214,15 +225,13 @@ def _text_hash(text: str) -> int:
 
 
 def hash_ordered(values: Mapping[object, object]) -> dict[object, object]:
-    """The map in the order Java's HashMap has, where its keys have hash codes; else as it is."""
+    """The map in the order Java's HashMap has. Raises `EvalError` if there are several keys and one has no hash code."""
+    if len(values) < 2:
+        return dict(values)
     size = 16
     while len(values) > size * 3 // 4:
         size *= 2
-    try:
-        keys = sorted(values, key=lambda key: _bucket(key, size))
-    except EvalError:
-        return dict(values)
-    return {key: values[key] for key in keys}
+    return {key: values[key] for key in sorted(values, key=lambda key: _bucket(key, size))}
 
 
 def _bucket(key: object, size: int) -> int:

@@ -61,6 +61,11 @@ PROPERTIES: Final[Mapping[str, tuple[str, ...]]] = {
 _DATES: Final = ("exp", "nbf", "iat")
 _NO_CLIENT: Final = Bean({**dict.fromkeys(("c", "cn", "dn", "e", "l", "o", "ou")), "attributes": {}, "defined": False})
 _NO_TLS: Final = Bean({"client": _NO_CLIENT, "clientHost": None, "clientPort": None, "server": _NO_CLIENT})
+_NOT_GIVEN: Final[Mapping[str, object]] = {
+    **{name: None for name in REQUEST_PROPERTIES if name not in ("paths", "pathInfos")},
+    "ssl": _NO_TLS,
+    "pathParams": MultiMap(),
+}
 
 
 # ---- claims ----------------------------------------------------------------------------------------------------------
@@ -120,15 +125,15 @@ def context_root(attributes: Mapping[str, object], makers: Mapping[str, Callable
 
 
 def request_root(headers: Headers, params: Mapping[str, Sequence[str]] | None = None, **values: object) -> Bean:
-    """`#request`, its body aside. `values` are properties by Gravitee's names; those not given are null.
+    """`#request`, its body aside. `values` are properties by Gravitee's names; asking for one not given is an error.
 
     `timestamp` is milliseconds since 1970.
     """
-    made: dict[str, object] = dict.fromkeys(REQUEST_PROPERTIES)
-    made |= {"ssl": _NO_TLS, "pathParams": MultiMap(), **values}
-    made |= {"headers": headers, "params": multi_map(params or {})}
-    for name, path in (("paths", made["path"]), ("pathInfos", made["pathInfo"])):
-        made[name] = _segments(path) if isinstance(path, str) else None
+    made = {**values, "headers": headers, "params": multi_map(params or {})}
+    for name, source in (("paths", "path"), ("pathInfos", "pathInfo")):
+        path = values.get(source)
+        if isinstance(path, str):
+            made[name] = _segments(path)
     return Bean(made)
 
 
@@ -243,7 +248,8 @@ def _many(data: Mapping[str, object]) -> dict[str, list[str]]:
 
 
 def _request_of(request: Mapping[str, object]) -> Bean:
-    values = {name: request[name] for name in REQUEST_PROPERTIES if name in request}
+    """All there is to know of the request: what is not given is null."""
+    values = {**_NOT_GIVEN, **{name: request[name] for name in REQUEST_PROPERTIES if name in request}}
     headers, params = _many(_section(values, "headers")), _many(_section(values, "params"))
     plain = {name: value for name, value in values.items() if name not in ("headers", "params")}
     return request_root(Headers(headers), params, **plain)

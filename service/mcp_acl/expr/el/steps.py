@@ -128,7 +128,7 @@ class Steps(Names):
             self._check_payload(target, name, span)
             return Call(access.bare_index(name, safe=safe), (target,), span=span)
         key = self.node(inner, Here(NULL, here.scope))
-        if isinstance(key, Const) and type(key.value) in (str, Int32):
+        if isinstance(key, Const) and isinstance(key.value, str | Int32):
             if isinstance(key.value, str):
                 self._check_payload(target, key.value, span)
             return Call(access.index_of(key.value, safe=safe), (target,), span=span)
