@@ -3,7 +3,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mcp_acl.expr.nodes import Call, Fact, Logic, Node
+from mcp_acl.expr.nodes import Call, Fact, Function, Logic, Node, Type, Value
 from mcp_acl.expr.outlook import outlook_of
 from mcp_acl.expr.walk import UnknownFact, outcomes, walk
 from tests.expr.trees import FLAG, LATER, SCOPE, TRUTH, trees
@@ -29,3 +29,15 @@ def test_what_is_known_in_part_is_asked_for() -> None:
 
     node = Logic(False, (Call(TRUTH, (Fact(FLAG),)), Call(TRUTH, (Fact(LATER),))), TRUTH, True)
     assert 1 == outlook_of(node, UNKNOWN, frozenset({"flag"}))(Partly())
+
+
+def _picky(value: Value) -> Value:
+    if value is True:
+        raise ValueError
+    return True
+
+
+def test_a_function_that_fails_is_an_error_among_the_outcomes() -> None:
+    either = Logic(False, (Call(TRUTH, (Fact(FLAG),)), Call(TRUTH, (Fact(LATER),))), TRUTH, True)
+    node = Call(Function("picky", _picky, Type.BOOL), (either,))
+    assert outcomes(walk(node, SCOPE, UNKNOWN)) == outlook_of(node, UNKNOWN, frozenset())(SCOPE)

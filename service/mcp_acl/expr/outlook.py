@@ -50,7 +50,7 @@ def _known(run: Callable[[object], object]) -> Outlook:
     return outlook
 
 
-def _joined(node: Logic, plans: Sequence[Outlook | int]) -> Outlook | int:
+def _joined(node: Logic, plans: Sequence[Outlook | int]) -> Outlook:
     table = _TABLES[node.is_and, node.commutative]
     start = int(Outcomes.TRUE if node.is_and else Outcomes.FALSE)
 
@@ -63,10 +63,9 @@ def _joined(node: Logic, plans: Sequence[Outlook | int]) -> Outlook | int:
     return outlook
 
 
-def _applied(function: Function, plan: Outlook | int) -> Outlook | int:
+def _applied(function: Function, plan: Outlook | int) -> Outlook:
     results = [int(outcomes(_results(function, values))) for values in _SETS]
-    if isinstance(plan, int):
-        return results[plan]
+    assert not isinstance(plan, int)  # what reads nothing but unknown facts was walked as a whole
     return plan if results == list(range(8)) else lambda scope: results[plan(scope)]
 
 

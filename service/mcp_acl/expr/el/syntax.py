@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from lark import Lark, Token, Tree, UnexpectedInput
-from lark.exceptions import UnexpectedCharacters, UnexpectedEOF, UnexpectedToken
+from lark.exceptions import UnexpectedEOF, UnexpectedToken
 
 MAX_DEPTH: Final = 120
 """How deep a tree may be."""
@@ -77,8 +77,6 @@ def _described(error: UnexpectedInput, text: str) -> SyntaxProblem:
     start = error.pos_in_stream if error.pos_in_stream is not None else 0
     found = _found_at(text, start)
     hint = _hint(text, start, found)
-    if isinstance(error, UnexpectedCharacters) and found in ("'", '"'):
-        return SyntaxProblem("el-syntax", f"the text that starts with {found} is not closed", start, len(text), hint)
     return SyntaxProblem("el-syntax", f"`{found}` is not expected here", start, start + len(found), hint)
 
 
@@ -87,7 +85,8 @@ _FOUND: Final = re.compile(r"<>|===|=~|==|!=|<=|>=|&&|\|\||[\w$]+|.", re.DOTALL)
 
 def _found_at(text: str, start: int) -> str:
     match = _FOUND.match(text, start)
-    return match.group()[:40] if match is not None else ""
+    assert match is not None
+    return match.group()[:40]
 
 
 def _hint(text: str, start: int, found: str) -> str:
@@ -114,8 +113,6 @@ def span_of(tree: Tree[Token] | Token) -> tuple[int, int]:
     """Where a node stands in the expression: character offsets."""
     if isinstance(tree, Token):
         return tree.start_pos or 0, tree.end_pos or 0
-    if tree.meta.empty:
-        return 0, 0
     return tree.meta.start_pos, tree.meta.end_pos
 
 
