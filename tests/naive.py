@@ -23,7 +23,7 @@ from mcp_acl.policy.facts import CEL_ENVIRONMENT, EL_ENVIRONMENT
 from mcp_acl.policy.patterns import NamePattern
 from mcp_acl.policy.source import SourceFile
 from mcp_acl.policy.spec import LoadedPolicy, load_policies
-from tests.naive_names import governs, headers_agree, pattern_matches
+from tests.naive_names import deny_matches, governs, headers_agree, pattern_matches
 from tests.naive_scope import OF_THE_ENTRY, UNKNOWN_IN_LISTS, NaiveScope
 
 # ---- rules as they are written ---------------------------------------------------------------------------------------
@@ -121,9 +121,11 @@ def names_method(rule: NaiveRule, methods: Sequence[str], method: str) -> bool:
 
 
 def covers(rule: NaiveRule, method: str, name: str) -> bool:
-    """Whether a rule speaks of a method and a name."""
+    """Whether a rule speaks of a method and a name; a deny rule on URIs speaks of every way to write one."""
+    row = METHODS.get(method)
+    matches = deny_matches if rule.effect is Effect.DENY and row and row.target_is_uri else pattern_matches
     return any(
-        names_method(rule, target.methods, method) and any(pattern_matches(one, name) for one in target.patterns)
+        names_method(rule, target.methods, method) and any(matches(one, name) for one in target.patterns)
         for target in rule.targets
     )
 

@@ -7,6 +7,7 @@ import unicodedata
 from base64 import b64decode, b64encode
 from binascii import Error as Base64Error
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 import re2
 
@@ -128,6 +129,63 @@ def pattern_matches(pattern: NamePattern, name: str) -> bool:
             return glob_matches(pattern.text, name)
         case "template":
             return template_matches(pattern.text, name)
+
+
+# ---- deny rules on URIs ------------------------------------------------------------------------------------------------
+
+RESERVED: Final = "!$&'()*+,;=:@"
+
+
+def deny_matches(pattern: NamePattern, uri: str) -> bool:
+    """Whether a deny rule's pattern means a URI, or another way of writing it."""
+    forms = {uri, in_the_clear(uri), encoded(uri)}
+    match pattern.kind:
+        case "literal" | "glob":
+            texts = {pattern.text, in_the_clear(pattern.text)}
+            return any(pattern_matches(NamePattern(pattern.kind, text), form) for text in texts for form in forms)
+        case "template":
+            parts = [template_parts(text) for text in {pattern.text, encoded(pattern.text)}]
+            return pattern_matches(pattern, uri) or any(any_instance(one, form) for one in parts for form in forms)
+    return any(pattern_matches(pattern, form) for form in forms)
+
+
+def in_the_clear(text: str) -> str:
+    """Every percent triplet decoded; what is not UTF-8 becomes the replacement character."""
+    made = bytearray()
+    position = 0
+    while position < len(text):
+        digits = text[position + 1 : position + 3]
+        if text[position] == "%" and len(digits) == 2 and set(digits) <= HEX:
+            made.append(int(digits, 16))
+            position += 3
+        else:
+            made += text[position].encode()
+            position += 1
+    return made.decode(errors="replace")
+
+
+def encoded(text: str) -> str:
+    """Every reserved character after the host as a percent triplet."""
+    scheme, colon, rest = text.partition(":")
+    if not colon or any(char in scheme for char in "/?#"):
+        scheme, colon, rest = "", "", text
+    start = 0
+    if colon and rest.startswith("//"):
+        ends = [rest.find(char, 2) for char in "/?#"]
+        start = min([end for end in ends if end >= 0], default=len(rest))
+    tail = "".join(f"%{ord(char):02X}" if char in RESERVED else char for char in rest[start:])
+    return scheme + colon + rest[:start] + tail
+
+
+def any_instance(parts: Sequence[str | None], text: str) -> bool:
+    """Whether the text is an instance for whatever values without a slash."""
+    if not parts:
+        return text == ""
+    first, *rest = parts
+    if first is not None:
+        return text.startswith(first) and any_instance(rest, text[len(first) :])
+    segment = text.partition("/")[0]
+    return any(any_instance(rest, text[length:]) for length in range(1, len(segment) + 1))
 
 
 def governs(servers: Sequence[str], server: str) -> bool:

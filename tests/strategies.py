@@ -17,7 +17,20 @@ from mcp_acl.policy.source import SourceFile
 
 SERVERS = ("alpha", "alpha-1", "beta", "Alpha", "")
 NAMES = ("a", "b", "ab", "A", "a ", "a\0", "a\n", "b.c", "b_c", "read_x", "read_", "é", "e\u0301", "")
-URIS = ("text:a", "text:b", "text:a%20b", "doc://h/a", "doc://h/a/b", "doc://h/a%2Fb", "doc://h/%2E", "doc://h/b.txt")
+URIS = (
+    "text:a",
+    "text:b",
+    "text:a%20b",
+    "doc://h/a",
+    "doc://h/a/b",
+    "doc://h/a%2Fb",
+    "doc://h/%2E",
+    "doc://h/b.txt",
+    "doc://h/a@b",
+    "doc://h/a%40b",
+    "doc://h/a:b%2Fc",
+    "doc://h/a?x=b",
+)
 LOOSE_URIS = ("TEXT:a", "doc://h/../a", "doc://h/%61", "doc://H/a", "text:a b", "a", "", "doc://h/{x}")
 TEMPLATES = ("doc://h/{x}", "doc://h/{y}", "doc://h/{x}/{y}", "text:{x}", "doc://h/{x}.txt", "doc://h/{+x}", "text:a")
 TASKS = ("t1", "t2", "t3")
@@ -25,10 +38,24 @@ SUBJECTS = ("ann", "bob", "")
 ISSUER = "https://id.example"
 UNKNOWN_METHODS = ("events/poll", "Tools/call", "notifications/events/list_changed", "notifications/x/y/list_changed")
 
-LITERALS = ("a", "b", "ab", "A", "a ", "b.c", "é", "text:a", "doc://h/a", "doc://h/{x}", "t1")
+LITERALS = (
+    "a",
+    "b",
+    "ab",
+    "A",
+    "a ",
+    "b.c",
+    "é",
+    "text:a",
+    "doc://h/a",
+    "doc://h/{x}",
+    "t1",
+    "doc://h/a@b",
+    "doc://h/a%40b",
+)
 REGEXES = ("a.*", "a|b", "[ab]+", "(?i)a", "text:.", "doc://h/.*", "b.c", ".*", "(?s).*", "read_[a-z]?", "[^a]")
-GLOBS = ("a*", "*", "?", "b?c", "text:*", "doc://h/*", "read_*", "*a", "*{x}*", "a*b*")
-TEMPLATE_PATTERNS = ("doc://h/{x}", "doc://h/{x}/{z}", "text:{v}", "doc://h/{x}.txt")
+GLOBS = ("a*", "*", "?", "b?c", "text:*", "doc://h/*", "read_*", "*a", "*{x}*", "a*b*", "doc://h/a%40*", "doc://h/a/*")
+TEMPLATE_PATTERNS = ("doc://h/{x}", "doc://h/{x}/{z}", "text:{v}", "doc://h/{x}.txt", "doc://h/a:{x}")
 
 CEL = (
     'claims.role == "admin"',

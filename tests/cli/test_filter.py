@@ -49,9 +49,10 @@ def test_request_may_be_given_in_full(ask: Run) -> None:
 
 
 def test_response_that_needs_nothing_passes_unread(ask: Run) -> None:
-    result = ask("filter", "--method", "ping", "--response", "anything at all")
+    message = '{"jsonrpc":"2.0","method":"notifications/initialized"}'
+    result = ask("filter", "--message", message, "--response", "anything at all")
     assert (0, b"anything at all") == (result.exit_code, result.stdout_bytes)
-    assert json.loads(ask("filter", "--json", "--method", "ping", "--response", "x").stdout)["shown"] is None
+    assert json.loads(ask("filter", "--json", "--message", message, "--response", "x").stdout)["shown"] is None
 
 
 def test_response_that_cannot_be_read_is_withheld(ask: Run) -> None:

@@ -1,10 +1,12 @@
 """What is sent out in place of a response: nothing that is hidden, nothing in doubt, and the rest byte for byte."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
-from mcp_acl.engine.response import MAX_TTL_MS, Filtered, filter_response
+from mcp_acl.engine.completion import MAX_VALUES
+from mcp_acl.engine.response import MAX_EVENTS, MAX_TTL_MS, Filtered, filter_response
 from tests.engine.weather import policies, request
 
 POLICIES = policies()
@@ -228,3 +230,23 @@ def test_a_completion_without_total_or_of_a_prompt_is_left_alone() -> None:
     assert result('{"completion":{"values":[]}}').encode() == filter_response(POLICIES, asked, JSON, body.encode()).body
     empty = result("{}")
     assert empty.encode() == filter_response(POLICIES, asked, JSON, empty.encode()).body
+
+
+def test_a_stream_of_too_many_events_is_withheld() -> None:
+    found = filtered(b":\n\n" * (MAX_EVENTS + 1), content_type=STREAM)
+    assert "it has more than 100,000 events; hand over fewer at a time" == found.refused
+    assert (STREAM, 1) == (found.content_type, found.body.count(b"data:"))
+
+
+def test_events_that_cannot_be_read_do_not_become_more_than_they_were() -> None:
+    body = b"data: x\n\n" * MAX_EVENTS
+    found = filtered(body, content_type=STREAM)
+    assert (MAX_EVENTS, 1) == (len(found.dropped), found.body.count(b"data:"))
+
+
+def test_a_completion_of_too_many_values_is_withheld() -> None:
+    asked = request("completion/complete", {})
+    ref = {"type": "ref/resource", "uri": "report://public/{x}"}
+    asked = replace(asked, message=replace(asked.message, params={"ref": ref}))
+    body = result('{"completion":{"values":[' + '"a",' * MAX_VALUES + '"a"]}}').encode()
+    assert "the completion holds more than 1,000 values" == filter_response(POLICIES, asked, JSON, body).refused

@@ -3,7 +3,7 @@
 import pytest
 
 from mcp_acl.domain import Json, Message, MessageKind
-from mcp_acl.mcp.demands import MAX_DEMANDS, Demand, demands_of
+from mcp_acl.mcp.demands import MAX_DEMANDS, Demand, demands_of, inputs_of
 from mcp_acl.mcp.methods import METHODS, MethodClass
 from mcp_acl.problems import MessageError
 
@@ -106,3 +106,33 @@ def test_an_odd_shape_is_refused(method: str, params: dict[str, Json]) -> None:
 )
 def test_other_methods_demand_nothing(method: str) -> None:
     assert () == demanded(method, {"name": "a", "uri": "a:b"})
+
+
+def test_what_a_server_asks_for_is_one_request_for_each_key() -> None:
+    asked: dict[str, Json] = {
+        "a": {"method": "roots/list"},
+        "b": {"method": "sampling/createMessage", "params": {"x": 1}},
+    }
+    assert (
+        Message(MessageKind.REQUEST, "roots/list", "a"),
+        Message(MessageKind.REQUEST, "sampling/createMessage", "b", {"x": 1}),
+    ) == inputs_of(asked)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        [],
+        "roots/list",
+        None,
+        {"a": "roots/list"},
+        {"a": {}},
+        {"a": {"method": 5}},
+        {"a": {"method": "roots/list", "params": []}},
+        {"a": {"method": "roots/list", "Method": "sampling/createMessage"}},
+        {"a": {"method": "roots/list", "params\0": {}}},
+    ],
+)
+def test_what_a_server_asks_for_in_another_shape_is_refused(asked: Json) -> None:
+    with pytest.raises(MessageError):
+        inputs_of(asked)

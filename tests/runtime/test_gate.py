@@ -35,10 +35,13 @@ def names_in(response: bytes) -> list[str]:
 # ---- deciding -------------------------------------------------------------------------------------------------------
 
 
-def test_allowed_call_has_neither_denial_nor_context() -> None:
+def test_allowed_message_has_no_denial_and_only_what_is_answered_a_context() -> None:
     answer = gate().check(ask(call("forecast", city="Oslo")))
     assert Reason.GRANTED is answer.decision.reason
-    assert (None, b"") == (answer.denial, answer.context)
+    assert answer.denial is None
+    assert answer.context
+    noted = gate().check(ask(b'{"jsonrpc":"2.0","method":"notifications/initialized"}'))
+    assert (True, b"") == (noted.decision.allowed, noted.context)
 
 
 def test_denied_call_carries_the_denial_with_id_and_decision_id() -> None:
@@ -229,7 +232,7 @@ def test_bug_in_filtering_withholds(monkeypatch: pytest.MonkeyPatch, caplog: pyt
 def test_context_does_not_grow_with_what_is_not_needed() -> None:
     one = gate()
     assert len(one.check(ask(body("tools/list"))).context) < 100
-    assert b"" == one.check(ask(call("forecast", city="Oslo", note="x" * 5000))).context
+    assert len(one.check(ask(call("forecast", city="Oslo", note="x" * 5000))).context) < 120
 
 
 def test_number_that_is_not_exact_stays_so_in_the_context() -> None:

@@ -1,22 +1,25 @@
 """Completion results: values offered for a resource template stay only if what they make of it may be read."""
 
-import re
 from collections.abc import Mapping
 from typing import Final
-from urllib.parse import quote
 
 import msgspec
+from uritemplate import URITemplate
 
 from mcp_acl.domain import Json, Request
 from mcp_acl.engine.decision import judge, uri_refusal
 from mcp_acl.engine.scope import Scope
-from mcp_acl.mcp.results import Members, read_members, write_members
+from mcp_acl.mcp.results import COMPLETION, Members, read_members, write_members
 from mcp_acl.policy.index import View
 from mcp_acl.problems import MessageError
 
-_EXPRESSION: Final = re.compile(r"\{([A-Za-z0-9_.%]+)\}")
-_UNRESOLVED: Final = "x"
-"""Stands for a variable that has no value yet; what is readable for it need not be for another."""
+MAX_VALUES: Final = 1_000
+"""How many values one answer may hold; the protocol allows 100 (MCP completion/complete)."""
+
+_UNRESOLVED: Final = ("x", "1")
+"""What stands for a variable that has no value yet. A value stays if one of them makes it readable: a guess, because whether
+some value would is for no pattern to say.
+"""
 
 
 def filter_completion(view: View, request: Request, result: Members, hidden: list[str]) -> dict[str, object]:
@@ -27,31 +30,29 @@ def filter_completion(view: View, request: Request, result: Members, hidden: lis
     ref = request.message.params.get("ref")
     if not isinstance(ref, Mapping) or ref.get("type") != "ref/resource" or "completion" not in result:
         return {}
-    template = ref.get("uri")
-    members = read_members(result["completion"], "completion")
+    members = read_members(result["completion"], "completion", COMPLETION)
     completion: dict[str, object] = dict(members)
     values = _strings(members.get("values"))
-    kept = [value for value in values if _readable(view, request, str(template), value)]
+    template = URITemplate(str(ref.get("uri")))
+    kept: list[str] = []
+    for value in values:
+        (kept if _readable(view, request, template, value) else hidden).append(value)
     if len(kept) == len(values):
         return {}
-    hidden += [value for value in values if value not in kept]
     completion["values"] = kept
     if "total" in completion:
         completion["total"] = len(kept)
     return {"completion": msgspec.Raw(write_members(completion))}
 
 
-def expand(template: str, values: Mapping[str, str]) -> str:
-    """A level 1 URI template with its variables put in (RFC 6570 §3.2.2), reserved characters as percent triplets."""
-
-    def value_of(match: re.Match[str]) -> str:
-        return quote(values.get(match.group(1), _UNRESOLVED), safe="-._~")
-
-    return _EXPRESSION.sub(value_of, template)
+def _readable(view: View, request: Request, template: URITemplate, value: str) -> bool:
+    """Whether what a value makes of the template may be read (RFC 6570)."""
+    known = _variables(request.message.params, value)
+    uris = {template.expand({**dict.fromkeys(template.variable_names, other), **known}) for other in _UNRESOLVED}
+    return any(_may_read(view, request, uri) for uri in uris)
 
 
-def _readable(view: View, request: Request, template: str, value: str) -> bool:
-    uri = expand(template, _variables(request.message.params, value))
+def _may_read(view: View, request: Request, uri: str) -> bool:
     if uri_refusal(uri, False):
         return False
     scope = Scope(request, "resources/read", uri, before_call=True)
@@ -72,6 +73,9 @@ def _variables(params: Mapping[str, Json], value: str) -> dict[str, str]:
 
 def _strings(raw: msgspec.Raw | None) -> list[str]:
     try:
-        return msgspec.json.decode(raw or b"", type=list[str])
+        values = msgspec.json.decode(raw or b"", type=list[str])
     except (msgspec.MsgspecError, UnicodeDecodeError):
         raise MessageError("response", "the completion holds no list of texts") from None
+    if len(values) > MAX_VALUES:
+        raise MessageError("response", f"the completion holds more than {MAX_VALUES:,} values")
+    return values

@@ -4,14 +4,18 @@ The rule: deny unless some allow rule applies; a deny rule that applies wins; a 
 (an allow rule with an error does not apply, a deny rule with an error does). Deciding is total: it never raises.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import Final
 
 from mcp_acl.domain import (
     Decision,
+    Direction,
     Effect,
     Feature,
+    Json,
+    Message,
     MessageKind,
     Reason,
     Request,
@@ -22,13 +26,14 @@ from mcp_acl.domain import (
 )
 from mcp_acl.engine.scope import Scope
 from mcp_acl.expr.walk import Outcomes
-from mcp_acl.mcp.demands import Demand, demands_of, target_of
+from mcp_acl.mcp.demands import Demand, demands_of, inputs_of, target_of
 from mcp_acl.mcp.headers import header_mismatch
 from mcp_acl.mcp.methods import METHODS, Method, MethodClass, method_named
 from mcp_acl.mcp.uris import template_why_not_canonical, why_not_canonical
 from mcp_acl.policy.index import Candidates, PolicySet, Rule, View
 from mcp_acl.problems import EvalError, MessageError
 
+_INPUTS: Final = "inputRequests"
 _TRUE: Final = int(Outcomes.TRUE)
 _FALSE: Final = int(Outcomes.FALSE)
 
@@ -46,13 +51,53 @@ def decide(policies: PolicySet, request: Request) -> Decision:
         if mismatch:
             return _deny(Reason.HEADER_MISMATCH, policies.revision, mismatch)
     if message.kind is MessageKind.RESPONSE:
-        return Decision(Effect.ALLOW, Reason.ALWAYS_PERMITTED, policies.revision)
-    row = method_named(message.method)
+        return _response(request, policies.revision)
+    decision = _by_method(view, request)
+    if _INPUTS in message.params and decision.allowed and request.direction is Direction.SERVER_TO_CLIENT:
+        return _with_inputs(policies, request, decision)
+    return decision
+
+
+def _response(request: Request, revision: str) -> Decision:
+    """A response passes. What a server answers is filtered by its shape, whatever it answers."""
+    from_server = request.direction is Direction.SERVER_TO_CLIENT
+    needs = ResponseNeeds.RESULT if from_server else ResponseNeeds.NONE
+    return Decision(Effect.ALLOW, Reason.ALWAYS_PERMITTED, revision, response_needs=needs)
+
+
+def _by_method(view: View, request: Request) -> Decision:
+    row = method_named(request.message.method)
     if row is None:
         return _unknown_method(view, request)
     if row.method_class is not MethodClass.ALWAYS and request.direction not in row.directions:
-        return _deny(Reason.WRONG_DIRECTION, policies.revision)
+        return _deny(Reason.WRONG_DIRECTION, view.revision)
     return _BY_CLASS[row.method_class](view, request, row)
+
+
+def _with_inputs(policies: PolicySet, request: Request, decision: Decision) -> Decision:
+    """A server's message that asks the client for input passes only if each of its requests may be sent."""
+    return next(
+        (one for one in input_decisions(policies, request, request.message.params[_INPUTS]) if not one.allowed),
+        decision,
+    )
+
+
+def input_decisions(policies: PolicySet, request: Request, asked: Json) -> Iterator[Decision]:
+    """The decision on each request inside `inputRequests`; what cannot be read is refused."""
+    try:
+        messages = inputs_of(asked)
+    except MessageError as error:
+        yield _deny(Reason.MESSAGE_REFUSED, policies.revision, error.message)
+        return
+    for message in messages:
+        yield decide(policies, from_server(request, message))
+
+
+def from_server(request: Request, message: Message) -> Request:
+    """A message of the server's to the principal of `request`. Headers that mirror the client's message say nothing of it."""
+    headers = {name: values for name, values in request.http.headers.items() if not name.startswith("mcp-")}
+    http = replace(request.http, headers=headers)
+    return replace(request, message=message, direction=Direction.SERVER_TO_CLIENT, http=http)
 
 
 def settle(rule: Rule, scope: Scope) -> bool | EvalError:
@@ -96,10 +141,17 @@ def judge(candidates: Candidates, scope: Scope, revision: str, needs: ResponseNe
     return Decision(Effect.DENY, Reason.NO_MATCHING_RULE, revision, errors=tuple(errors))
 
 
-@lru_cache(maxsize=4096)
 def uri_refusal(uri: str, template: bool) -> str:
     """Why a URI cannot be a target, or `''`; `template`: the text of a URI template may stand for it."""
+    return _remembered(uri, template) if len(uri) <= _MEMO_URI else _uri_refusal(uri, template)
+
+
+def _uri_refusal(uri: str, template: bool) -> str:
     return template_why_not_canonical(uri) if template and "{" in uri else why_not_canonical(uri)
+
+
+_MEMO_URI: Final = 512  # characters; a longer one is read each time, so that what is remembered stays small
+_remembered: Final = lru_cache(maxsize=4096)(_uri_refusal)
 
 
 # ---- one function per class of method ----------------------------------------------------------------------------
@@ -111,13 +163,15 @@ def _always(view: View, request: Request, row: Method) -> Decision:
     decision = judge(Candidates(denies, ()), Scope(request, row.name, None), view.revision)
     if decision.reason is Reason.DENIED_BY_RULE:
         return decision
-    return Decision(Effect.ALLOW, Reason.ALWAYS_PERMITTED, view.revision, errors=decision.errors)
+    needs = _needs(view, request, row)
+    return Decision(Effect.ALLOW, Reason.ALWAYS_PERMITTED, view.revision, (), decision.errors, needs)
 
 
 def _unknown_method(view: View, request: Request) -> Decision:
-    """A method outside the table: only rules under `feature: "*"` that spell its full name."""
+    """A method outside the table: only rules under `feature: "*"` that spell its full name. Nobody knows what it returns."""
     candidates = view.without_name(request.message.method, spelled=True, every_feature=True)
-    decision = judge(candidates, Scope(request, request.message.method, None), view.revision)
+    needs = ResponseNeeds.RESULT if _is_answered_by_server(request) else ResponseNeeds.NONE
+    decision = judge(candidates, Scope(request, request.message.method, None), view.revision, needs)
     if decision.reason is not Reason.NO_MATCHING_RULE:
         return decision
     return decision._replace(reason=Reason.UNKNOWN_METHOD)
@@ -126,11 +180,10 @@ def _unknown_method(view: View, request: Request) -> Decision:
 def _list(view: View, request: Request, row: Method) -> Decision:
     """Passes if the caller filters the response, or if nothing would be hidden."""
     facts = view.facts(row.name)
-    needs = ResponseNeeds.LIST if facts.reads_principal else ResponseNeeds.NONE
     if row.feature is not Feature.TASKS and (facts.open or _shows_all(view, request, row, facts.every.denies)):
-        return Decision(Effect.ALLOW, Reason.NOTHING_HIDDEN, view.revision, response_needs=needs)
+        return Decision(Effect.ALLOW, Reason.NOTHING_HIDDEN, view.revision, response_needs=_needs(view, request, row))
     if request.filters_responses:
-        return Decision(Effect.ALLOW, Reason.LIST_FILTERED, view.revision, response_needs=ResponseNeeds.LIST)
+        return Decision(Effect.ALLOW, Reason.LIST_FILTERED, view.revision, response_needs=_needs(view, request, row))
     return _deny(Reason.LIST_NOT_FILTERED, view.revision)
 
 
@@ -144,15 +197,14 @@ def _shows_all(view: View, request: Request, row: Method, denies: Sequence[Rule]
 
 def _plain(view: View, request: Request, row: Method) -> Decision:
     """A method without target matches the pattern `any` alone."""
-    return judge(view.without_name(row.name), Scope(request, row.name, None), view.revision)
+    scope = Scope(request, row.name, None)
+    return judge(view.without_name(row.name), scope, view.revision, _needs(view, request, row))
 
 
 def _target(view: View, request: Request, row: Method) -> Decision:
     """A method with one target, a task among them."""
-    reads = row.list_key or (row.name == "resources/read" and view.facts(row.name).reads_principal)
-    needs = ResponseNeeds.RESULT if reads else ResponseNeeds.NONE
     demand = Demand(row.decided_as, target_of(request.message.params, row))
-    return _demand(view, request, row, demand, needs)
+    return _demand(view, request, row, demand, _needs(view, request, row))
 
 
 def _demanding(view: View, request: Request, row: Method) -> Decision:
@@ -161,7 +213,7 @@ def _demanding(view: View, request: Request, row: Method) -> Decision:
         demands = demands_of(request.message, row)
     except MessageError as error:
         return _deny(Reason.MESSAGE_REFUSED, view.revision, error.message)
-    needs = _needs(row, demands)
+    needs = _needs(view, request, row)
     own = _own_denial(view, request, row, None)
     if own is not None:
         return own
@@ -228,18 +280,43 @@ def task_decision(
 
 
 def _owns(request: Request, task: TaskFact) -> bool:
-    subject = request.claims.get("sub")
-    issuer = request.claims.get("iss")
-    return isinstance(subject, str) and subject != "" and (issuer, subject) == (task.issuer, task.subject)
+    subject, issuer = request.claims.get("sub"), request.claims.get("iss")
+    if not isinstance(subject, str) or not isinstance(issuer, str) or not subject:
+        return False
+    return (issuer, subject) == (task.issuer, task.subject)
 
 
-def _needs(row: Method, demands: Sequence[Demand]) -> ResponseNeeds:
-    """What the response of an allowed message still needs."""
-    if row.name == "subscriptions/listen":
-        return ResponseNeeds.STREAM
-    if any(demand.may_be_template and demand.method == "resources/read" for demand in demands):
-        return ResponseNeeds.RESULT
-    return ResponseNeeds.NONE
+_NEEDS: Final[Mapping[MethodClass, ResponseNeeds]] = {
+    MethodClass.LIST: ResponseNeeds.LIST,
+    MethodClass.TARGET: ResponseNeeds.RESULT,
+    MethodClass.TASK: ResponseNeeds.RESULT,
+    MethodClass.COMPLETION: ResponseNeeds.RESULT,
+}
+
+
+def _needs(view: View, request: Request, row: Method) -> ResponseNeeds:
+    """What the response to an allowed message still needs.
+
+    Any request may be answered by a stream, and a stream may bring any message of the server's; a result may ask the client for
+    input (MCP 2026-07-28, multi round-trip requests).
+    """
+    if not _is_answered_by_server(request):
+        return ResponseNeeds.LIST if row.method_class is MethodClass.LIST else ResponseNeeds.NONE
+    needs = _NEEDS.get(row.method_class, ResponseNeeds.STREAM)
+    return ResponseNeeds.STREAM if needs is ResponseNeeds.RESULT and _leaves_result(view, request, row) else needs
+
+
+def _is_answered_by_server(request: Request) -> bool:
+    return request.message.kind is MessageKind.REQUEST and request.direction is Direction.CLIENT_TO_SERVER
+
+
+def _leaves_result(view: View, request: Request, row: Method) -> bool:
+    """Whether nothing in a result of the method would be changed."""
+    if row.method_class is MethodClass.COMPLETION:
+        ref = request.message.params.get("ref")
+        return not isinstance(ref, Mapping) or ref.get("type") != "ref/resource"
+    is_private = row.name == "resources/read" and view.facts(row.name).reads_principal
+    return view.asks_freely and not row.list_key and not is_private
 
 
 _BY_CLASS: Final[Mapping[MethodClass, Callable[[View, Request, Method], Decision]]] = {

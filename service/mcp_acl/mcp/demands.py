@@ -7,7 +7,7 @@ server may act on goes undecided.
 from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
-from mcp_acl.domain import Json, Message
+from mcp_acl.domain import Json, Message, MessageKind
 from mcp_acl.mcp.message import refuse_lookalikes
 from mcp_acl.mcp.methods import Method, MethodClass
 from mcp_acl.mcp.quoting import quoted
@@ -17,6 +17,8 @@ MAX_DEMANDS: Final = 1_000
 """How many different targets one message may name."""
 
 _REF: Final = frozenset({"type", "name", "uri"})
+_ARGUMENT: Final = frozenset({"name", "value"})
+_CONTEXT: Final = frozenset({"arguments"})
 _SUBSCRIPTIONS: Final[Mapping[str, str]] = {
     "resourceSubscriptions": "resources/subscribe",
     "taskIds": "tasks/get",
@@ -26,6 +28,9 @@ _REFERENCES: Final[Mapping[str, tuple[str, str]]] = {
     "ref/prompt": ("prompts/get", "name"),
     "ref/resource": ("resources/read", "uri"),
 }
+
+
+_INPUT: Final = frozenset({"method", "params"})
 
 
 class Demand(NamedTuple):
@@ -52,6 +57,28 @@ def _target(params: Mapping[str, Json], row: Method) -> tuple[Demand, ...]:
     return (Demand(row.decided_as, target_of(params, row)),)
 
 
+def inputs_of(asked: Json) -> tuple[Message, ...]:
+    """The requests inside `inputRequests`, each by its key (MCP 2026-07-28, multi round-trip requests).
+
+    Raises MessageError (`params`) if one is not a request that can be read in one way.
+    """
+    if not isinstance(asked, Mapping):
+        raise MessageError("params", "the member `inputRequests` must be an object")
+    return tuple(_input(key, value) for key, value in asked.items())
+
+
+def _input(key: str, value: Json) -> Message:
+    if not isinstance(value, Mapping):
+        raise MessageError("params", f"the input request {quoted(key)} must be an object")
+    refuse_lookalikes(value, _INPUT, "params")
+    method, params = value.get("method"), value.get("params", {})
+    if not isinstance(method, str) or not isinstance(params, Mapping):
+        raise MessageError(
+            "params", f"the input request {quoted(key)} must have a `method`, and `params` that are an object"
+        )
+    return Message(MessageKind.REQUEST, method, key, params)
+
+
 def target_of(params: Mapping[str, Json], row: Method) -> str | None:
     """The text at the row's target path, or None if there is none."""
     found: Json = params
@@ -65,7 +92,10 @@ def _completion(params: Mapping[str, Json], _: Method) -> tuple[Demand, ...]:
     ref = params.get("ref")
     if not isinstance(ref, Mapping):
         raise MessageError("params", "the member `ref` must be an object")
-    refuse_lookalikes(ref, _REF, "params")
+    for member, exact in (("ref", _REF), ("argument", _ARGUMENT), ("context", _CONTEXT)):
+        value = params.get(member)
+        if isinstance(value, Mapping):
+            refuse_lookalikes(value, exact, "params")
     kind = ref.get("type")
     known = _REFERENCES.get(kind) if isinstance(kind, str) else None
     if known is None:

@@ -16,9 +16,11 @@ from mcp_acl.problems import MessageError
 
 __all__ = ["DEFAULT_LIMITS", "Limits", "parse_batch", "parse_json", "parse_message", "refuse_lookalikes"]
 
-_ENVELOPE: Final = frozenset({"jsonrpc", "id", "method", "params", "result", "error"})
+ENVELOPE: Final = frozenset({"jsonrpc", "id", "method", "params", "result", "error"})
+"""The members of a message."""
+
 _PARAMS: Final = frozenset({
-    "_meta", "argument", "arguments", "context", "cursor", "inputResponses", "level", "name", "notifications", "ref",
+    "_meta", "argument", "arguments", "context", "cursor", "inputRequests", "inputResponses", "level", "name", "notifications", "ref",
     "requestState", "task", "taskId", "uri",
 })  # fmt: skip
 """The members of `params` that name what is acted on, or that conditions read, in any method of the table."""
@@ -61,12 +63,13 @@ def refuse_lookalikes(members: Iterable[str], exact: frozenset[str], code: str) 
     """
     folded = {name.casefold(): name for name in exact}
     for key in members:
-        meant = folded.get(_fold(key))
+        meant = folded.get(fold(key))
         if meant is not None and key not in exact:
             raise MessageError(code, f"the member {quoted(key)} can be taken for `{meant}`; spell it exactly")
 
 
-def _fold(key: str) -> str:
+def fold(key: str) -> str:
+    """What the most lenient of known parsers makes of a key: alike for all that one of them takes for the same."""
     return key.partition("\0")[0].strip().casefold()
 
 
@@ -81,10 +84,10 @@ def _message(value: Json) -> Message:
 
 
 def _check_members(value: Mapping[str, Json]) -> None:
-    if value.keys() <= _ENVELOPE:
+    if value.keys() <= ENVELOPE:
         return
-    refuse_lookalikes(value, _ENVELOPE, "member")
-    others = ", ".join(quoted(key) for key in sorted(value.keys() - _ENVELOPE)[:_SHOWN])
+    refuse_lookalikes(value, ENVELOPE, "member")
+    others = ", ".join(quoted(key) for key in sorted(value.keys() - ENVELOPE)[:_SHOWN])
     raise MessageError("member", f"a message has no member {others}; put it under `params`")
 
 

@@ -1,24 +1,43 @@
 """Read the lists in a JSON-RPC response without decoding what passes through, and write them back shorter.
 
 Strategy: values stay slices of the original bytes; only the envelope's members, the result's members and each entry's
-identifying member are looked at. Those must be unique, because parsers disagree on which of two equal members counts. Bytes
-that are not removed leave as they came.
+identifying member are looked at. Those that matter must be unique, and no other may be one that some parser takes for them: parsers
+disagree on which of two counts. Bytes that are not removed leave as they came.
 """
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from heapq import nlargest
 from typing import Final, NamedTuple, TypeAlias, TypedDict
 
 import msgspec
 
+from mcp_acl.mcp.message import ENVELOPE, fold
+from mcp_acl.mcp.methods import METHODS
 from mcp_acl.problems import MessageError
 
 Members: TypeAlias = Mapping[str, msgspec.Raw]
 
-_LARGE: Final = 64  # bytes; a member's value beyond this is not parsed again to look for duplicates
-_OTHER_SPELLING: Final = re.compile(rb"\\u00[4-7]|\\u017f|\\u212a|\xc5\xbf|\xe2\x84\xaa")
-"""An escaped ASCII letter, or one of the two characters beyond ASCII that fold to one (U+017F, U+212A), in lower case."""
+Watched: TypeAlias = Mapping[str, str]
+"""Members that matter in one kind of object, by what `fold` makes of them."""
+
+
+def watched(*names: str) -> Watched:
+    """These members, to be watched."""
+    return {fold(name): name for name in names}
+
+
+MESSAGE: Final = watched(*ENVELOPE)
+RESULT: Final = watched(
+    *(row.list_key for row in METHODS.values() if row.list_key), "cacheScope", "ttlMs", "completion", "inputRequests"
+)
+COMPLETION: Final = watched("values", "total", "hasMore")
+
+_CUT: Final = 8  # so many of an object's largest values are not parsed again to look for duplicates
+_LARGE: Final = 64  # bytes; smaller ones are not worth it
+_OTHER_SPELLING: Final = rb"\\u00[0-7]|\\u017f|\\u212a|\xc5\xbf|\xe2\x84\xaa"
+"""An escaped ASCII character, or one of the two beyond ASCII that fold to a letter (U+017F, U+212A), in lower case."""
 
 
 Entry: TypeAlias = "msgspec.Raw | Mapping[str, str | msgspec.Raw]"
@@ -65,28 +84,32 @@ def find_result(text: bytes) -> Slot | None:
         return None
     length = _compact_length(found.result)
     envelope = len(msgspec.json.encode({"jsonrpc": found.jsonrpc, "id": found.id, "result": 0})) - 1
-    if envelope + length != len(text) or _are_doubtful(found.result, list(found.result)):
+    if envelope + length != len(text) or _are_doubtful(found.result, RESULT):
         return None
     start = text.index(_RESULT_KEY) + len(_RESULT_KEY)
     return Slot(start, start + length, found.result)
 
 
-def read_members(text: bytes | msgspec.Raw, what: str) -> Members:
-    """The members of one JSON object, values unread, in order. Raises MessageError if it is not one or repeats a member."""
+def read_members(text: bytes | msgspec.Raw, what: str, matter: Watched) -> Members:
+    """The members of one JSON object, values unread, in order.
+
+    Raises MessageError if it is not one, repeats a member that matters, or has one that can be taken for it.
+    """
     try:
         members = _MEMBERS.decode(text)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         raise MessageError("response", f"the {what} is not a JSON object that can be read") from None
     compact = _compact_length(members) == len(memoryview(text))
     keys = list(members) if compact else _all_keys(bytes(text), members, what)
-    if _are_doubtful(members, keys):
-        raise MessageError("response", f"the {what} repeats a member")
+    if _are_doubtful(keys, matter):
+        raise MessageError("response", f"the {what} has a member twice, or one that can be taken for another")
     return members
 
 
-def _are_doubtful(members: Members, keys: Sequence[str]) -> bool:
-    """Whether a key stands twice, or in two cases, which some parsers take for the same."""
-    return len({key.casefold() for key in keys}) != len(keys) or len(keys) != len(members)
+def _are_doubtful(keys: Iterable[str], matter: Watched) -> bool:
+    """Whether a member that matters stands twice, or some parser takes another for it."""
+    found = [(key, meant) for key in keys if (meant := matter.get(fold(key))) is not None]
+    return len({meant for _, meant in found}) != len(found) or any(key != meant for key, meant in found)
 
 
 def _compact_length(members: Members) -> int:
@@ -98,9 +121,8 @@ def _compact_length(members: Members) -> int:
 
 
 def _all_keys(text: bytes, members: Members, what: str) -> list[str]:
-    """Every key, repeated ones too: read by a parser that shows them, large values cut out."""
-    for value in members.values():
-        raw = bytes(value)
+    """Every key, repeated ones too: read by a parser that shows them, the largest values cut out."""
+    for raw in nlargest(_CUT, map(bytes, members.values()), key=len):
         if len(raw) > _LARGE and raw[:1] in b"{[":
             text = text.replace(raw, b"0", 1)
     try:
@@ -130,6 +152,8 @@ class EntryReader:
     def __init__(self, member: str) -> None:
         self._member = member
         self._quoted = b'"' + member.lower().encode() + b'"'
+        self._lookalike = re.compile(rb'%b|"(?:\s+%b\s*|%b\s+)"' % (_OTHER_SPELLING, *[member.lower().encode()] * 2))
+        self._matter = watched(member)
         named = msgspec.defstruct("Named", [("found", str, msgspec.field(name=member))], bases=(_Named,))
         self._all: msgspec.json.Decoder[list[_Named]] = msgspec.json.Decoder(list[named])  # type: ignore[valid-type]
         entry = TypedDict("Entry", {**dict.fromkeys(_KNOWN, msgspec.Raw), member: str}, total=False)  # type: ignore[misc]
@@ -164,7 +188,7 @@ class EntryReader:
     def _names_of_all(self, text: msgspec.Raw, count: int) -> Sequence[str] | None:
         """All names at once, if the member's name stands exactly once for each entry and nowhere else."""
         whole = bytes(text).lower()
-        if whole.count(self._quoted) != count or _OTHER_SPELLING.search(whole):
+        if whole.count(self._quoted) != count or self._lookalike.search(whole):
             return None
         try:
             return [entry.found for entry in self._all.decode(text)]
@@ -173,7 +197,7 @@ class EntryReader:
 
     def _name_of(self, raw: msgspec.Raw) -> str | None:
         try:
-            read_members(raw, "entry")
+            read_members(raw, "entry", self._matter)
             return self._one.decode(raw).found
         except (MessageError, msgspec.MsgspecError, UnicodeDecodeError):
             return None

@@ -16,6 +16,12 @@ from unicodedata import category, normalize
 
 from mcp_acl.mcp.quoting import quoted
 
+MAX_LENGTH: Final = 8_192
+"""Characters of a URI. What HTTP servers take at the least is 8,000 (RFC 9110 §4.1)."""
+
+_MAX_LABEL: Final = 63
+"""Characters of a label of a domain name (RFC 1035 §2.3.4)."""
+
 _DEFAULT_PORTS: Final[Mapping[str, str]] = {
     "http": "80", "https": "443", "ws": "80", "wss": "443", "ftp": "21", "file": "",
 }  # fmt: skip
@@ -68,13 +74,10 @@ class _Parts(NamedTuple):
         return self.scheme in _DEFAULT_PORTS
 
 
-def is_canonical(uri: str) -> bool:
-    """Whether every server reads `uri` as the same resource."""
-    return _PLAIN.fullmatch(uri) is not None or not why_not_canonical(uri)
-
-
 def why_not_canonical(uri: str) -> str:
     """What keeps `uri` from being canonical, in words, or `''`."""
+    if len(uri) > MAX_LENGTH:
+        return f"it is longer than {MAX_LENGTH:,} characters"
     if _PLAIN.fullmatch(uri):
         return ""
     match = _PARTS.fullmatch(uri)
@@ -201,6 +204,8 @@ def _is_label(label: str) -> bool:
     """A label that is punycode must be what its own letters are encoded as (UTS 46 §4.1): it has no second spelling."""
     if not label.startswith("xn--"):
         return True
+    if len(label) > _MAX_LABEL:
+        return False
     try:
         text = label[4:].encode().decode("punycode")
         again = text.encode("punycode").decode()
@@ -246,6 +251,8 @@ def template_why_not_canonical(text: str) -> str:
 
     Every expression counts as one harmless value; what a real value makes of the template is for `why_not_canonical`.
     """
+    if len(text) > MAX_LENGTH:
+        return f"it is longer than {MAX_LENGTH:,} characters"
     if "{" in text.partition(":")[0]:
         return "the scheme of a URI template must not hold an expression"
     return why_not_canonical(_EXPRESSION.sub(lambda match: _SAMPLES[match[1]], text))

@@ -16,7 +16,7 @@ class Source(StrEnum):
     """Where a fact comes from, as far as deciding differs by it."""
 
     PRINCIPAL = "principal"
-    """Who asks: claims, headers, attributes. A list that depends on it must not be shared."""
+    """Who asks and how: claims, the HTTP request, attributes. A list that depends on it must not be shared."""
 
     ENTRY = "entry"
     """The target: in a list it differs from entry to entry."""
@@ -28,7 +28,7 @@ class Source(StrEnum):
     """Known, but for the headers that mirror arguments."""
 
     MESSAGE = "message"
-    """The message, the server, the time: the same for everybody who asks."""
+    """The method, the server, the time: the same for everybody who asks."""
 
 
 class When(StrEnum):
@@ -75,14 +75,14 @@ CEL_FACTS: Final = (
     _cel("mcp.feature", "feature", Type.STRING, "the method's feature, or `''`", Source.MESSAGE),
     _cel("mcp.name", "name", Type.STRING, "tool or prompt name, URI, template or task id", Source.ENTRY),
     _cel("mcp.arguments", "arguments", Type.MAP, "the arguments of `tools/call`, `prompts/get`", Source.CALL),
-    _cel("mcp.protocol_version", "protocol_version", Type.STRING, "the MCP revision stated", Source.MESSAGE),
+    _cel("mcp.protocol_version", "protocol_version", Type.STRING, "the MCP revision stated", Source.PRINCIPAL),
     _cel("mcp.meta", "meta", Type.MAP, "the message's `_meta`", Source.CALL),
     _cel("mcp.annotations", "annotations", Type.MAP, "the entry's annotations, tools with defaults", Source.ENTRY),
     _cel(
         "request.headers", "headers", Type.MAP, "by lower-case name, joined by `, `", Source.PRINCIPAL, Source.HEADERS
     ),
-    _cel("request.path", "path", Type.STRING, "the HTTP path", Source.MESSAGE),
-    _cel("request.method", "http_method", Type.STRING, "the HTTP method", Source.MESSAGE),
+    _cel("request.path", "path", Type.STRING, "the HTTP path", Source.PRINCIPAL),
+    _cel("request.method", "http_method", Type.STRING, "the HTTP method", Source.PRINCIPAL),
     _cel("request.remote_address", "remote_address", Type.STRING, "the caller's address", Source.PRINCIPAL),
     _cel("request.time", "time", Type.TIMESTAMP, "when the request arrived, UTC", Source.MESSAGE),
     _cel("attributes", "attributes", Type.MAP, "the gateway's own facts", Source.PRINCIPAL),
@@ -92,11 +92,10 @@ _EL_SOURCES: Final[Mapping[str, tuple[Source, ...]]] = {
     "request": (Source.PRINCIPAL, Source.HEADERS),
     "request.content": (Source.CALL,),
     "request.jsonContent": (Source.CALL,),
-    "mcp": (Source.ENTRY,),
+    "mcp": (Source.ENTRY, Source.PRINCIPAL),
     "mcp.arguments": (Source.CALL,),
     "mcp.meta": (Source.CALL,),
     "now": (Source.MESSAGE,),
-    "node": (Source.MESSAGE,),
 }
 """What is not listed here comes from claims or the gateway's attributes."""
 

@@ -13,11 +13,20 @@ from typing import Final, NamedTuple, TypeVar
 
 import re2
 
-from mcp_acl.domain import Effect, RuleRef
+from mcp_acl.domain import Effect, MessageKind, RuleRef
 from mcp_acl.expr.condition import Condition
 from mcp_acl.expr.outlook import Outlook
+from mcp_acl.mcp.methods import METHODS, MethodClass
 from mcp_acl.policy.patterns import NamePattern
+from mcp_acl.policy.spellings import deny_patterns, spellings
 from mcp_acl.problems import Problem
+
+_ASKING: Final = tuple(
+    row.name
+    for row in METHODS.values()
+    if row.method_class is MethodClass.PLAIN and row.kind is MessageKind.REQUEST and row.from_server
+)
+"""What a server asks its client for: sampling, elicitation, roots."""
 
 _MEMO_ENTRIES: Final = 4096
 _MEMO_NAME: Final = 512  # characters; a longer name is looked up each time
@@ -103,11 +112,12 @@ class PatternSet:
 
 
 class MethodRules:
-    """The rules of one group on one method."""
+    """The rules of one group on one method. `spelled` are its deny rules on URIs, for every form of a URI."""
 
-    __slots__ = ("any", "every", "literals", "patterns")
+    __slots__ = ("any", "every", "literals", "patterns", "spelled")
 
-    def __init__(self, grants: Sequence[Grant]) -> None:
+    def __init__(self, grants: Sequence[Grant], *, on_uris: bool = False) -> None:
+        self.spelled = MethodRules(_spelled(grants)) if on_uris else None
         self.any = tuple(grant for grant in grants if grant.pattern.kind == "any")
         patterned = [grant for grant in grants if grant.pattern.kind not in ("any", "literal")]
         self.patterns = PatternSet(patterned) if patterned else None
@@ -124,7 +134,18 @@ class MethodRules:
         found += self.literals.get(name, ())
         if self.patterns is not None:
             found += self.patterns.matching(name)
+        if self.spelled is not None:
+            found += (rule for form in spellings(name) for rule in self.spelled.matching(form))
         return found
+
+
+def _spelled(grants: Sequence[Grant]) -> Sequence[Grant]:
+    return [
+        grant._replace(pattern=pattern)
+        for grant in grants
+        if grant.rule.effect is Effect.DENY and grant.pattern.kind != "any"
+        for pattern in deny_patterns(grant.pattern)
+    ]
 
 
 class ServerPatterns:
@@ -164,19 +185,26 @@ class Group:
         for grant in grants:
             by_method.setdefault(grant.method, []).append(grant)
         self.grants = tuple(grants)
-        self.methods: Mapping[str, MethodRules] = {name: MethodRules(found) for name, found in by_method.items()}
+        self.methods: Mapping[str, MethodRules] = {
+            name: MethodRules(found, on_uris=name in METHODS and METHODS[name].target_is_uri)
+            for name, found in by_method.items()
+        }
 
 
 class View:
-    """What governs one server: the groups that name it, and the revision of the set they are of."""
+    """What governs one server: the groups that name it, and the revision of the set they are of.
 
-    __slots__ = ("_facts", "_groups", "_memo", "revision")
+    `asks_freely` says that the server may ask the client for whatever it can ask for.
+    """
+
+    __slots__ = ("_facts", "_groups", "_memo", "asks_freely", "revision")
 
     def __init__(self, groups: Sequence[Group], revision: str = "") -> None:
         self.revision = revision
         self._groups = tuple(groups)
         self._memo: dict[tuple[str, str], Candidates] = {}
         self._facts: dict[str, MethodFacts] = {}
+        self.asks_freely = all(self.facts(method).open for method in _ASKING)
 
     def candidates(self, method: str, name: str) -> Candidates:
         """The rules that match a known method on a name."""

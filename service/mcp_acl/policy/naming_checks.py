@@ -66,7 +66,13 @@ def _unknown_methods(at: NamingAt) -> Iterator[Problem]:
     for method, path in at.methods():
         if method == "*" or method_named(method) is not None:
             continue
-        hint = _feature_hint(method) or nearest(method, METHODS)
+        if "*" in method:
+            hint = _feature_hint(method) or "write every method out, or `*` alone with a `feature`"
+            yield at.problem(
+                "star-method", f"{quoted(method)}: `*` stands for all methods, not for a part of a name", path, hint
+            )
+            continue
+        hint = nearest(method, METHODS)
         if at.rule.feature == "*":
             message = f"no MCP revision or listed extension has a method {quoted(method)}"
             hint = hint or "it is granted or denied by exactly this name"

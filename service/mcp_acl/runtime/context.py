@@ -15,6 +15,8 @@ from mcp_acl.problems import MessageError
 
 _VERSION: Final = b"\x01"
 _INEXACT: Final = 1  # MessagePack extension type of a number that passes as its digits
+_LEFT_OUT: Final = frozenset({"arguments", "inputResponses", "requestState"})
+"""Members of `params` that no response is filtered by: unknown in it (the table of variables), and the largest there are."""
 
 
 class _Context(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
@@ -47,7 +49,7 @@ def write_context(request: Request) -> bytes:
             message.kind,
             message.method,
             message.id,
-            message.params,
+            {name: value for name, value in message.params.items() if name not in _LEFT_OUT},
             request.claims,
             request.token,
             request.direction,
