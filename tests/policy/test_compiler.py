@@ -103,6 +103,14 @@ def test_what_no_request_can_change_is_a_finding(rule: str, code: str) -> None:
     assert code in [finding.code for finding in compiled(policy("p", rule)).findings]
 
 
+@pytest.mark.parametrize(
+    "fact", ["mcp.arguments", "mcp.annotations", "mcp.name", "mcp.meta", "request.headers", "request.time"]
+)
+@pytest.mark.parametrize("cel", ["has({})", "!has({})", "has({}) && claims.a == 1", "!has({}) || claims.a == 1"])
+def test_whether_a_fact_is_there_depends_on_the_request(fact: str, cel: str) -> None:
+    assert () == compiled(policy("p", f"cel: '{cel.format(fact)}'")).findings
+
+
 def test_a_bound_value_is_of_any_type() -> None:
     assert () == compiled(policy("p", "cel: 'cel.bind(x, claims.a, x)'")).findings
 

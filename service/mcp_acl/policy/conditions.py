@@ -14,7 +14,7 @@ from mcp_acl.expr.cel.parser import parse_cel
 from mcp_acl.expr.condition import Condition, as_condition, both, condition_of
 from mcp_acl.expr.el.parser import parse_el
 from mcp_acl.expr.el.template import has_block
-from mcp_acl.expr.nodes import Call, Conditional, Const, Fact, Let, Local, Node, Type, Variable, descendants
+from mcp_acl.expr.nodes import Available, Call, Conditional, Const, Fact, Let, Local, Node, Type, Variable, descendants
 from mcp_acl.expr.rewrite import moved, substituted
 from mcp_acl.expr.walk import Outcomes, outcomes, walk
 from mcp_acl.policy.facts import CEL_ENVIRONMENT, EL_ENVIRONMENT
@@ -132,7 +132,7 @@ def _findings(text: str, tree: Node, kind: Type, never: frozenset[Type]) -> Iter
     if kind in never:
         yield Problem("not-boolean", f"the condition is a {kind}, not a boolean", _whole(text))
         return
-    attributes = frozenset(one.variable.attribute for one in descendants(tree) if isinstance(one, Fact))
+    attributes = frozenset(one.variable.attribute for one in descendants(tree) if isinstance(one, Fact | Available))
     possible = outcomes(walk(tree, None, attributes))
     if possible in _FIXED:
         code, message = _FIXED[possible]
