@@ -16,8 +16,8 @@ from mcp_acl.expr.el.methods import CONSTRUCTOR
 from mcp_acl.expr.el.methods import Row as ElRow
 from mcp_acl.mcp.matrix import render_matrix
 from mcp_acl.policy.facts import render_facts
+from mcp_acl.policy.schema import json_schema
 from mcp_acl.policy.source import SourceFile
-from mcp_acl.policy.spec import PolicySpec
 
 DOCS: Final = Path(__file__).parent
 SCENARIOS: Final = Path("..", "tests", "scenarios", "methods.yaml")
@@ -122,7 +122,7 @@ def methods() -> str:
 
 def policy_schema() -> str:
     """The JSON Schema of a policy file, for editors."""
-    return json.dumps(PolicySpec.model_json_schema(), indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n"
 
 
 _VARIABLES: Final = ("<!-- variables -->\n", "<!-- /variables -->")

@@ -84,5 +84,15 @@ def test_schema_accepts_what_is_accepted(run: Run, args: list[str]) -> None:
     schema = json.loads(result.stdout)
     assert 0 == result.exit_code
     jsonschema.validate(yaml.safe_load(WEATHER), schema)
-    with pytest.raises(jsonschema.ValidationError):
-        jsonschema.validate({**yaml.safe_load(WEATHER), "unknown": 1}, schema)
+    validator = jsonschema.Draft202012Validator(schema)
+    weather = yaml.safe_load(WEATHER)
+    (rule, *_) = weather["rules"]
+    for key in ("unknown", "servers", "variables", "description"):
+        assert not validator.is_valid({**weather, key: None}), key
+    for key in ("name", "feature", "targets", "cel", "condition", "message"):
+        assert not validator.is_valid({**weather, "rules": [{**rule, key: None}]}), key
+
+
+def test_schema_in_the_documentation_is_the_one_printed(run: Run) -> None:
+    page = Path(__file__).parents[2] / "docs" / "policy.schema.json"
+    assert page.read_text() == run("schema").stdout
