@@ -74,6 +74,24 @@ def test_every_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     ] == problems_of(tmp_path)
 
 
+def test_file_that_cannot_be_read_hides_nothing_of_the_others(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("version: 2")
+    (tmp_path / "b.yaml").symlink_to("nowhere")
+    (tmp_path / "c.yaml").write_text("version: 1\npolicy: c\nrules: [{id: a, methods: [tools/call], cel: 'true'}]")
+    with pytest.raises(SourceError) as caught:
+        load_policies(tmp_path)
+    found = [(problem.place.file, problem.code) for problem in caught.value.problems]
+    assert [("a.yaml", "wrong-value"), ("b.yaml", "unreadable"), ("c.yaml", "always-true")] == found
+
+
+def test_file_that_cannot_be_read_refuses_the_set(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(WEATHER)
+    (tmp_path / "b.yaml").symlink_to("nowhere")
+    with pytest.raises(SourceError) as caught:
+        load_policies(tmp_path)
+    assert ["unreadable"] == [problem.code for problem in caught.value.problems]
+
+
 def test_name_that_is_not_utf_8_can_be_printed(tmp_path: Path) -> None:
     (tmp_path / os.fsdecode(b"\xff.yaml")).write_text("x")
     assert ["\N{REPLACEMENT CHARACTER}.yaml"] == names(tmp_path)

@@ -6,7 +6,6 @@ Which files: the regular ones of that directory alone, links followed, that end 
 
 import os
 import stat
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -21,22 +20,33 @@ _SCENARIOS: Final = ".scenarios.yaml"
 
 
 def load_policies(directory: Path) -> PolicySet:
-    """Read and compile a directory. Raises SourceError with everything that is wrong."""
-    return compile_policies(read_policies(directory), commit_of(directory))
+    """Read and compile a directory. Raises SourceError with everything that is wrong with any file."""
+    files, unreadable = _read(_policy_paths(directory))
+    if not unreadable:
+        return compile_policies(files, commit_of(directory))
+    try:
+        rest = compile_policies(files).findings
+    except SourceError as error:
+        rest = error.problems
+    raise SourceError([*unreadable, *rest])
 
 
 def read_policies(directory: Path) -> tuple[SourceFile, ...]:
     """The policy files of a directory, by name. Raises SourceError if one cannot be read or there is none."""
-    files = _read([path for path in _yaml_files(directory) if not path.name.endswith(_SCENARIOS)])
-    if not files:
-        hint = "a policy that denies everything says so: `rules: []`"
-        raise SourceError([Problem("no-policies", f"there is no `*{_POLICY}` file", Place(str(directory)), hint)])
-    return files
+    return _read_all(_policy_paths(directory))
 
 
 def read_scenarios(directory: Path) -> tuple[SourceFile, ...]:
     """The scenario files of a directory, by name. Raises SourceError if one cannot be read."""
-    return _read([path for path in _yaml_files(directory) if path.name.endswith(_SCENARIOS)])
+    return _read_all([path for path in _yaml_files(directory) if path.name.endswith(_SCENARIOS)])
+
+
+def _policy_paths(directory: Path) -> list[Path]:
+    paths = [path for path in _yaml_files(directory) if not path.name.endswith(_SCENARIOS)]
+    if not paths:
+        hint = "a policy that denies everything says so: `rules: []`"
+        raise SourceError([Problem("no-policies", f"there is no `*{_POLICY}` file", Place(str(directory)), hint)])
+    return paths
 
 
 def _yaml_files(directory: Path) -> list[Path]:
@@ -50,21 +60,24 @@ def _yaml_files(directory: Path) -> list[Path]:
         raise SourceError([_unreadable(str(directory), error)]) from None
 
 
-def _read(paths: list[Path]) -> tuple[SourceFile, ...]:
-    problems: list[Problem] = []
-    files = tuple(_contents(paths, problems))
+def _read_all(paths: list[Path]) -> tuple[SourceFile, ...]:
+    files, problems = _read(paths)
     if problems:
         raise SourceError(problems)
     return files
 
 
-def _contents(paths: list[Path], problems: list[Problem]) -> Iterator[SourceFile]:
+def _read(paths: list[Path]) -> tuple[tuple[SourceFile, ...], list[Problem]]:
+    """The files that can be read, and a problem for each that cannot."""
+    files: list[SourceFile] = []
+    problems: list[Problem] = []
     for path in paths:
         name = os.fsencode(path.name).decode(errors="replace")
         try:
-            yield SourceFile(name, _content(path))
+            files.append(SourceFile(name, _content(path)))
         except OSError as error:
             problems.append(_unreadable(name, error))
+    return tuple(files), problems
 
 
 def _content(path: Path) -> bytes:
