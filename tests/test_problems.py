@@ -42,6 +42,26 @@ def test_what_cannot_be_printed_is_shown_as_a_space() -> None:
     assert "  | a b" in render_problem(Problem("c", "m", place_in("a\x1bb", Span(0, 1))))
 
 
+@pytest.mark.parametrize(
+    ("before", "marked", "caret"),
+    [
+        ('"日本語" == claims.x && ', "clams", " " * 24 + "^" * 5),
+        ("a == ", "日本", "     ^^^^"),
+        ("\N{ROCKET} ", "x", "   ^"),
+        ("\N{FULLWIDTH LATIN SMALL LETTER A}", "x", "  ^"),
+        ("e\N{COMBINING ACUTE ACCENT} ", "x", "  ^"),
+        ("a\N{ZERO WIDTH JOINER}", "x", "  ^"),
+        ("ab", "\N{COMBINING ACUTE ACCENT}", " ^"),
+        ("\N{COMBINING ACUTE ACCENT}", "x", "^"),
+        ("日本", "", "    ^"),
+    ],
+)
+def test_a_caret_stands_under_what_a_terminal_shows(before: str, marked: str, caret: str) -> None:
+    place = place_in(f"{before}{marked}", Span(len(before), len(before + marked)))
+    assert len(before) + 1 == place.column
+    assert f"  | {caret}" == render_problem(Problem("c", "m", place)).split("\n")[2]
+
+
 def test_a_place_beyond_the_text_is_its_end() -> None:
     assert (1, 4) == (place_in("abc", Span(9, 12)).line, place_in("abc", Span(9, 12)).column)
 

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from enum import StrEnum
+from typing import Final
+from unicodedata import category, east_asian_width
 
 
 class Severity(StrEnum):
@@ -129,7 +131,9 @@ def render_problems(problems: Sequence[Problem]) -> str:
     return "\n\n".join(render_problem(problem) for problem in problems)
 
 
-_EXCERPT_WIDTH = 120
+_EXCERPT_WIDTH: Final = 120
+_DRAWN_ON_TOP: Final = ("Mn", "Me")
+_WIDE: Final = ("W", "F")
 
 
 def _excerpt(place: Place) -> tuple[str, str]:
@@ -137,5 +141,12 @@ def _excerpt(place: Place) -> tuple[str, str]:
     start = max(0, min(place.column - 1, len(text)))
     cut = max(0, start - _EXCERPT_WIDTH // 2)
     shown = text[cut : cut + _EXCERPT_WIDTH]
-    width = max(1, min(place.width, len(shown) - (start - cut)))
-    return shown, " " * (start - cut) + "^" * width
+    before, rest = shown[: start - cut], shown[start - cut :]
+    end = _cells(before) + _cells(rest[: place.width] or " ")
+    begin = min(_cells(before), end - 1)
+    return shown, " " * begin + "^" * (end - begin)
+
+
+def _cells(text: str) -> int:
+    """How many columns of a terminal a text takes (UAX #11); what is drawn on the character before it takes none."""
+    return sum(0 if category(char) in _DRAWN_ON_TOP else 2 if east_asian_width(char) in _WIDE else 1 for char in text)
