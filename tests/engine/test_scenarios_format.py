@@ -273,7 +273,7 @@ ONE = "scenarios:\n  - name: one\n    message: ping\n    expect: {decision: deny
 @pytest.mark.parametrize(
     ("text", "problems"),
     [
-        ("", ["s.yaml:1:1: the file is empty / begin with `version: 1` and `policy: <id>`"]),
+        ("", ["s.yaml:1:1: the file is empty / fill it, or remove it"]),
         ("scenarios: []", ["s.yaml:1:12: `scenarios` must not be empty / "]),
         (
             "scenario: []",

@@ -25,6 +25,12 @@ def codes(content: str | bytes) -> list[str]:
     return [problem.code for problem in problems]
 
 
+def test_what_to_do_with_an_empty_file_depends_on_what_is_read() -> None:
+    empty = SourceFile("a.yaml", b"# nothing")
+    assert ["fill it, or remove it"] == [problem.hint for problem in read_document(empty)[1]]
+    assert ["begin here"] == [problem.hint for problem in read_document(empty, "begin here")[1]]
+
+
 # ---- bytes --------------------------------------------------------------------------------------------------------
 
 
@@ -36,7 +42,7 @@ def test_a_file_of_the_greatest_size_is_read() -> None:
 def test_a_larger_file_is_refused_by_its_length_alone() -> None:
     found, problems = read(b"\xff" * (100 * MAX_SIZE))
     assert found is None
-    assert ["the file has 104,857,600 bytes, more than 1,048,576"] == [problem.message for problem in problems]
+    assert ["the file has more than 1,048,576 bytes"] == [problem.message for problem in problems]
     assert Place("a.yaml") == problems[0].place
 
 
@@ -56,13 +62,20 @@ def test_another_encoding_is_refused(content: bytes, message: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "line", "column"),
-    [(b"\xff", 1, 1), (b"a: \xc3", 1, 4), ("é: b\nü: ".encode() + b"\xc0\xaf", 2, 4), (b"a: \xed\xa0\x80", 1, 4)],
+    ("content", "line", "column", "text"),
+    [
+        (b"\xff", 1, 1, "\ufffd"),
+        (b"a: \xc3\nb: c", 1, 4, "a: \ufffd"),
+        ("é: b\nü: ".encode() + b"\xc0b\n", 2, 4, "ü: \ufffdb"),
+        (b"a: \xed\xa0\x80", 1, 4, "a: \ufffd\ufffd\ufffd"),
+    ],
 )
-def test_bytes_that_are_not_utf_8_are_refused_where_they_stand(content: bytes, line: int, column: int) -> None:
+def test_bytes_that_are_not_utf_8_are_refused_where_they_stand(
+    content: bytes, line: int, column: int, text: str
+) -> None:
     found, (problem,) = read(content)
     assert found is None
-    assert ("file-encoding", line, column) == (problem.code, problem.place.line, problem.place.column)
+    assert ("file-encoding", Place("a.yaml", line, column, 1, text)) == (problem.code, problem.place)
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,7 @@ def _duplicate_rules(policy: LoadedPolicy) -> Iterator[Problem]:
     for index, rule in enumerate(policy.spec.rules):
         before = first.setdefault(rule.id, index)
         if before != index:
-            hint = f"the first is at {policy.document.place(('rules', before, 'id'))}; give each its own"
+            hint = f"the first is on line {policy.document.place(('rules', before, 'id')).line}; give each its own"
             place = policy.document.place(("rules", index, "id"))
             yield Problem("duplicate-rule", f"a second rule {quoted(rule.id)}", place, hint)
 

@@ -36,9 +36,12 @@ class _Stop(Exception):  # noqa: N818 - control flow within this module
         self.problem = problem
 
 
-def read_node(lines: Sequence[str], place_at: PlaceAt) -> tuple[Node | None, tuple[Problem, ...]]:
-    """The one document of a YAML text, given as its lines. Without a node there is a problem; a node may come with problems too."""
-    reader = _Reader(yaml.parse("\n".join(lines), Loader=yaml.CSafeLoader), place_at)
+def read_node(lines: Sequence[str], place_at: PlaceAt, if_empty: str) -> tuple[Node | None, tuple[Problem, ...]]:
+    """The one document of a YAML text, given as its lines. Without a node there is a problem; a node may come with problems too.
+
+    `if_empty` is what to do where there is no document.
+    """
+    reader = _Reader(yaml.parse("\n".join(lines), Loader=yaml.CSafeLoader), place_at, if_empty)
     try:
         node = reader.document()
     except yaml.YAMLError as error:
@@ -54,6 +57,7 @@ class _Reader:
 
     events: Iterator[yaml.Event]
     place_at: PlaceAt
+    if_empty: str
     problems: list[Problem] = field(default_factory=list)
     nodes: int = 0
 
@@ -62,8 +66,7 @@ class _Reader:
         next(self.events)
         start = next(self.events)
         if isinstance(start, yaml.StreamEndEvent):
-            place = self.place_at(Mark(0, 0), 1)
-            raise _Stop(Problem("yaml-empty", "the file is empty", place, "begin with `version: 1` and `policy: <id>`"))
+            raise _Stop(Problem("yaml-empty", "the file is empty", self.place_at(Mark(0, 0), 1), self.if_empty))
         node = self._node(next(self.events), 1)
         next(self.events)
         after = next(self.events)
@@ -137,7 +140,7 @@ class _Reader:
         if len(self.problems) < 100:
             message = f"the key {quoted(second.text)} stands twice in one mapping"
             place = self.place_at(second.start, second.end.column - second.start.column)
-            hint = f"the first is at {self.place_at(first.start, 1)}; keep one of them"
+            hint = f"the first is on line {first.start.line + 1}; keep one of them"
             self.problems.append(Problem("yaml-duplicate-key", message, place, hint))
 
     def _stop(self, code: str, message: str, event: yaml.Event, hint: str = "") -> _Stop:

@@ -67,8 +67,13 @@ class Document:
         return _place_at(self.file, self.lines, start, width)
 
 
-def read_document(file: SourceFile) -> tuple[Document | None, tuple[Problem, ...]]:
-    """The document of a file. Without one there is a problem; a document may come with problems too."""
+def read_document(
+    file: SourceFile, if_empty: str = "fill it, or remove it"
+) -> tuple[Document | None, tuple[Problem, ...]]:
+    """The document of a file. Without one there is a problem; a document may come with problems too.
+
+    `if_empty` is what to do with a file that says nothing.
+    """
     problem = _size_problem(file) or _encoding_problem(file)
     if problem is not None:
         return None, (problem,)
@@ -77,7 +82,7 @@ def read_document(file: SourceFile) -> tuple[Document | None, tuple[Problem, ...
     problems = tuple(_character_problems(file.name, text, lines))
     if problems:
         return None, problems
-    root, problems = read_node(lines, lambda mark, width: _place_at(file.name, lines, mark, width))
+    root, problems = read_node(lines, lambda mark, width: _place_at(file.name, lines, mark, width), if_empty)
     return (None if root is None else Document(file.name, lines, root)), problems
 
 
@@ -108,7 +113,7 @@ _MARKS: Final = (
 def _size_problem(file: SourceFile) -> Problem | None:
     if len(file.content) <= MAX_SIZE:
         return None
-    message = f"the file has {len(file.content):,} bytes, more than {MAX_SIZE:,}"
+    message = f"the file has more than {MAX_SIZE:,} bytes"
     return Problem("file-size", message, Place(file.name), "split it: all files of the directory are one set")
 
 
@@ -123,8 +128,10 @@ def _encoding_problem(file: SourceFile) -> Problem | None:
     try:
         file.content.decode()
     except UnicodeDecodeError as error:
-        before = file.content[: error.start].decode()
-        place = Place(file.name, before.count("\n") + 1, len(before) - before.rfind("\n"))
+        line = file.content.count(b"\n", 0, error.start)
+        start = file.content.rfind(b"\n", 0, error.start) + 1
+        text = file.content[start:].partition(b"\n")[0].decode(errors="replace")
+        place = Place(file.name, line + 1, len(file.content[start : error.start].decode()) + 1, text=text)
         return Problem("file-encoding", "a byte that is not UTF-8", place, "save the file as UTF-8")
     return None
 

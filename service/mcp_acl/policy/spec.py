@@ -297,7 +297,7 @@ def load_policies(files: Sequence[SourceFile]) -> tuple[tuple[LoadedPolicy, ...]
 
 
 def _read_policy(file: SourceFile) -> tuple[LoadedPolicy | None, tuple[Problem, ...]]:
-    document, problems = read_document(file)
+    document, problems = read_document(file, "begin with `version: 1` and `policy: <id>`")
     if document is None:
         return None, problems
     data = document.plain()
