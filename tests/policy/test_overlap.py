@@ -79,6 +79,50 @@ def test_a_rule_another_has_all_of_changes_nothing(texts: tuple[str, ...], expec
         ((f"{CALL}, effect: deny, name: {{glob: 'x*'}}", f"{CALL}, name: [xa, xb], cel: a"), ["d r1"]),
         ((f"{CALL}, effect: deny", f"{CALL}, effect: deny, cel: a"), ["c r1"]),
         ((f"{CALL}, effect: deny", f"{CALL}, effect: deny, message: told"), []),
+        ((f"{CALL}, effect: deny, message: told", f"{CALL}, effect: deny, cel: a"), ["c r1"]),
+        ((f"{CALL}, effect: deny, cel: a", f"{CALL}, effect: deny, message: told"), []),
+        (
+            (f"{CALL}, effect: deny, cel: a", f"{CALL}, effect: deny", f"{CALL}, effect: deny, cel: b, message: told"),
+            [],
+        ),
+        ((f"{CALL}, effect: deny, cel: a", f"{CALL}, effect: deny"), ["c r0"]),
+        (
+            (
+                f"{CALL}, effect: deny, name: x",
+                f"{CALL}, effect: deny",
+                f"{CALL}, effect: deny, name: y, message: told",
+            ),
+            ["c r0"],
+        ),
+        (
+            (
+                f"{CALL}, effect: deny, name: x",
+                f"{CALL}, effect: deny",
+                f"{CALL}, effect: deny, name: x, message: told",
+            ),
+            [],
+        ),
+        (
+            (
+                f"{CALL}, effect: deny, name: x",
+                f"{CALL}, effect: deny",
+                f"{CALL}, effect: deny, name: {{glob: y}}, message: told",
+            ),
+            [],
+        ),
+        (
+            (
+                f"{CALL}, effect: deny, name: {{glob: 'x*'}}",
+                f"{CALL}, effect: deny",
+                f"{CALL}, effect: deny, name: xa, message: told",
+            ),
+            [],
+        ),
+        (
+            (f"{CALL}, effect: deny, name: x, message: told", f"{CALL}, effect: deny, cel: a", f"{CALL}, effect: deny"),
+            ["c r1"],
+        ),
+        ((f"{CALL}, cel: a", CALL, f"{CALL}, effect: deny, name: x, message: told"), ["c r0"]),
         ((f"{CALL}, effect: deny", CALL, CALL), ["d r1", "d r2"]),
         (("feature: '*', methods: ['*'], effect: deny", CALL), ["d r1"]),
         (("feature: '*', methods: ['*'], effect: deny", "methods: [ping], effect: deny"), []),

@@ -29,6 +29,8 @@ _ALLOWABLE: Final = (MethodClass.LIST, MethodClass.TARGET, MethodClass.PLAIN)
 Servers: TypeAlias = frozenset[str]
 """Ids and globs; empty for every server."""
 
+_Turn: TypeAlias = tuple[str, str]
+
 
 def rows_of(method: str, feature: str | None) -> Mapping[str, Method]:
     """The rows a word under `methods` stands for: `*` for all of the feature; nothing for a method outside the table."""
@@ -45,13 +47,15 @@ def overlaps(policies: Sequence[LoadedPolicy]) -> Iterator[Problem]:
     for rule in rules:
         if not rule.spec.is_conditional:
             entries.add(rule)
+        if _tells(rule):
+            entries.add_message(rule)
     for rule in rules:
         dead = entries.covering(rule, Effect.DENY) if rule.spec.effect is Effect.ALLOW else ()
         if dead:
             yield _finding("dead-rule", "this rule allows nothing: all it names is denied by", rule, dead)
         elif not _tells(rule):
             covering = entries.covering(rule, rule.spec.effect)
-            if covering:
+            if covering and not entries.silences(rule, covering):
                 done = "allowed" if rule.spec.effect is Effect.ALLOW else "denied"
                 yield _finding("covered-rule", f"this rule changes nothing: all it names is {done} by", rule, covering)
 
@@ -63,6 +67,11 @@ class _Rule(NamedTuple):
     servers: Servers
     spec: RuleSpec
     place: Place
+
+    @property
+    def turn(self) -> _Turn:
+        """When it is tried: the first denial decides, and its message is the one told."""
+        return self.order[1:]
 
     def grants(self) -> Iterator[tuple[str, NamePattern]]:
         """Each method it has an effect on, with each pattern."""
@@ -140,12 +149,27 @@ class _Entries:
     matches: int
     entries: dict[tuple[Effect, Servers, str], _Entry] = field(default_factory=dict)
     wider: dict[Servers, tuple[Servers, ...]] = field(default_factory=dict)
+    told: dict[tuple[str, str | None], _Turn] = field(default_factory=dict)
+    """The last rule with a message by method and name: a literal, None for other patterns, `''` for all of them."""
 
     def add(self, rule: _Rule) -> None:
         """Enter all a rule names."""
         for method, pattern in self._counted(rule):
             key = (rule.spec.effect, rule.servers, method)
             self.entries.setdefault(key, _Entry({}, [])).add(pattern, rule)
+
+    def add_message(self, rule: _Rule) -> None:
+        """Enter a rule that tells the client something."""
+        for method, pattern in self._counted(rule):
+            for name in ("", pattern.literal):
+                self.told[method, name] = max(rule.turn, self.told.get((method, name), rule.turn))
+
+    def silences(self, rule: _Rule, covering: Sequence[_Rule]) -> bool:
+        """Whether a denial without a message may keep that of a rule after it from being told: never if its covers go first."""
+        if rule.spec.effect is Effect.ALLOW or all(one.turn < rule.turn for one in covering):
+            return False
+        names = ((method, pattern.literal or "") for method, pattern in rule.grants())
+        return any(rule.turn < self.told.get(key, rule.turn) for one in names for key in (one, (one[0], None)))
 
     def covering(self, rule: _Rule, effect: Effect) -> tuple[_Rule, ...]:
         """The rules of an effect that together have all that a rule names; none if something is left over."""
