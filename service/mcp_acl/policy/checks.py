@@ -1,6 +1,6 @@
 """What is wrong or odd about policies beyond their shape: one function for each rule they must keep, in a table.
 
-Knows no conditions. A problem refuses the set; a finding is only made where it is certain.
+Conditions are read and judged elsewhere. A problem refuses the set; a finding is only made where it is certain.
 """
 
 import re
@@ -9,6 +9,7 @@ from typing import Final, TypeAlias
 
 from mcp_acl.domain import Effect
 from mcp_acl.mcp.quoting import quoted
+from mcp_acl.policy.missing import optional_facts
 from mcp_acl.policy.naming_checks import NAMING_CHECKS, namings_of
 from mcp_acl.policy.overlap import overlaps
 from mcp_acl.policy.patterns import NamePattern, program_size
@@ -21,7 +22,7 @@ MAX_PROGRAMS: Final = 1_000_000
 
 
 def check_policies(policies: Sequence[LoadedPolicy]) -> tuple[Problem, ...]:
-    """Every problem and finding of some policies, as far as their text, conditions aside, shows it. Raises nothing."""
+    """Every problem and finding of some policies, as far as they need no compiled condition. Raises nothing."""
     found: list[Problem] = []
     for policy in policies:
         namings = namings_of(policy)
@@ -160,5 +161,6 @@ POLICY_CHECKS: Final[tuple[PolicyCheck, ...]] = (
     _variable_names,
     _unused_variables,
     _servers,
+    optional_facts,
 )
 SET_CHECKS: Final[tuple[SetCheck, ...]] = (_duplicate_policies, _programs)

@@ -118,14 +118,17 @@ def read_variable(text: str, variables: Mapping[str, Node]) -> Reading:
 
 def joined(readings: Sequence[Reading]) -> Condition | None:
     """The condition of one or two readings, CEL's `&&` between them; None if there is none to be had."""
+    tree = joined_tree(readings)
+    return None if tree is None else condition_of(tree, "\n".join(reading.text for reading in readings))
+
+
+def joined_tree(readings: Sequence[Reading]) -> Node | None:
+    """The tree of that condition; places in it are those in the texts with a line break between them."""
     nodes = [reading.node for reading in readings if reading.node is not None]
     if not nodes or len(nodes) != len(readings):
         return None
-    if len(nodes) == 1:
-        return condition_of(nodes[0], readings[0].text)
-    first, second = nodes
-    text = f"{readings[0].text}\n{readings[1].text}"
-    return condition_of(both(first, moved(second, len(readings[0].text) + 1)), text)
+    first, *rest = nodes
+    return both(first, moved(rest[0], len(readings[0].text) + 1)) if rest else first
 
 
 def _findings(text: str, tree: Node, kind: Type, never: frozenset[Type]) -> Iterator[Problem]:
