@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from mcp_acl.engine.scenario_file import parse_scenarios
+from mcp_acl.expr.cel import builder
 from mcp_acl.expr.cel.functions import FUNCTIONS as CEL_FUNCTIONS
 from mcp_acl.expr.cel.macros import GLOBAL_MACROS, METHOD_MACROS
 from mcp_acl.expr.el.access import WHITELIST
@@ -15,6 +16,8 @@ from mcp_acl.expr.el.functions import FUNCTIONS as EL_FUNCTIONS
 from mcp_acl.expr.el.methods import CONSTRUCTOR
 from mcp_acl.expr.el.methods import Row as ElRow
 from mcp_acl.mcp.matrix import render_matrix
+from mcp_acl.policy import checks, patterns, reader, source, spec
+from mcp_acl.policy.conditions import MAX_NODES as MAX_PARTS
 from mcp_acl.policy.facts import render_facts
 from mcp_acl.policy.schema import json_schema
 from mcp_acl.policy.source import SourceFile
@@ -125,21 +128,44 @@ def policy_schema() -> str:
     return json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n"
 
 
-_VARIABLES: Final = ("<!-- variables -->\n", "<!-- /variables -->")
-"""What encloses the table of variables on the page of the architecture."""
-
-
 def architecture() -> str:
     """The architecture, the table of variables put in."""
-    before, _, rest = (DOCS / "../ARCHITECTURE.md").read_text().partition(_VARIABLES[0])
-    _, _, after = rest.partition(_VARIABLES[1])
-    return "".join((before, _VARIABLES[0], render_facts(), _VARIABLES[1], after))
+    return _put_in("../ARCHITECTURE.md", "variables", render_facts())
+
+
+def policies() -> str:
+    """Policy files, the table of limits put in."""
+    return _put_in("policies.md", "limits", _table(("at most", ""), _limits()))
+
+
+def _limits() -> Iterator[Sequence[str]]:
+    yield f"{source.MAX_SIZE:,} bytes", "in a file"
+    yield f"{reader.MAX_DEPTH} levels", "of mappings and lists within one another"
+    yield f"{reader.MAX_NODES:,}", "keys and values in a file"
+    yield f"{reader.MAX_NUMBER} characters", "in a number"
+    yield f"{spec.MAX_RULES:,}", "rules in a policy"
+    yield f"{spec.MAX_ITEMS:,}", "servers in a policy, targets in a rule, name patterns in a list"
+    yield f"{spec.MAX_METHODS}", "methods in a list"
+    yield f"{spec.MAX_NAME:,} characters", "in a name pattern"
+    yield f"{spec.MAX_EXPRESSION:,} characters", "in a `condition`, a `cel` or a variable"
+    yield f"{builder.MAX_DEPTH} levels, {MAX_PARTS:,} parts", "in a condition, its variables put in"
+    yield f"{spec.MAX_MESSAGE:,} characters", "in a `message`"
+    yield f"{patterns.MAX_PROGRAM:,} RE2 instructions", "for a name pattern"
+    yield f"{checks.MAX_PROGRAMS:,} RE2 instructions", "for all name patterns of a set"
+
+
+def _put_in(page: str, name: str, text: str) -> str:
+    """The page as it is, with a text between the marks of a name."""
+    opening, closing = f"<!-- {name} -->\n", f"<!-- /{name} -->"
+    before, _, rest = (DOCS / page).read_text().partition(opening)
+    return "".join((before, opening, text, closing, rest.partition(closing)[2]))
 
 
 PAGES: Final[Mapping[str, Callable[[], str]]] = {
     "../ARCHITECTURE.md": architecture,
     "conditions.md": conditions,
     "methods.md": methods,
+    "policies.md": policies,
     "policy.schema.json": policy_schema,
 }
 

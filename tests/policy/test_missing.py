@@ -171,3 +171,9 @@ def test_texts_with_problems_are_not_judged() -> None:
     text = "version: 1\npolicy: p\nvariables: {v: 'claims.'}\nrules: [{id: r, effect: deny, methods: [tools/call], cel: 'a =', condition: '{#token[}'}]"
     policies, _ = load_policies([SourceFile("p.yaml", text.encode())])
     assert [] == [*optional_facts(policies[0])]
+
+
+def test_it_is_told_for_every_rule_with_the_text() -> None:
+    second = "  - {id: s, effect: deny, methods: [tools/call], name: x, cel: claims.env == 'prod'}"
+    places = [one.place.line for one in findings(f"    cel: claims.env == 'prod'\n{second}")]
+    assert [7, 8] == places

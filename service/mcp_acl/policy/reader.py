@@ -22,7 +22,8 @@ MAX_DEPTH: Final = 32
 MAX_NODES: Final = 200_000
 """Keys and values of one file together."""
 
-_LONGEST_NUMBER: Final = 18  # digits that every reader of numbers takes alike
+MAX_NUMBER: Final = 18
+"""Characters of a number: so many digits every reader of numbers takes alike."""
 
 PlaceAt: TypeAlias = Callable[[Mark, int], Place]
 """The place of so many columns from a mark on."""
@@ -105,8 +106,8 @@ class _Reader:
     def _scalar(self, event: yaml.ScalarEvent) -> ScalarNode:
         start, end = _mark(event.start_mark), _mark(event.end_mark)
         style = event.style or ""
-        if not style and len(event.value) > _LONGEST_NUMBER and _NUMBER.fullmatch(event.value):
-            raise self._stop("yaml-number", f"a number of more than {_LONGEST_NUMBER} characters", event, _QUOTE)
+        if not style and len(event.value) > MAX_NUMBER and _NUMBER.fullmatch(event.value):
+            raise self._stop("yaml-number", f"a number of more than {MAX_NUMBER} characters", event, _QUOTE)
         value = event.value if style else resolve(event.value)
         return ScalarNode(value, event.value, style, start, end)
 

@@ -32,6 +32,15 @@ from mcp_acl.policy.tree import Path, Plain
 from mcp_acl.policy.wording import NAME_KINDS, Fault, Keys, empty_paths, problems_of
 from mcp_acl.problems import Problem
 
+MAX_RULES: Final = 20_000
+MAX_ITEMS: Final = 1_000
+"""Servers of a policy, targets of a rule, name patterns of a target."""
+
+MAX_METHODS: Final = 200
+MAX_NAME: Final = 4_096
+MAX_EXPRESSION: Final = 10_000
+MAX_MESSAGE: Final = 1_000
+
 FEATURES: Final = ("*", *(feature.value for feature in Feature))
 
 
@@ -58,8 +67,8 @@ def _known_feature(value: str) -> str:
 
 Id: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
 Text: TypeAlias = Annotated[str, StringConstraints(min_length=1)]
-NameText: TypeAlias = Annotated[str, StringConstraints(min_length=1, max_length=4_096)]
-Expression: TypeAlias = Annotated[str, StringConstraints(min_length=1, max_length=10_000)]
+NameText: TypeAlias = Annotated[str, StringConstraints(min_length=1, max_length=MAX_NAME)]
+Expression: TypeAlias = Annotated[str, StringConstraints(min_length=1, max_length=MAX_EXPRESSION)]
 FeatureName: TypeAlias = Annotated[str, AfterValidator(_known_feature), WithJsonSchema({"enum": list(FEATURES)})]
 Method: TypeAlias = Annotated[
     str,
@@ -71,7 +80,7 @@ Method: TypeAlias = Annotated[
         }
     ),
 ]
-Methods: TypeAlias = Annotated[tuple[Method, ...], Strict(strict=False), Field(min_length=1, max_length=200)]
+Methods: TypeAlias = Annotated[tuple[Method, ...], Strict(strict=False), Field(min_length=1, max_length=MAX_METHODS)]
 
 # ---- name patterns ------------------------------------------------------------------------------------------------
 
@@ -130,7 +139,7 @@ OneName: TypeAlias = (
 _Names: TypeAlias = Annotated[
     tuple[Annotated[OneName, Discriminator(_kind)], ...],
     Strict(strict=False),
-    Field(min_length=1, max_length=1_000),
+    Field(min_length=1, max_length=MAX_ITEMS),
     Tag("<list>"),
 ]
 Name: TypeAlias = Annotated[OneName | _Names, Discriminator(_kind_or_list)]
@@ -194,12 +203,12 @@ class RuleSpec(_Spec):
     feature: FeatureName | None = Field(None, description="follows from the methods; `*` lets a rule name any method")
     methods: Methods | None = Field(None, description="MCP methods, or `*` alone for every method of the feature")
     name: Name | None = Field(None, description="one name pattern or a list of them; omitted: any name")
-    targets: Annotated[tuple[TargetSpec, ...], Strict(strict=False), Field(min_length=1, max_length=1_000)] | None = (
-        Field(None, description="instead of `methods` and `name`: several pairs of them under one condition")
-    )
+    targets: (
+        Annotated[tuple[TargetSpec, ...], Strict(strict=False), Field(min_length=1, max_length=MAX_ITEMS)] | None
+    ) = Field(None, description="instead of `methods` and `name`: several pairs of them under one condition")
     condition: Expression | None = Field(None, description="EL, as in Gravitee's Trigger Condition: `{#…}`")
     cel: Expression | None = Field(None, description="CEL; with `condition` as well, both must hold")
-    message: Annotated[str, StringConstraints(min_length=1, max_length=1_000)] | None = Field(
+    message: Annotated[str, StringConstraints(min_length=1, max_length=MAX_MESSAGE)] | None = Field(
         None, description="told to the client when this rule denies"
     )
 
@@ -236,13 +245,13 @@ class PolicySpec(_Spec):
     version: Annotated[Literal[1], _exactly(int)] = Field(description="the version of this format")
     policy: Id = Field(description="unique in the set; appears in every decision")
     description: Text | None = Field(None, description="for people")
-    servers: Annotated[tuple[Text, ...], Strict(strict=False), Field(min_length=1, max_length=1_000)] | None = Field(
-        None, description="server ids, or globs of `*` and `?`, that the policy governs; omitted: every server"
+    servers: Annotated[tuple[Text, ...], Strict(strict=False), Field(min_length=1, max_length=MAX_ITEMS)] | None = (
+        Field(None, description="server ids, or globs of `*` and `?`, that the policy governs; omitted: every server")
     )
     variables: Annotated[dict[str, Expression], Field(min_length=1)] | None = Field(
         None, description="CEL texts by name, used as `variables.NAME`; a variable may use those above it"
     )
-    rules: Annotated[tuple[RuleSpec, ...], Strict(strict=False), Field(max_length=20_000)] = Field(
+    rules: Annotated[tuple[RuleSpec, ...], Strict(strict=False), Field(max_length=MAX_RULES)] = Field(
         description="the rules; `[]` denies all but what is always permitted"
     )
 
