@@ -3,8 +3,10 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -129,3 +131,34 @@ def test_a_demo_that_is_stopped_takes_its_servers_with_it(sign: signal.Signals) 
         process.send_signal(sign)
         assert 0 != process.wait(SECONDS)
     assert not is_running(server)
+
+
+SERVICE = f"""
+import time
+from pathlib import Path
+from mcp_acl.cli.demo import _service
+with _service(Path({str(ROOT / "policies" / "everything")!r})) as address:
+    print(address, flush=True)
+    time.sleep(60)
+"""
+
+
+def is_served(address: str) -> bool:
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), timeout=SECONDS).close()
+    except ConnectionRefusedError:
+        return False
+    return True
+
+
+def test_a_demo_that_is_killed_takes_the_service_with_it() -> None:
+    with subprocess.Popen([sys.executable, "-c", SERVICE], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        address = process.stdout.readline().strip()
+        assert is_served(address)
+        process.kill()
+    until = time.monotonic() + SECONDS
+    while is_served(address):
+        assert time.monotonic() < until
+        time.sleep(0.05)

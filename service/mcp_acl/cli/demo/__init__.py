@@ -61,6 +61,15 @@ def _told(policies: Path, node_modules: Path) -> Story:
 @contextmanager
 def _service(policies: Path) -> Iterator[str]:
     """Run `mcp-acl serve` and yield its address."""
-    command = [sys.executable, "-m", "mcp_acl", "serve", "--policies", str(policies), "--listen", "127.0.0.1:0"]
+    command = [
+        sys.executable,
+        "-m",
+        "mcp_acl.cli.demo.attached",
+        "serve",
+        "--policies",
+        str(policies),
+        "--listen",
+        "127.0.0.1:0",
+    ]
     with listening("mcp-acl serve", command, os.environ) as address:
         yield address

@@ -1,4 +1,7 @@
-"""Child processes that never outlive the demo."""
+"""Child processes that never outlive the demo.
+
+A demo that is killed cannot end them, so each is to end by itself when its standard input closes.
+"""
 
 import os
 import signal
