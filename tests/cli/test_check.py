@@ -75,7 +75,7 @@ def test_check_as_json(run: Run, policies: Path) -> None:
     result = run("check", "--json", policies)
     found = json.loads(result.stdout)
     assert (2, "", [], 2) == (result.exit_code, found["revision"], found["policies"], len(found["problems"]))
-    assert {"severity", "code", "message", "hint", "file", "line", "column"} == found["problems"][0].keys()
+    assert {"severity", "code", "message", "hint", "file", "line", "column", "width"} == found["problems"][0].keys()
 
 
 @pytest.mark.parametrize("args", [[], ["--json"]])

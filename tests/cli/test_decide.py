@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from mcp_acl.cli.showing import IN_WORDS, printable
+from mcp_acl.cli.printing import printable
+from mcp_acl.cli.showing import IN_WORDS
 from mcp_acl.domain import Reason
 from tests.cli.conftest import Run
 from tests.runtime.weather import body, call
@@ -157,7 +158,7 @@ def test_task_can_be_given(ask: Run) -> None:
         ([], "--message: it is missing"),
         (["--message", "@missing"], "--message: `missing` cannot be read: no such file or directory"),
         (["--message", "@."], "--message: `.` cannot be read: is a directory"),
-        (["--message", "@a\0b"], "--message: `a\N{REPLACEMENT CHARACTER}b` cannot be read"),
+        (["--message", "@a\0b"], "--message: `a\\u0000b` cannot be read"),
         ([*message("x"), "--claims", "@missing"], "--claims: `missing` cannot be read"),
         (
             [*message("x"), "--claims", "claims.json"],

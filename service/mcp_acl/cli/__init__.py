@@ -9,8 +9,8 @@ from typing import Annotated, Any, Final
 import typer
 from typer.core import TyperGroup
 
-from mcp_acl.cli.exits import Exit, InputError
-from mcp_acl.problems import SourceError, render_problems
+from mcp_acl.cli.exits import Exit, InputError, RefusedError
+from mcp_acl.cli.refusals import print_refusal
 
 COMMANDS: Final = ("serve", "check", "decide", "filter", "explain", "test", "eval", "schema", "demo")
 """Each is a module here with a function `command`."""
@@ -30,12 +30,15 @@ class _Commands(TyperGroup):
         return typer.main.get_command(one)
 
     def invoke(self, ctx: Any) -> Any:
+        as_json = "--json" in ctx.args
         try:
             return super().invoke(ctx)
-        except SourceError as error:
-            typer.echo(render_problems(error.problems), err=True)
-        except InputError as error:
-            typer.echo(f"error: {error}", err=True)
+        except (RefusedError, InputError) as error:
+            print_refusal(error, as_json=as_json)
+        except typer.TyperException as error:
+            if not as_json:
+                raise
+            print_refusal(error, as_json=True)
         raise typer.Exit(Exit.UNUSABLE)
 
 

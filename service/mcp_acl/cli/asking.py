@@ -12,6 +12,7 @@ import typer
 
 from mcp_acl.cli.exits import InputError
 from mcp_acl.cli.inputs import bytes_of, facts_of, object_of, pairs_of, text_of, time_of
+from mcp_acl.cli.refusals import reading
 from mcp_acl.domain import Direction, Http, Json, TaskFact, TokenState
 from mcp_acl.runtime.gate import Gate, Question
 from mcp_acl.runtime.store import load_policies
@@ -51,9 +52,10 @@ class Asked(NamedTuple):
     ] = None
 
     def gate(self) -> Gate:
-        """The gate to ask. Raises SourceError, InputError."""
+        """The gate to ask. Raises RefusedError, InputError."""
         tasks = {name: _task(value) for name, value in facts_of("--task", self.task or ()).items()}
-        return Gate(load_policies(self.policies), tasks=tasks)
+        with reading(self.policies):
+            return Gate(load_policies(self.policies), tasks=tasks)
 
     def question(self, message: bytes | None = None) -> Question:
         """What to ask it. `message` is used where none was typed. Raises InputError."""

@@ -1,7 +1,6 @@
 """`mcp-acl check`: whether a directory of policies can be used, and what is odd about it."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -9,9 +8,11 @@ import typer
 
 from mcp_acl.cli.exits import Exit
 from mcp_acl.cli.inputs import AsJson
-from mcp_acl.cli.records import policy_records, print_record, problem_record
+from mcp_acl.cli.printing import print_record
+from mcp_acl.cli.records import policy_records
+from mcp_acl.cli.refusals import print_problems, problems_record
 from mcp_acl.policy.index import PolicySet
-from mcp_acl.problems import Problem, SourceError, render_problems
+from mcp_acl.problems import Problem, SourceError
 from mcp_acl.runtime.store import load_policies
 
 
@@ -41,15 +42,15 @@ def _print_json(policies: PolicySet | None, problems: Sequence[Problem]) -> None
         {
             "revision": "" if policies is None else policies.revision,
             "policies": [] if policies is None else policy_records(policies),
-            "problems": [problem_record(problem) for problem in problems if not problem.is_finding],
-            "findings": [problem_record(problem) for problem in problems if problem.is_finding],
+            **problems_record(problems),
         }
     )
 
 
 def _print_text(directory: Path, policies: PolicySet | None, problems: Sequence[Problem]) -> None:
     if problems:
-        typer.echo(render_problems([_from_here(directory, problem) for problem in problems]) + "\n")
+        print_problems(directory, problems)
+        typer.echo()
     findings = sum(problem.is_finding for problem in problems)
     if policies is None:
         wrong = len(problems) - findings
@@ -58,14 +59,6 @@ def _print_text(directory: Path, policies: PolicySet | None, problems: Sequence[
     rules = sum(policy.rules for policy in policies.policies)
     counted = f"{_many(len(policies.policies), 'policy', 'policies')}, {_many(rules, 'rule')}"
     typer.echo(f"fine: {counted}, {_many(findings, 'finding')}, revision {policies.revision}")
-
-
-def _from_here(directory: Path, problem: Problem) -> Problem:
-    """The problem with its file as a path from where the person stands."""
-    file = problem.place.file
-    if not file or file == str(directory):
-        return problem
-    return replace(problem, place=replace(problem.place, file=str(directory / file)))
 
 
 def _many(count: int, one: str, several: str = "") -> str:

@@ -10,7 +10,7 @@ import typer
 
 from mcp_acl.cli.exits import InputError
 from mcp_acl.cli.inputs import AsJson, bytes_of, object_of, text_of
-from mcp_acl.cli.records import Record, print_record
+from mcp_acl.cli.printing import Record, print_record
 from mcp_acl.domain import Json
 from mcp_acl.expr.cel.operators import TRUTH
 from mcp_acl.expr.cel.parser import parse_cel

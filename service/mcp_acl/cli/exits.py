@@ -1,6 +1,10 @@
-"""How the command line ends: its exit codes, and the error for what a person gave it that cannot be used."""
+"""How the command line ends: its exit codes, and the errors for what it was given that cannot be used."""
 
+from collections.abc import Sequence
 from enum import IntEnum
+from pathlib import Path
+
+from mcp_acl.problems import Problem
 
 
 class Exit(IntEnum):
@@ -18,3 +22,12 @@ class Exit(IntEnum):
 
 class InputError(Exception):
     """Something given on the command line cannot be used. The text says what to do."""
+
+
+class RefusedError(Exception):
+    """Files that cannot be used: every problem, and the directory they are in."""
+
+    def __init__(self, directory: Path, problems: Sequence[Problem]) -> None:
+        super().__init__(str(directory))
+        self.directory = directory
+        self.problems = problems

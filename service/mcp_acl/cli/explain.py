@@ -5,7 +5,8 @@ import typer
 from mcp_acl.cli.asking import Asked, asking
 from mcp_acl.cli.exits import Exit
 from mcp_acl.cli.inputs import AsJson
-from mcp_acl.cli.records import decision_record, print_record, trial_record
+from mcp_acl.cli.printing import print_record
+from mcp_acl.cli.records import decision_record, trial_record
 from mcp_acl.cli.showing import show_answer, show_trials
 
 

@@ -8,7 +8,8 @@ import typer
 from mcp_acl.cli.asking import Asked, asking
 from mcp_acl.cli.exits import Exit, InputError
 from mcp_acl.cli.inputs import AsJson, bytes_of, text_of
-from mcp_acl.cli.records import Record, error_records, print_record
+from mcp_acl.cli.printing import Record, print_record
+from mcp_acl.cli.records import error_records
 from mcp_acl.domain import Denial
 from mcp_acl.engine.response import Filtered
 from mcp_acl.runtime.gate import Answer, Gate

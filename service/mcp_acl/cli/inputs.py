@@ -12,6 +12,7 @@ from typing import Annotated, Final, TypeAlias
 import typer
 
 from mcp_acl.cli.exits import InputError
+from mcp_acl.cli.printing import printable
 from mcp_acl.domain import Json
 from mcp_acl.mcp.message import parse_json
 from mcp_acl.problems import MessageError
@@ -96,4 +97,4 @@ def time_of(option: str, given: str) -> datetime:
 
 
 def _shown(text: str) -> str:
-    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text[:200])
+    return printable(text[:200])

@@ -1,23 +1,12 @@
 """Answers as JSON records: the keys that `--json` prints."""
 
-from collections.abc import Iterable, Mapping
-from typing import TypeAlias
+from collections.abc import Iterable
 
-import msgspec
-import typer
-
+from mcp_acl.cli.printing import Record
 from mcp_acl.domain import Denial, RuleError, RuleRef
 from mcp_acl.engine.explanation import Trial
 from mcp_acl.policy.index import PolicySet
-from mcp_acl.problems import Problem
 from mcp_acl.runtime.gate import Answer
-
-Record: TypeAlias = Mapping[str, object]
-
-
-def print_record(record: Record) -> None:
-    """One line of JSON."""
-    typer.echo(msgspec.json.encode(record))
 
 
 def decision_record(answer: Answer) -> Record:
@@ -59,20 +48,6 @@ def trial_record(trial: Trial) -> Record:
         "applies": trial.applies,
         "why": trial.why,
         "saw": [{"text": seen.text, "value": seen.value} for seen in trial.saw],
-    }
-
-
-def problem_record(problem: Problem) -> Record:
-    """A problem or a finding with its place."""
-    place = problem.place
-    return {
-        "severity": problem.severity,
-        "code": problem.code,
-        "message": problem.message,
-        "hint": problem.hint,
-        "file": place.file,
-        "line": place.line,
-        "column": place.column,
     }
 
 

@@ -8,10 +8,11 @@ import typer
 
 from mcp_acl.cli.exits import InputError
 from mcp_acl.cli.inputs import AsJson
-from mcp_acl.cli.records import policy_records, print_record
+from mcp_acl.cli.printing import print_record
+from mcp_acl.cli.records import policy_records
+from mcp_acl.cli.refusals import print_problems, reading
 from mcp_acl.hosts.grpcio import ListenError
 from mcp_acl.policy.index import PolicySet
-from mcp_acl.problems import render_problems
 from mcp_acl.runtime.address import AddressError
 from mcp_acl.server import Settings, serve
 
@@ -33,15 +34,16 @@ def command(
     """Serve until SIGTERM or SIGINT. The first line on standard output says where."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
 
-    def ready(bound: str, policies: PolicySet) -> None:
-        if policies.findings:
-            typer.echo(render_problems(policies.findings), err=True)
+    def ready(bound: str, loaded: PolicySet) -> None:
+        if loaded.findings:
+            print_problems(policies, loaded.findings, err=True)
         if as_json:
-            print_record({"listening": bound, "revision": policies.revision, "policies": policy_records(policies)})
+            print_record({"listening": bound, "revision": loaded.revision, "policies": policy_records(loaded)})
         else:
             typer.echo(f"listening on {bound}")
 
     try:
-        serve(Settings(policies, listen, insecure, drain), ready)
+        with reading(policies):
+            serve(Settings(policies, listen, insecure, drain), ready)
     except (AddressError, ListenError) as error:
         raise InputError(f"--listen: {error}") from None

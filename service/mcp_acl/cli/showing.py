@@ -6,6 +6,7 @@ from typing import Final
 from rich.console import Console
 from rich.text import Text
 
+from mcp_acl.cli.printing import printable
 from mcp_acl.domain import Decision, Effect, Reason, ResponseNeeds, RuleRef
 from mcp_acl.engine.explanation import Trial
 from mcp_acl.runtime.gate import Answer
@@ -90,8 +91,3 @@ def show_trials(trials: Iterable[Trial]) -> None:
         out.print(head.append(f"  {printable(trial.why)}"))
         for seen in trial.saw:
             out.print(Text.assemble("      ", printable(seen.text), ("  =  ", "dim"), printable(seen.value)))
-
-
-def printable(text: str) -> str:
-    """The text on one line, without what a terminal would obey."""
-    return "".join(char if char.isprintable() else f"\\u{ord(char):04x}" for char in text)

@@ -8,10 +8,12 @@ import typer
 
 from mcp_acl.cli.exits import Exit, InputError
 from mcp_acl.cli.inputs import AsJson
-from mcp_acl.cli.records import Record, print_record
+from mcp_acl.cli.printing import Record, print_lines, print_record
+from mcp_acl.cli.refusals import reading
 from mcp_acl.engine.scenario_file import parse_scenarios
-from mcp_acl.engine.scenarios import LIBRARY, Difference, run_scenarios
+from mcp_acl.engine.scenarios import LIBRARY, Difference, ScenarioFile, run_scenarios
 from mcp_acl.policy.compiler import compile_policies
+from mcp_acl.policy.index import PolicySet
 from mcp_acl.runtime.store import load_policies, read_scenarios
 
 
@@ -39,21 +41,29 @@ def command(
 
 
 def _runs(directory: Path) -> Sequence[_Run]:
-    """Scenarios that bring policies of their own are asked of those."""
-    files = [parse_scenarios(file) for file in read_scenarios(directory)]
-    runs: list[_Run] = []
-    for file in files:
-        policies = load_policies(directory) if file.policies is None else compile_policies(file.policies)
-        runs.append(_Run(file.name, len(file.scenarios), run_scenarios(policies, file.scenarios, LIBRARY)))
-    return runs
+    with reading(directory):
+        files = [parse_scenarios(file) for file in read_scenarios(directory)]
+    return [
+        _Run(file.name, len(file.scenarios), run_scenarios(_policies(directory, file), file.scenarios, LIBRARY))
+        for file in files
+    ]
+
+
+def _policies(directory: Path, file: ScenarioFile) -> PolicySet:
+    """Those that a scenario file brings, which stand in it, or else those beside it."""
+    if file.policies is None:
+        with reading(directory):
+            return load_policies(directory)
+    with reading(directory / file.name):
+        return compile_policies(file.policies)
 
 
 def _print_text(runs: Sequence[_Run]) -> None:
     for run in runs:
         for difference in run.differences:
-            typer.echo(str(difference))
+            print_lines(str(difference))
         wrong = len({id(difference.scenario) for difference in run.differences})
-        typer.echo(f"{run.file}: {run.scenarios - wrong} of {run.scenarios} scenarios as expected")
+        print_lines(f"{run.file}: {run.scenarios - wrong} of {run.scenarios} scenarios as expected")
 
 
 def _record(run: _Run) -> Record:

@@ -18,7 +18,7 @@ from mcp_acl.cli.demo.tables import as_json as story_as_json
 from mcp_acl.cli.demo.tables import console_for_people, show
 from mcp_acl.cli.exits import Exit
 from mcp_acl.cli.inputs import AsJson
-from mcp_acl.cli.records import print_record
+from mcp_acl.cli.printing import print_record
 
 
 def command(
