@@ -9,9 +9,10 @@ from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import pytest
+import typer
 
 import mcp_acl.cli
-from mcp_acl.cli import COMMANDS
+from mcp_acl.cli import COMMANDS, app
 from tests.cli.conftest import Run
 
 
@@ -27,6 +28,14 @@ def test_every_subcommand_has_help_and_takes_json(run: Run, name: str) -> None:
     assert 0 == result.exit_code
     assert name == "demo" or "--json" in result.output
     assert import_module(f"mcp_acl.cli.{name}").__doc__
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_says_every_word_that_is_written(run: Run, name: str) -> None:
+    shown = " ".join(run(name, "--help").output.split())
+    parameters = typer.main.get_command(app).get_command(None, name).params  # type: ignore[attr-defined]
+    helps = [one.help for one in parameters if getattr(one, "help", None)]
+    assert [] == [text for text in helps if " ".join(text.split()) not in shown]
 
 
 def test_version_is_told(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,7 +25,7 @@ class _Commands(TyperGroup):
     def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002 - the framework's signature
         if cmd_name not in COMMANDS:
             return None
-        one = typer.Typer(add_completion=False)
+        one = typer.Typer(add_completion=False, rich_markup_mode=None)
         one.command(cmd_name)(import_module(f"{__name__}.{cmd_name}").command)
         return typer.main.get_command(one)
 
@@ -42,7 +42,13 @@ class _Commands(TyperGroup):
         raise typer.Exit(Exit.UNUSABLE)
 
 
-app = typer.Typer(cls=_Commands, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app = typer.Typer(
+    cls=_Commands,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
 
 
 def _print_version(wanted: bool) -> None:

@@ -21,7 +21,7 @@ def command(
     strict: Annotated[bool, typer.Option("--strict", help="Findings end with 1.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Report every problem and finding of every file, with its place and what to do."""
+    """Report every problem and finding of every file. Each with its place and what to do."""
     policies: PolicySet | None = None
     try:
         policies = load_policies(directory)

@@ -12,7 +12,7 @@ from mcp_acl.cli.showing import show_answer, show_trials
 
 @asking
 def command(asked: Asked, as_json: AsJson = False) -> None:
-    """Decide one message, and show every rule: what its condition saw, why it did or did not apply."""
+    """Decide one message, and show every rule. What its condition saw, why it did or did not apply."""
     answer, trials = asked.gate().explain(asked.question())
     if as_json:
         print_record({"decision": decision_record(answer), "rules": [trial_record(trial) for trial in trials]})

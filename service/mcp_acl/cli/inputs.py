@@ -17,7 +17,7 @@ from mcp_acl.domain import Json
 from mcp_acl.mcp.message import parse_json
 from mcp_acl.problems import MessageError
 
-AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON.", show_default=False)]
 
 _MOST: Final = 256 * 1024 * 1024
 """Bytes of one file that are read."""

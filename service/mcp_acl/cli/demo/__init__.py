@@ -30,7 +30,7 @@ def command(
     ),
     as_json: AsJson = False,
 ) -> None:
-    """Show what the shipped policies do to the MCP project's "everything" server. Run it by `make demo`."""
+    """Show what policies do to a real MCP server. It is the MCP project's "everything"; run this by `make demo`."""
     story = _told(policies, node_modules)
     if as_json:
         print_record(story_as_json(story))
