@@ -55,10 +55,11 @@ def test_response_that_needs_nothing_passes_unread(ask: Run) -> None:
     assert json.loads(ask("filter", "--json", "--message", message, "--response", "x").stdout)["shown"] is None
 
 
-def test_response_that_cannot_be_read_is_withheld(ask: Run) -> None:
+def test_response_that_cannot_be_read_is_withheld_and_ends_with_1(ask: Run) -> None:
     result = ask("filter", "--response", '{"jsonrpc":"2.0","id":1,"result":{"tools":[],"tools":[{"name":"delete"}]}}')
-    assert (0, -32603) == (result.exit_code, json.loads(result.stdout)["error"]["code"])
-    assert json.loads(ask("filter", "--json", "--response", "no JSON").stdout)["refused"]
+    assert (1, -32603) == (result.exit_code, json.loads(result.stdout)["error"]["code"])
+    result = ask("filter", "--json", "--response", "no JSON")
+    assert (1, True) == (result.exit_code, json.loads(result.stdout)["refused"] != "")
 
 
 @pytest.mark.parametrize(

@@ -68,8 +68,8 @@ def _options(
 ) -> None:
     """Decides which MCP messages a principal may send, and which list entries it may see.
 
-    Exit codes: 0 allow or fine; 1 deny (a refused message too), or findings under --strict; 2 unreadable or refused policies,
-    claims or flags.
+    Exit codes: 0 allow or fine; 1 deny (a refused message or a withheld response too), scenarios that differ, or findings under
+    --strict; 2 unreadable or refused policies, claims or flags, or output that cannot be written.
     """
 
 

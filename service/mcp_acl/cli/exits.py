@@ -14,10 +14,10 @@ class Exit(IntEnum):
     """Allowed, or nothing to say against it."""
 
     DENIED = 1
-    """Denied, a message that was refused included; findings under `--strict`; scenarios that differ."""
+    """Denied, a refused message and a withheld response included; scenarios that differ; findings under `--strict`."""
 
     UNUSABLE = 2
-    """Policies, claims or flags that cannot be read or are refused."""
+    """Policies, claims or flags that cannot be read or are refused; output that cannot be written."""
 
 
 class InputError(Exception):

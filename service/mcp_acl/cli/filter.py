@@ -25,7 +25,10 @@ def command(
     content_type: Annotated[str, typer.Option(help="The response's content type.")] = "application/json",
     as_json: AsJson = False,
 ) -> None:
-    """Print the body that would be sent to the client: the response filtered, or the denial of the request (ends with 1)."""
+    """Print the body that would be sent to the client.
+
+    That is the response filtered; or, which ends with 1, the denial of the request or the error in place of a response withheld.
+    """
     if method is not None and asked.message is not None:
         raise InputError("--method: there is a --message already")
     request = {"jsonrpc": "2.0", "id": 1, "method": text_of("--method", method or "tools/list")}
@@ -38,7 +41,8 @@ def command(
         print_record(_record(sent, counted=bool(answer.context)))
     else:
         typer.echo(sent.body, nl=False)
-    raise typer.Exit(Exit.FINE if answer.decision.allowed else Exit.DENIED)
+    passed = answer.decision.allowed and not sent.refused
+    raise typer.Exit(Exit.FINE if passed else Exit.DENIED)
 
 
 def _denied(answer: Answer, denial: Denial) -> Filtered:
