@@ -78,6 +78,41 @@ def test_what_a_terminal_cannot_show_is_escaped(policies: Path) -> None:
     assert (1, b"", True) == (ended.returncode, ended.stderr, b"\\u25cb weather/forecasts" in ended.stdout)
 
 
+def output_of(policies: Path, name: str) -> list[str]:
+    ask = ["--policies", str(policies), "--server", "weather", "--message", "{}"]
+    args = {"check": [str(policies)], "decide": ask, "explain": [*ask, "--json"], "schema": []}
+    return [sys.executable, "-m", "mcp_acl", name, *args.get(name, [])]
+
+
+a_full_disk = pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+
+
+@a_full_disk
+@pytest.mark.parametrize("name", ["check", "decide", "explain", "schema", "--help"])
+def test_output_that_cannot_be_written_ends_with_2(policies: Path, name: str) -> None:
+    with Path("/dev/full").open("wb") as full:
+        ended = subprocess.run(output_of(policies, name), stdout=full, stderr=subprocess.PIPE, check=False)
+    assert (2, b"error: output cannot be written: no space left on device\n") == (ended.returncode, ended.stderr)
+
+
+@a_full_disk
+def test_answer_of_which_nothing_can_be_written_ends_with_2(policies: Path) -> None:
+    (policies / "broken.yaml").write_text("rules")
+    with Path("/dev/full").open("wb") as full:
+        assert 2 == subprocess.run(output_of(policies, "decide"), stdout=full, stderr=full, check=False).returncode
+
+
+@pytest.mark.parametrize("name", ["check", "decide", "explain", "schema"])
+def test_reader_that_has_left_is_told_nothing(policies: Path, name: str) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    try:
+        ended = subprocess.run(output_of(policies, name), stdout=write, stderr=subprocess.PIPE, check=False)
+    finally:
+        os.close(write)
+    assert (2, b"") == (ended.returncode, ended.stderr)
+
+
 def test_a_subcommand_loads_no_other_and_neither_grpc_nor_the_wire() -> None:
     program = "import sys, mcp_acl.cli.decide; print(*sys.modules)"
     modules = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, text=True).stdout.split()

@@ -10,6 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from mcp_acl.cli.exits import Exit, InputError, RefusedError
+from mcp_acl.cli.printing import give_up_output
 from mcp_acl.cli.refusals import print_refusal
 
 COMMANDS: Final = ("serve", "check", "decide", "filter", "explain", "test", "eval", "schema", "demo")
@@ -31,6 +32,13 @@ class _Commands(TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:
         as_json = "--json" in ctx.args
+        try:
+            return self._run(ctx, as_json=as_json)
+        except OSError as error:
+            give_up_output(error)
+        raise typer.Exit(Exit.UNUSABLE)
+
+    def _run(self, ctx: Any, *, as_json: bool) -> Any:
         try:
             return super().invoke(ctx)
         except (RefusedError, InputError) as error:
@@ -78,4 +86,8 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    app(prog_name="mcp-acl")
+    try:
+        app(prog_name="mcp-acl")
+    except OSError as error:
+        give_up_output(error)
+        sys.exit(Exit.UNUSABLE)

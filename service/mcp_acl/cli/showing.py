@@ -1,7 +1,7 @@
 """Answers for people: a verdict in a few lines, the rules that were tried. Plain text where it is not a terminal."""
 
 from collections.abc import Iterable, Mapping
-from typing import Final
+from typing import Final, NoReturn
 
 from rich.console import Console
 from rich.text import Text
@@ -41,9 +41,17 @@ _NEEDS: Final[Mapping[ResponseNeeds, str]] = {
 _COLOURS: Final = {Effect.ALLOW: "green", Effect.DENY: "red"}
 
 
+class PlainConsole(Console):
+    """A console that leaves it to the program how to end."""
+
+    def on_broken_pipe(self) -> NoReturn:
+        """Rich would end with 1, which means denied."""
+        raise BrokenPipeError
+
+
 def console() -> Console:
     """Where people read: standard output, as it is now."""
-    return Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
+    return PlainConsole(highlight=False, markup=False, emoji=False, soft_wrap=True)
 
 
 def show_answer(answer: Answer) -> None:

@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mcp_acl.cli.demo.story import CALLS, LISTS, PRINCIPALS, Outcome, Story
-from mcp_acl.cli.showing import IN_WORDS
+from mcp_acl.cli.showing import IN_WORDS, PlainConsole
 from mcp_acl.domain import Json, Reason
 
 _PIPED_WIDTH: Final = 120
@@ -43,9 +43,9 @@ def console_for_people() -> Console:
     """
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")
-    console = Console(highlight=False)
+    console = PlainConsole(highlight=False)
     says = console.is_terminal or "COLUMNS" in os.environ
-    return console if says else Console(highlight=False, width=_PIPED_WIDTH)
+    return console if says else PlainConsole(highlight=False, width=_PIPED_WIDTH)
 
 
 def show(story: Story, console: Console) -> None:
