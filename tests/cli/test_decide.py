@@ -161,12 +161,14 @@ def test_task_can_be_given(ask: Run) -> None:
         (["--message", "@a\0b"], "--message: `a\\u0000b` cannot be read"),
         ([*message("x"), "--claims", "@missing"], "--claims: `missing` cannot be read"),
         (
-            [*message("x"), "--claims", "claims.json"],
-            "--claims: it is not JSON: expecting value at character 0; write `@FILE`",
+            [*message("x"), "--claims", __file__],
+            f"--claims: it is not JSON: expecting value at character 0; write `@{__file__}` to read that file\n",
         ),
+        ([*message("x"), "--claims", "claims.json"], "--claims: it is not JSON: expecting value at character 0\n"),
+        ([*message("x"), "--claims", "x" * 10_000], "--claims: it is not JSON: expecting value at character 0\n"),
         ([*message("x"), "--claims", ""], "--claims: it is not JSON"),
         ([*message("x"), "--claims", '["a"]'], "--claims: it must be one JSON object"),
-        ([*message("x"), "--claims", '{"a":1,"a":2}'], "--claims: the key `a` stands twice"),
+        ([*message("x"), "--claims", '{"a":1,"a":2}'], "--claims: the key `a` stands twice in one object\n"),
         ([*message("x"), "--claims", '{"a":"\udcff"}'], "--claims: it is not UTF-8"),
         ([*message("x"), "--claims", "{}", "--token", "none"], "--token: there are claims"),
         ([*message("x"), "--header", "X-A: b"], "--header: `X-A: b` is not `KEY=VALUE`"),
@@ -192,6 +194,11 @@ def test_what_cannot_be_used_is_told_and_ends_with_2(ask: Run, command: str, arg
     assert result.stderr.startswith("error: ")
     assert text in result.stderr
     assert 1 == result.stderr.count("\n")
+
+
+def test_session_is_named_as_everywhere(ask: Run) -> None:
+    assert 0 == ask("decide", *message("forecast", city="Oslo"), "--session-id", "s").exit_code
+    assert 2 == ask("decide", *message("forecast", city="Oslo"), "--session", "s").exit_code
 
 
 @pytest.mark.parametrize("args", [["--direction", "up"], ["--token", "good"], ["--unknown"], ["--json=1"]])

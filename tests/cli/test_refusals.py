@@ -51,6 +51,15 @@ def test_problem_is_a_record_on_standard_output(run: Run, broken: Path, name: st
     assert ("broken.yaml", 3, 17, 6) == tuple(problem[key] for key in ("file", "line", "column", "width"))
 
 
+@pytest.mark.parametrize("name", COMMANDS)
+def test_directory_must_not_be_empty(run: Run, name: str) -> None:
+    result = run(name, *("" if one == "DIR" else one for one in COMMANDS[name]))
+    assert (2, "error: a directory must not be empty; write `.` for the current one\n") == (
+        result.exit_code,
+        result.output,
+    )
+
+
 @pytest.mark.parametrize(("text", "place"), [(SCENARIOS, "2:17"), (OWN, "3:8")])
 def test_problem_of_a_scenario_file_is_shown_with_its_path(run: Run, policies: Path, text: str, place: str) -> None:
     (policies / "a.scenarios.yaml").write_text(text)

@@ -73,6 +73,12 @@ def test_address_that_cannot_be_used_ends_with_2(run: Run, policies: Path, liste
     assert text in result.stderr
 
 
+@pytest.mark.parametrize("drain", ["inf", "nan", "-1", "soon"])
+def test_drain_is_a_number_of_seconds(run: Run, policies: Path, drain: str) -> None:
+    result = run("serve", "--policies", policies, "--listen", "127.0.0.1:0", "--drain", drain)
+    assert (2, "", True) == (result.exit_code, result.stdout, "--drain" in result.stderr)
+
+
 def test_policies_that_are_refused_end_with_2(run: Run, policies: Path) -> None:
     (policies / "broken.yaml").write_text("rules")
     assert 2 == run("serve", "--policies", policies, "--listen", "127.0.0.1:0").exit_code

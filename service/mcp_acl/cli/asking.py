@@ -5,13 +5,12 @@
 
 import inspect
 from collections.abc import Callable
-from pathlib import Path
 from typing import Annotated, Any, Final, NamedTuple
 
 import typer
 
 from mcp_acl.cli.exits import InputError
-from mcp_acl.cli.inputs import bytes_of, facts_of, object_of, pairs_of, text_of, time_of
+from mcp_acl.cli.inputs import Policies, bytes_of, facts_of, object_of, pairs_of, text_of, time_of
 from mcp_acl.cli.refusals import reading
 from mcp_acl.domain import Direction, Http, Json, TaskFact, TokenState
 from mcp_acl.runtime.gate import Gate, Question
@@ -21,7 +20,7 @@ from mcp_acl.runtime.store import load_policies
 class Asked(NamedTuple):
     """What was asked, as it was typed."""
 
-    policies: Annotated[Path, typer.Option(metavar="DIR", help="Directory of policy files.")]
+    policies: Policies
     server: Annotated[str, typer.Option(metavar="ID", help="The MCP server, by the id the gateway gives it.")]
     claims: Annotated[
         str | None,
@@ -44,7 +43,7 @@ class Asked(NamedTuple):
     http_method: Annotated[str, typer.Option(help="The HTTP method.")] = "POST"
     path: Annotated[str, typer.Option(help="The HTTP path.")] = ""
     remote_address: Annotated[str, typer.Option(help="The caller's address.")] = ""
-    session: Annotated[str, typer.Option(metavar="ID", help="The MCP session.")] = ""
+    session_id: Annotated[str, typer.Option(metavar="ID", help="The MCP session.")] = ""
     time: Annotated[str | None, typer.Option(metavar="RFC3339", help="When the message arrived. Left out: now.")] = None
     task: Annotated[
         list[str] | None,
@@ -72,7 +71,7 @@ class Asked(NamedTuple):
             self.direction,
             self._http(),
             facts_of("--attribute", self.attribute or ()),
-            text_of("--session", self.session),
+            text_of("--session-id", self.session_id),
             self.filters_responses,
             None if self.time is None else time_of("--time", self.time),
         )

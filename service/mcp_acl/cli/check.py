@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from mcp_acl.cli.exits import Exit
-from mcp_acl.cli.inputs import AsJson
+from mcp_acl.cli.inputs import AsJson, directory_of
 from mcp_acl.cli.printing import print_record
 from mcp_acl.cli.records import policy_records
 from mcp_acl.cli.refusals import print_problems, problems_record
@@ -17,7 +17,7 @@ from mcp_acl.runtime.store import load_policies
 
 
 def command(
-    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Directory of policy files.")],
+    directory: Annotated[Path, typer.Argument(metavar="DIR", parser=directory_of, help="Directory of policy files.")],
     strict: Annotated[bool, typer.Option("--strict", help="Findings end with 1.")] = False,
     as_json: AsJson = False,
 ) -> None:

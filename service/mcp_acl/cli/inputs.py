@@ -17,7 +17,19 @@ from mcp_acl.domain import Json
 from mcp_acl.mcp.message import parse_json
 from mcp_acl.problems import MessageError
 
+
+def directory_of(given: str | Path) -> Path:
+    """A directory by its path. Raises InputError for an empty one, which would mean the current one."""
+    if not str(given):
+        raise InputError("a directory must not be empty; write `.` for the current one")
+    return Path(given)
+
+
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON.", show_default=False)]
+
+Policies: TypeAlias = Annotated[
+    Path, typer.Option(metavar="DIR", parser=directory_of, help="Directory of policy files.")
+]
 
 _MOST: Final = 256 * 1024 * 1024
 """Bytes of one file that are read."""
@@ -43,8 +55,15 @@ def json_of(option: str, given: str) -> Json:
     try:
         return parse_json(bytes_of(option, given))
     except MessageError as error:
-        hint = "" if given.startswith("@") else "; write `@FILE` to read a file"
+        hint = f"; write `@{_shown(given)}` to read that file" if _is_file(given) else ""
         raise InputError(f"{option}: {error.message.replace('the body', 'it', 1)}{hint}") from None
+
+
+def _is_file(given: str) -> bool:
+    try:
+        return Path(given).is_file()
+    except (OSError, ValueError):
+        return False
 
 
 def object_of(option: str, given: str) -> dict[str, Json]:

@@ -1,13 +1,13 @@
 """`mcp-acl serve`: run the gRPC service."""
 
 import logging
-from pathlib import Path
+from math import isfinite
 from typing import Annotated
 
 import typer
 
 from mcp_acl.cli.exits import InputError
-from mcp_acl.cli.inputs import AsJson
+from mcp_acl.cli.inputs import AsJson, Policies
 from mcp_acl.cli.printing import print_record
 from mcp_acl.cli.records import policy_records
 from mcp_acl.cli.refusals import print_problems, reading
@@ -18,7 +18,7 @@ from mcp_acl.server import Settings, serve
 
 
 def command(
-    policies: Annotated[Path, typer.Option(metavar="DIR", help="Directory of policy files.")],
+    policies: Policies,
     listen: Annotated[
         str, typer.Option(metavar="ADDR", help="host:port, [v6]:port or unix:path. Port 0 is any free one.")
     ] = "127.0.0.1:9191",
@@ -32,6 +32,8 @@ def command(
     as_json: AsJson = False,
 ) -> None:
     """Serve until SIGTERM or SIGINT. The first line on standard output says where."""
+    if not isfinite(drain):
+        raise InputError(f"--drain: `{drain}` is no number of seconds")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
 
     def ready(bound: str, loaded: PolicySet) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated, NamedTuple
 import typer
 
 from mcp_acl.cli.exits import Exit, InputError
-from mcp_acl.cli.inputs import AsJson
+from mcp_acl.cli.inputs import AsJson, directory_of
 from mcp_acl.cli.printing import Record, print_lines, print_record
 from mcp_acl.cli.refusals import reading
 from mcp_acl.engine.scenario_file import parse_scenarios
@@ -26,7 +26,9 @@ class _Run(NamedTuple):
 
 
 def command(
-    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Directory of policy and scenario files.")],
+    directory: Annotated[
+        Path, typer.Argument(metavar="DIR", parser=directory_of, help="Directory of policy and scenario files.")
+    ],
     as_json: AsJson = False,
 ) -> None:
     """Ask every scenario, and show what differs from what is expected. Ends with 1 if anything does."""

@@ -17,17 +17,15 @@ from mcp_acl.cli.demo.story import Story, tell
 from mcp_acl.cli.demo.tables import as_json as story_as_json
 from mcp_acl.cli.demo.tables import console_for_people, show
 from mcp_acl.cli.exits import Exit
-from mcp_acl.cli.inputs import AsJson
+from mcp_acl.cli.inputs import AsJson, Policies, directory_of
 from mcp_acl.cli.printing import print_record
 
 
 def command(
-    policies: Annotated[Path, typer.Option(metavar="DIR", help="Directory of policy files.")] = Path(
-        "policies/everything"
-    ),
-    node_modules: Annotated[Path, typer.Option(metavar="DIR", help="Where npm put the MCP server.")] = Path(
-        "tests/node/node_modules"
-    ),
+    policies: Policies = Path("policies/everything"),
+    node_modules: Annotated[
+        Path, typer.Option(metavar="DIR", parser=directory_of, help="Where npm put the MCP server.")
+    ] = Path("tests/node/node_modules"),
     as_json: AsJson = False,
 ) -> None:
     """Show what policies do to a real MCP server. It is the MCP project's "everything"; run this by `make demo`."""
