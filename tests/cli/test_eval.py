@@ -113,6 +113,34 @@ def test_el_condition(run: Run, expression: str, outcome: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("expression", "answer"),
+    [
+        ("{#context.attributes['user']}", {"type": "String", "value": "ann"}),
+        ("{1 + 1}", {"type": "String", "value": "{1 + 1}"}),
+        ("{#context.attributes['user'].length() + 1}", {"type": "Integer", "value": "4"}),
+        ("{#context.attributes['user'] == 'ann'}", {"type": "Boolean", "value": "true"}),
+        ("{#context.attributes['nope']}", {"type": "null", "value": None}),
+        ("user {#context.attributes['user']}", {"type": "String", "value": "user ann"}),
+        ("{{1.5, 'a'}}", {"type": "String", "value": "{{1.5, 'a'}}"}),
+        ("{#request.headers['X-Role']}", {"type": "LinkedList", "value": "[a]"}),
+        ("{#context.attributes['jwt.claims']}", {"type": "LinkedHashMap", "value": "{role=admin}"}),
+        (
+            "{#context.attributes['user'].unknown}",
+            {"type": "error", "outcome": "error", "detail": "a String has no property `unknown`"},
+        ),
+    ],
+)
+def test_el_value(run: Run, expression: str, answer: dict[str, object]) -> None:
+    found = answers(run, "el", json.dumps(EL), json.dumps([expression]), "--as", "value")
+    assert [{"expression": expression, **answer}] == found
+
+
+def test_el_text_that_cannot_be_parsed_has_no_value(run: Run) -> None:
+    (answer,) = answers(run, "el", "{}", "{#context.attributes[}", "--as", "value")
+    assert ("error", "parse") == (answer["type"], answer["outcome"])
+
+
+@pytest.mark.parametrize(
     ("content", "expressions"),
     [
         ("true\n\n  \nfalse\r\n1 == 1", ["true", "false", "1 == 1"]),

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
+from functools import partial
 from types import SimpleNamespace
 from typing import Annotated, Final, NamedTuple, TypeAlias
 
@@ -16,8 +17,10 @@ from mcp_acl.expr.cel.operators import TRUTH
 from mcp_acl.expr.cel.parser import parse_cel
 from mcp_acl.expr.cel.typed import from_typed, to_typed
 from mcp_acl.expr.condition import as_condition
-from mcp_acl.expr.el.parser import parse_el
+from mcp_acl.expr.el.classes import class_of
+from mcp_acl.expr.el.parser import parse_el, parse_el_value
 from mcp_acl.expr.el.roots import scope_from_fixture
+from mcp_acl.expr.el.texts import java_text
 from mcp_acl.expr.nodes import Node, Value, Variable
 from mcp_acl.expr.walk import walk
 from mcp_acl.problems import EvalError, SourceError
@@ -46,6 +49,7 @@ class _Outcome(NamedTuple):
 
 
 _Evaluator: TypeAlias = Callable[[str], _Outcome]
+_Typed: TypeAlias = Callable[[Value], Record]
 _TYPED: Final = {"type", "value"}
 
 
@@ -62,15 +66,21 @@ def command(
         str, typer.Option(metavar="TEXT|@FILE", help="One expression a line, or a JSON array of strings.")
     ],
     evaluate_as: Annotated[
-        As, typer.Option("--as", help="The outcome as a condition, or the value with its CEL type.")
+        As,
+        typer.Option(
+            "--as",
+            help="The outcome as a condition, or the value. CEL: its type, and what is in it. "
+            "EL: the simple name of its Java class, and the text that Java makes of it.",
+        ),
     ] = As.CONDITION,
     as_json: AsJson = True,  # noqa: ARG001 - each answer is a line of JSON either way
 ) -> None:
     """Print one line of JSON for each expression."""
     seen = object_of("--scope", scope)
     texts = _expressions(bytes_of("--expressions", expressions))
-    evaluator = _cel(seen, evaluate_as) if language is Language.CEL else _el(seen)
-    record = _condition_record if evaluate_as is As.CONDITION else _value_record
+    evaluator_of, typed = _LANGUAGES[language]
+    evaluator = evaluator_of(seen, evaluate_as)
+    record = _condition_record if evaluate_as is As.CONDITION else partial(_value_record, typed)
     for text in texts:
         print_record(record(text, evaluator(text)))
 
@@ -120,9 +130,23 @@ def _variables(seen: Mapping[str, Json]) -> Mapping[str, Value]:
         raise InputError(f"--scope: a typed value cannot be read: {error}") from None
 
 
-def _el(seen: Mapping[str, Json]) -> _Evaluator:
+def _el(seen: Mapping[str, Json], evaluate_as: As) -> _Evaluator:
     environment, scope = scope_from_fixture(seen)
-    return lambda text: _evaluated(lambda one: parse_el(one, environment).node, text, scope)
+    parse = parse_el if evaluate_as is As.CONDITION else parse_el_value
+    return lambda text: _evaluated(lambda one: parse(one, environment).node, text, scope)
+
+
+def _java(value: Value) -> Record:
+    """The value with its Java class. Raises `EvalError` for what has no text."""
+    if value is None:
+        return {"type": "null", "value": None}
+    return {"type": class_of(value).name, "value": java_text(value)}
+
+
+_LANGUAGES: Final[Mapping[Language, tuple[Callable[[Mapping[str, Json], As], _Evaluator], _Typed]]] = {
+    Language.CEL: (_cel, to_typed),
+    Language.EL: (_el, _java),
+}
 
 
 def _evaluated(parse: Callable[[str], Node], text: str, scope: object) -> _Outcome:
@@ -148,11 +172,11 @@ def _condition_record(text: str, outcome: _Outcome) -> Record:
     return _record(text, _Outcome("empty"))
 
 
-def _value_record(text: str, outcome: _Outcome) -> Record:
+def _value_record(typed: _Typed, text: str, outcome: _Outcome) -> Record:
     if outcome.word:
         return {**_record(text, outcome), "type": "error"}
     try:
-        return {"expression": text, **to_typed(outcome.value)}
+        return {"expression": text, **typed(outcome.value)}
     except EvalError as error:
         return {**_record(text, _Outcome("error", error.message)), "type": "error"}
 
