@@ -49,7 +49,7 @@ def test_scenario_that_differs_is_shown_and_ends_with_1(run: Run, policies: Path
     result = run("test", policies)
     assert 1 == result.exit_code
     assert "a.scenarios.yaml:3:" in result.stdout
-    assert "Nobody asks for a forecast: `decision` should be 'deny'" in result.stdout
+    assert 'Nobody asks for a forecast: `decision` should be "deny" and is "allow"\n' in result.stdout
     assert "a.scenarios.yaml: 0 of 1 scenarios as expected\n" in result.stdout
 
 

@@ -147,7 +147,9 @@ def test_defaults_fill_what_is_not_said() -> None:
 
 
 def test_raw_replaces_the_default_message() -> None:
-    assert b"{}" == the_scenario("raw: '{}'", head="defaults: {message: ping}\n").question.body
+    head = "defaults: {message: ping, arguments: {a: 1}}\n"
+    assert b"{}" == the_scenario("raw: '{}'", head=head).question.body
+    assert b'"arguments": {"a": 1}' in the_scenario("message: tools/call x", head=head).question.body
 
 
 # ---- the response ----------------------------------------------------------------------------------------------------
@@ -327,6 +329,42 @@ ONE = "scenarios:\n  - name: one\n    message: ping\n    expect: {decision: deny
             ["s.yaml:2:11: both `message` and `raw` are given / keep one of them"],
         ),
         (
+            ONE.replace("message: ping", "raw: '{}'") + "    arguments: {}\n",
+            ["s.yaml:2:11: both `arguments` and `raw` are given / keep one of them"],
+        ),
+        (
+            "defaults: {claims: {}, principal: ann}\nprincipals: {ann: {}}\n" + ONE + "    anonymous: true\n",
+            ["s.yaml:1:11: both `claims` and `principal` are given / keep one of them"],
+        ),
+        (
+            "defaults: {raw: '{}'}\n" + ONE.replace("message: ping", "arguments: {}"),
+            ["s.yaml:3:11: there is nothing to ask / add `message` or `raw`"],
+        ),
+        (
+            ONE.replace("message: ping", "raw: {text: a, base64: ''}"),
+            ["s.yaml:3:10: `raw` must be `base64` alone, or `text` and `repeat` / "],
+        ),
+        (
+            ONE.replace("message: ping", "raw: {base64: AA==, repeat: {a: [b, 2]}}"),
+            ["s.yaml:3:10: `raw` must be `base64` alone, or `text` and `repeat` / "],
+        ),
+        (
+            ONE + "    response: {body: '', json: null}\n",
+            ["s.yaml:5:15: `response` must be given by one of `body` and `json` / "],
+        ),
+        (
+            ONE + "    response: {content_type: text/plain}\n",
+            ["s.yaml:5:15: `response` must be given by one of `body` and `json` / "],
+        ),
+        (
+            ONE + "    headers: {X-One: a, x-one: a}\n",
+            ["s.yaml:5:14: `headers` must be names that differ in more than their case / "],
+        ),
+        (
+            ONE + '    time: "2026-03-02T09:30:00"\n',
+            ["s.yaml:5:11: `time` must be a time with its zone: `2026-03-02T09:30:00Z` / "],
+        ),
+        (
             ONE + "    claims: {}\n    anonymous: true\n",
             ["s.yaml:2:11: both `anonymous` and `claims` are given / keep one of them"],
         ),
@@ -431,7 +469,7 @@ def test_every_field_that_differs_is_reported() -> None:
 
 
 def test_errors_that_nobody_expects_are_a_difference() -> None:
-    assert [("errors", [], ["p/e", "p/f"])] == differences("decision: allow", Fixed(ALLOWED, SHOWN))
+    assert [("errors", [], ["p/e", "p/f"])] == differences("decision: allow, dropped: 2", Fixed(ALLOWED, SHOWN))
 
 
 def test_response_to_a_denied_message_is_not_filtered() -> None:
@@ -471,20 +509,66 @@ def test_entrance_that_cannot_filter_says_so_and_is_held_to_its_own_answer() -> 
     ],
 )
 def test_entries_are_the_names_in_every_list(content_type: str, body: bytes, entries: list[str]) -> None:
-    shown = SHOWN._replace(content_type=content_type, body=body, errors=())
+    shown = SHOWN._replace(content_type=content_type, body=body, dropped=0, errors=())
     found = differences("decision: allow, errors: [p/e], entries: []", Fixed(ALLOWED, shown))
     assert entries == (sorted(found[0][2]) if found else [])  # type: ignore[call-overload]
 
 
-def test_difference_reads_as_a_sentence() -> None:
+@pytest.mark.parametrize(
+    ("expect", "sentence"),
+    [
+        ("decision: deny", '`decision` should be "deny" and is "allow"'),
+        ("decision: allow, reason: granted", '`reason` should be "granted" and is "list_filtered"'),
+        ("decision: allow, response_needs: none", '`response_needs` should be "none" and is "list"'),
+        ("decision: allow, refused: true", "`refused` should be true and is false"),
+        ("decision: allow, status: 200", "`status` should be 200 and is null"),
+        ("decision: allow, rules: [é]", '`rules` should be ["é"] and is ["p/a"]'),
+    ],
+)
+def test_difference_reads_as_a_sentence(expect: str, sentence: str) -> None:
     (found,) = run_scenarios(
         POLICIES,
-        scenarios_of(LISTED % "decision: deny, errors: [p/e]"),
-        Fixed(ALLOWED._replace(reason=Reason.NO_POLICY), SHOWN._replace(errors=())),
+        scenarios_of(LISTED % f"{expect}, errors: [p/e]"),
+        Fixed(ALLOWED, SHOWN._replace(errors=(), dropped=0)),
     )
-    assert "s.yaml:3:11: one: `decision` should be 'deny' and is 'allow'" == str(found).replace(
-        "<Effect.ALLOW: 'allow'>", "'allow'"
-    )
+    assert f"s.yaml:3:11: one: {sentence}" == str(found)
+
+
+@pytest.mark.parametrize(
+    ("expected", "written"), [("true", "1"), ("1", "1.0"), ("1.0", "1"), ("1", '"1"'), ("[false]", "[0]")]
+)
+def test_id_and_json_differ_by_type(expected: str, written: str) -> None:
+    denied = DENIED._replace(denial=Denial(200, (), f'{{"id":{written}}}'.encode()))
+    (found,) = differences(f"decision: deny, id: {expected}", Fixed(denied, SHOWN))
+    assert "id" == found[0]
+    shown = SHOWN._replace(body=written.encode(), errors=(), dropped=0)
+    (found,) = differences(f"decision: allow, errors: [p/e], json: {expected}", Fixed(ALLOWED, shown))
+    assert "json" == found[0]
+
+
+def test_order_of_keys_makes_no_difference() -> None:
+    shown = SHOWN._replace(body=b'{"b":1,"a":2}', errors=(), dropped=0)
+    assert [] == differences("decision: allow, errors: [p/e], json: {a: 2, b: 1}", Fixed(ALLOWED, shown))
+
+
+@pytest.mark.parametrize(
+    ("response", "field", "actual"),
+    [("response: {body: junk}", "refused", True), ("list: [{nam: a}]", "dropped", 1)],
+)
+def test_response_that_is_withheld_or_in_doubt_is_a_difference_unless_it_is_expected(
+    response: str, field: str, actual: object
+) -> None:
+    text = f"""
+scenarios:
+  - name: one
+    server: s
+    message: tools/list
+    {response}
+    expect: {{decision: allow, entries: [], hidden: []%s}}
+"""
+    (found,) = run_scenarios(POLICIES, scenarios_of(text % ""), LIBRARY)
+    assert (field, actual) == (found.field, found.actual)
+    assert () == run_scenarios(POLICIES, scenarios_of(text % f", {field}: {str(actual).lower()}"), LIBRARY)
 
 
 # ---- the library -----------------------------------------------------------------------------------------------------

@@ -70,6 +70,7 @@ class _Builder:
 
     def scenarios(self) -> Iterator[Scenario]:
         """Every scenario; meaningless if there are problems afterwards."""
+        self._check_one_of(("defaults",), self.written.defaults)
         names: set[str] = set()
         for index, own in enumerate(self.written.scenarios):
             if own.name in names:
@@ -105,14 +106,17 @@ class _Builder:
         return Scenario(own.name, facts.row, place, question, response, own.expect.fields(), _cannot_filter(own, row))
 
     def _with_defaults(self, index: int, own: ScenarioSpec) -> FactsSpec:
-        given = set(own.model_fields_set)
-        for group in ONE_OF:
-            if len(group & given) > 1:
-                both = " and ".join(f"`{_FIELDS.get(name, name)}`" for name in sorted(group & given))
-                self._report(index, "name", f"both {both} are given", "keep one of them")
-            given |= group if group & given else set()
+        self._check_one_of(("scenarios", index, "name"), own)
+        said = own.model_fields_set.union(*(group for group in ONE_OF if group & own.model_fields_set))
         defaults = self.written.defaults
-        return own.model_copy(update={name: getattr(defaults, name) for name in defaults.model_fields_set - given})
+        return own.model_copy(update={name: getattr(defaults, name) for name in defaults.model_fields_set - said})
+
+    def _check_one_of(self, path: Path, given: FactsSpec) -> None:
+        for group in ONE_OF:
+            if len(found := group & given.model_fields_set) > 1:
+                both = " and ".join(f"`{_FIELDS.get(name, name)}`" for name in sorted(found))
+                place = self.document.place(path)
+                self.problems.append(Problem("scenario", f"both {both} are given", place, "keep one of them"))
 
     def _body(self, index: int, facts: FactsSpec) -> bytes:
         if isinstance(facts.raw, str):

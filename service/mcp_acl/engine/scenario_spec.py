@@ -15,7 +15,7 @@ Knows no more of a value than its shape. A file looks like this:
         headers: {Mcp-Name: x}                  # a text, or a list of texts, for each
         http: {method: POST, path: /mcp, remote_address: 10.0.0.7}
         attributes: {plan: gold}                # the gateway's own facts
-        time: "2026-03-02T09:30:00Z"            # in quotes
+        time: "2026-03-02T09:30:00Z"            # with its zone
         tasks: {t1: {issuer: …, subject: …, tool: …}}
         filters_responses: true                 # whether the caller hands list responses back
 
@@ -27,11 +27,11 @@ Knows no more of a value than its shape. A file looks like this:
         list: [get_weather, {name: x, …}]       # the server's answer, as entries, in short or in full
         response: {body: …}                     # or as text; also {json: …}; `content_type` is application/json
 
-        expect:                                 # what is left out is not compared, but for `errors`, which means none
+        expect:                                 # what is left out is not compared, but for `errors`, `dropped`, `refused`
           decision: allow                       # or deny
           reason: granted
           rules: [policy/rule]                  # those that decided, in order
-          errors: [policy/rule]                 # those whose condition broke, in any order
+          errors: [policy/rule]                 # those whose condition broke, in any order; left out: none
           response_needs: none                  # or list, result, stream
           message: …                            # what a rule tells the client
           status: 200                           # the denial's HTTP status, JSON-RPC error code, and the id it echoes
@@ -39,8 +39,8 @@ Knows no more of a value than its shape. A file looks like this:
           id: 1
           entries: [get_weather]                # the names left in every list of the body, in order
           hidden: [x]                           # the names taken out, in any order
-          dropped: 1                            # how many things were taken out for being in doubt
-          refused: true                         # whether the whole body was replaced
+          dropped: 1                            # how many things were taken out for being in doubt; left out: none
+          refused: true                         # whether the whole body was replaced; left out: it was not
           content_type: application/json
           body: …                               # the body, byte for byte
           json: {…}                             # or by its value
@@ -81,12 +81,30 @@ def _is_base64(text: str) -> str:
     return text
 
 
+def _has_a_zone(time: datetime) -> datetime:
+    if time.tzinfo is None:
+        raise PydanticCustomError("zone", "a time with its zone: `2026-03-02T09:30:00Z`")
+    return time
+
+
+def _differ(headers: dict[str, str | list[str]]) -> dict[str, str | list[str]]:
+    if len({name.lower() for name in headers}) < len(headers):
+        raise PydanticCustomError("headers", "names that differ in more than their case")
+    return headers
+
+
 class RawSpec(Part):
     """Bytes that YAML cannot hold, or that are too many to write out: in `text` each key of `repeat` is replaced."""
 
     text: str = ""
     base64: Annotated[str, AfterValidator(_is_base64)] = ""
     repeat: dict[str, tuple[str, Annotated[int, Field(ge=0)]]] = {}
+
+    @model_validator(mode="after")
+    def _is_one(self) -> "RawSpec":
+        if "base64" in self.model_fields_set and len(self.model_fields_set) > 1:
+            raise PydanticCustomError("one_of", "`base64` alone, or `text` and `repeat`")
+        return self
 
     @model_validator(mode="after")
     def _is_small(self) -> "RawSpec":
@@ -111,6 +129,12 @@ class ResponseSpec(Part):
     content_type: str = "application/json"
     body: str | None = None
     value: JsonValue = Field(default=None, alias="json")
+
+    @model_validator(mode="after")
+    def _is_one(self) -> "ResponseSpec":
+        if len({"body", "value"} & self.model_fields_set) != 1:
+            raise PydanticCustomError("one_of", "given by one of `body` and `json`")
+        return self
 
     def as_bytes(self) -> bytes:
         """What is sent."""
@@ -169,10 +193,10 @@ class FactsSpec(Part):
     anonymous: Literal[True] | None = None
     token: Literal["invalid"] | None = None
     direction: Direction = Direction.CLIENT_TO_SERVER
-    headers: dict[str, str | list[str]] = {}
+    headers: Annotated[dict[str, str | list[str]], AfterValidator(_differ)] = {}
     http: HttpSpec = HttpSpec()
     attributes: JsonObject = {}
-    time: datetime = datetime(1970, 1, 1, tzinfo=UTC)
+    time: Annotated[datetime, AfterValidator(_has_a_zone)] = datetime(1970, 1, 1, tzinfo=UTC)
     tasks: dict[str, TaskSpec] = {}
     filters_responses: bool = True
     message: str | JsonObject | None = None
@@ -201,8 +225,9 @@ class FileSpec(Part):
 
 _PRINCIPAL: Final = frozenset({"principal", "claims", "anonymous", "token"})
 _MESSAGE: Final = frozenset({"message", "raw"})
+_PARAMETERS: Final = frozenset({"raw", "arguments"})
 _RESPONSE: Final = frozenset({"entries", "response"})
-ONE_OF: Final = (_PRINCIPAL, _MESSAGE, _RESPONSE)
+ONE_OF: Final = (_PRINCIPAL, _MESSAGE, _PARAMETERS, _RESPONSE)
 """Of each of these a scenario says one; whichever it says, it takes none of the others from the defaults."""
 
 OF_RESPONSES: Final = frozenset({"entries", "hidden", "dropped", "refused", "content_type", "body", "json"})

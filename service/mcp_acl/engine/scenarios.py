@@ -127,7 +127,12 @@ class Difference(NamedTuple):
 
     def __str__(self) -> str:
         where = f"{self.scenario.place}: {self.scenario.name}"
-        return f"{where}: `{self.field}` should be {self.expected!r} and is {self.actual!r}"
+        return f"{where}: `{self.field}` should be {_written(self.expected)} and is {_written(self.actual)}"
+
+
+def _written(value: object) -> str:
+    """A value as JSON text, which tells true from 1 and 1 from 1.0."""
+    return json.dumps(value, ensure_ascii=False, sort_keys=True)
 
 
 # ---- running ---------------------------------------------------------------------------------------------------------
@@ -145,9 +150,9 @@ def _differences(policies: PolicySet, scenario: Scenario, entrance: Entrance) ->
     answer = entrance.check(policies, question)
     asks = response is not None and answer.decision is Effect.ALLOW
     shown = entrance.filter(policies, question, response) if asks and response is not None else None
-    for field, expected in {"errors": [], **expect}.items():
+    for field, expected in {**_DEFAULTS, **(_FILTERED_DEFAULTS if shown else {}), **expect}.items():
         actual = _OBSERVED[field](answer, shown)
-        if actual != expected:
+        if _written(actual) != _written(expected):
             yield Difference(scenario, field, expected, actual)
 
 
@@ -165,6 +170,10 @@ def _code(answer: Answer, _: Shown | None) -> object:
 def _errors(answer: Answer, shown: Shown | None) -> object:
     return sorted({*answer.errors, *(shown.errors if shown else ())})
 
+
+_DEFAULTS: Final[Mapping[str, object]] = {"errors": []}
+_FILTERED_DEFAULTS: Final[Mapping[str, object]] = {"dropped": 0, "refused": False}
+"""What is expected of every response that is filtered: a body that was withheld shows no entries either."""
 
 _OBSERVED: Final[Mapping[str, Callable[[Answer, Shown | None], object]]] = {
     "decision": lambda answer, _: answer.decision,
@@ -186,7 +195,6 @@ _OBSERVED: Final[Mapping[str, Callable[[Answer, Shown | None], object]]] = {
 }
 """How each field of `expect` is read off."""
 
-_FILTERED_FIELDS: Final = ("entries", "hidden", "dropped", "refused", "content_type", "body", "json")
 _LISTS: Final = {row.list_key: row.list_member for row in METHODS.values() if row.list_key}
 
 
