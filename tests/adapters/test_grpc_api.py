@@ -92,6 +92,12 @@ def test_http_without_a_method_is_post() -> None:
     assert "POST" == question_from(request(http=pb.Http(path="/"))).http.method
 
 
+def test_headers_of_one_name_are_gathered_in_order_at_a_cost_for_each_alone() -> None:
+    values = [str(number) for number in range(600_000)]
+    http = pb.Http(headers=[pb.Header(name="a", values=[value]) for value in values])
+    assert {"a": values} == question_from(request(http=http)).http.headers
+
+
 @pytest.mark.parametrize(
     ("principal", "token", "claims"),
     [

@@ -204,8 +204,7 @@ def _http(http: pb.Http) -> Http:
     """Header names in lower case, the values of one name together whatever its case was."""
     headers: dict[str, list[str]] = {}
     for header in http.headers:
-        name, values = header.name.lower(), header.values[:]
-        headers[name] = headers[name] + values if name in headers else values
+        headers.setdefault(header.name.lower(), []).extend(header.values)
     return Http(http.method or "POST", http.path, headers, http.remote_address)
 
 
