@@ -11,10 +11,11 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mcp_acl.adapters.grpc_api import SERVICE, Handler, handlers, question_from
+from mcp_acl.adapters.grpc_api import MAX_HEADERS, SERVICE, Handler, handlers, question_from
 from mcp_acl.adapters.status import ApiError
 from mcp_acl.domain import Direction, Http, InexactNumber, Message, MessageKind, Reason, ResponseNeeds, TokenState
 from mcp_acl.gen import acl_pb2 as pb
+from mcp_acl.mcp.limits import DEFAULT_LIMITS
 from mcp_acl.problems import MessageError
 from mcp_acl.runtime.gate import Gate
 from tests.runtime.weather import TOOLS, body, call, gate, listed
@@ -34,6 +35,10 @@ def structured(**fields: Any) -> pb.CheckRequest:
     if "string_id" not in fields:
         usual["integer_id"] = 1
     return request(structured=pb.StructuredMessage(**{**usual, **fields}))
+
+
+def many_keys() -> Struct:
+    return Struct(fields={str(number): Value(bool_value=True) for number in range(DEFAULT_LIMITS.keys + 1)})
 
 
 def handler(name: str, of: Gate | None = None) -> Handler:
@@ -92,10 +97,25 @@ def test_http_without_a_method_is_post() -> None:
     assert "POST" == question_from(request(http=pb.Http(path="/"))).http.method
 
 
-def test_headers_of_one_name_are_gathered_in_order_at_a_cost_for_each_alone() -> None:
-    values = [str(number) for number in range(600_000)]
-    http = pb.Http(headers=[pb.Header(name="a", values=[value]) for value in values])
-    assert {"a": values} == question_from(request(http=http)).http.headers
+@pytest.mark.parametrize(
+    "headers",
+    [
+        [pb.Header(name="a", values=["1"])] * MAX_HEADERS,
+        [pb.Header(name="a", values=["1"] * (MAX_HEADERS - 1)), pb.Header(name="b", values=["1"]), pb.Header(name="c")],
+        [pb.Header(name=f"n{number}", values=["1"]) for number in range(MAX_HEADERS)],
+    ],
+)
+def test_headers_have_a_bound_and_up_to_it_none_is_lost(headers: list[pb.Header]) -> None:
+    read = question_from(request(http=pb.Http(headers=headers))).http.headers
+    assert MAX_HEADERS == sum(map(len, read.values()))
+    for more in (pb.Header(name="z", values=["1"]), pb.Header(name="a", values=["1"])):
+        with pytest.raises(ApiError, match=r"`http\.headers`"):
+            question_from(request(http=pb.Http(headers=[*headers, more])))
+
+
+def test_headers_without_values_are_bound_too() -> None:
+    with pytest.raises(ApiError, match=r"`http\.headers`"):
+        question_from(request(http=pb.Http(headers=[pb.Header(name="a")] * (MAX_HEADERS + 1))))
 
 
 @pytest.mark.parametrize(
@@ -137,6 +157,8 @@ def test_principal(principal: pb.Principal, token: TokenState, claims: dict[str,
             "`claims_struct`",
         ),
         ({"attributes": Struct(fields={"a": Value(number_value=float("nan"))})}, "`attributes`"),
+        ({"attributes": many_keys()}, "`attributes` .* 100000 keys"),
+        ({"principal": pb.Principal(claims_struct=many_keys(), token=pb.TOKEN_STATE_VALID)}, "`claims_struct` .* keys"),
         ({"time": Timestamp(seconds=10**15)}, "`time`"),
     ],
 )
@@ -199,6 +221,7 @@ def test_structured_notification_has_no_id() -> None:
         {"params_json": b'{},"method":"x"'},
         {"params_json": b'{"Name":"x"}'},
         {"params_struct": ParseDict({"Name": "x"}, Struct())},
+        {"params_struct": many_keys()},
         {"params_struct": Struct(fields={"n": Value(number_value=float("inf"))})},
         {"params_struct": Struct(fields={"n": Value(number_value=1e308)})},
     ],

@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 import pytest
 from google.protobuf.json_format import ParseDict
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from mcp_acl.adapters.wire import encode_json, json_of
 from mcp_acl.domain import InexactNumber
+from mcp_acl.mcp.limits import Limits
 from mcp_acl.problems import MessageError
 
 LARGEST = 2**53 - 1
@@ -58,6 +60,33 @@ def test_what_json_has_not_is_refused_wherever_it_is(value: Value) -> None:
     for wrong in (struct(x=value), struct(x=Value(list_value=ListValue(values=[value])))):
         with pytest.raises(MessageError):
             json_of(wrong)
+
+
+LIMITS = Limits(size=200, depth=2, keys=3, items=3, string=4)
+
+
+@pytest.mark.parametrize(
+    ("limit", "value"),
+    [
+        ("size", {"a": "xxxx", "b": ["xxxx"], "c": "xxxx"}),
+        ("depth", {"a": {"b": 1}}),
+        ("depth", {"a": [1]}),
+        ("keys", {"a": 1, "b": {"c": 1}}),
+        ("keys", {"a": {"b": 1}, "c": 1}),
+        ("items", {"a": [1, 2, 3]}),
+        ("items", {"a": [1, 2], "b": [3]}),
+        ("string", {"a": "xxxx"}),
+        ("string", {"xxxx": 1}),
+        ("string", {"a": ["\U0001f600" * 4]}),
+    ],
+)
+def test_limits_of_a_json_text_hold_for_a_struct(limit: str, value: dict[str, object]) -> None:
+    struct = ParseDict(value, Struct())
+    enough = struct.ByteSize() if limit == "size" else getattr(LIMITS, limit)
+    assert value == json_of(struct, replace(LIMITS, **{limit: enough}))
+    with pytest.raises(MessageError) as caught:
+        json_of(struct, replace(LIMITS, **{limit: enough - 1}))
+    assert limit == caught.value.code
 
 
 def test_only_json_is_written() -> None:

@@ -39,6 +39,8 @@ Handler: TypeAlias = Callable[[bytes], bytes]
 SERVICE: Final = "mcp_acl.v1.AccessControl"
 MAX_REQUEST: Final = 16 * 1024 * 1024
 """Bytes of one request, for hosts to refuse more: a response body to filter, with its context."""
+MAX_HEADERS: Final = 1000
+"""Entries of `Http.headers`, and values of all of them together. HTTP servers stop at some hundred."""
 
 _Request = TypeVar("_Request", bound=Protobuf)
 
@@ -202,6 +204,8 @@ def _struct(owner: pb.CheckRequest | pb.Principal, field: str) -> Mapping[str, J
 
 def _http(http: pb.Http) -> Http:
     """Header names in lower case, the values of one name together whatever its case was."""
+    if max(len(http.headers), sum(len(header.values) for header in http.headers[:MAX_HEADERS])) > MAX_HEADERS:
+        raise ApiError(f"`http.headers` has more than {MAX_HEADERS} entries or values; refuse such a request")
     headers: dict[str, list[str]] = {}
     for header in http.headers:
         headers.setdefault(header.name.lower(), []).extend(header.values)

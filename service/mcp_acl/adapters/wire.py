@@ -5,23 +5,35 @@ A Struct has lost what its maker's parser lost: duplicate keys, and which number
 cannot be trusted, an `InexactNumber`.
 """
 
+from collections.abc import Sized
 from typing import Final
 
 import msgspec
-from google.protobuf.struct_pb2 import Struct, Value
+from google.protobuf.struct_pb2 import ListValue, Struct, Value
 
 from mcp_acl.domain import InexactNumber, Json
+from mcp_acl.mcp.limits import DEFAULT_LIMITS, Limits
 from mcp_acl.problems import MessageError
 
 _LARGEST: Final = 2.0**53 - 1
+_EXCEEDED: Final = {
+    "size": "is larger than {} bytes",
+    "depth": "is nested more than {} deep",
+    "keys": "has more than {} keys",
+    "items": "has more than {} list elements",
+    "string": "has a string of more than {} characters",
+}
 
 
-def json_of(struct: Struct) -> dict[str, Json]:
-    """The object a Struct stands for. Nesting is bounded by protobuf's own limit.
+def json_of(struct: Struct, limits: Limits = DEFAULT_LIMITS) -> dict[str, Json]:
+    """The object a Struct stands for, held to the limits of a JSON text; its bytes are those on the wire.
 
-    Raises MessageError for a number that is none (NaN, Infinity) and for a value without a kind: JSON has neither.
+    Raises MessageError for a limit, whose name is the code, for a number that is none (NaN, Infinity) and for a value
+    without a kind: JSON has neither.
     """
-    return {key: _value(value) for key, value in struct.fields.items()}
+    reading = _Reading(limits)
+    reading.hold("size", struct.ByteSize())
+    return reading.object(struct)
 
 
 def encode_json(value: object) -> bytes:
@@ -35,21 +47,58 @@ def _raw(value: object) -> msgspec.Raw:
     raise NotImplementedError
 
 
-def _value(value: Value) -> Json:
-    match value.WhichOneof("kind"):
-        case "string_value":
-            return value.string_value
-        case "number_value":
-            return _number(value.number_value)
-        case "bool_value":
-            return value.bool_value
-        case "struct_value":
-            return json_of(value.struct_value)
-        case "list_value":
-            return [_value(item) for item in value.list_value.values]
-        case "null_value":
-            return None
-    raise MessageError("struct", "a value of a Struct has no kind; set `null_value` for null")
+class _Reading:
+    """One Struct being read: what it has used of its limits. Counts are checked before what is counted is read."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._longest = limits.string
+        self._depth = 0
+        self._used = {"keys": 0, "items": 0}
+
+    def hold(self, limit: str, amount: int) -> None:
+        most = getattr(self._limits, limit)
+        if amount > most:
+            raise MessageError(limit, f"it {_EXCEEDED[limit].format(most)}")
+
+    def object(self, struct: Struct) -> dict[str, Json]:
+        self._open("keys", struct.fields)
+        found = {self._text(key): self._value(value) for key, value in struct.fields.items()}
+        self._depth -= 1
+        return found
+
+    def _list(self, values: ListValue) -> list[Json]:
+        self._open("items", values.values)
+        found = [self._value(value) for value in values.values]
+        self._depth -= 1
+        return found
+
+    def _open(self, limit: str, members: Sized) -> None:
+        self._depth += 1
+        self.hold("depth", self._depth)
+        self._used[limit] += len(members)
+        self.hold(limit, self._used[limit])
+
+    def _text(self, text: str) -> str:
+        if len(text) > self._longest:
+            self.hold("string", len(text))
+        return text
+
+    def _value(self, value: Value) -> Json:
+        match value.WhichOneof("kind"):
+            case "string_value":
+                return self._text(value.string_value)
+            case "number_value":
+                return _number(value.number_value)
+            case "bool_value":
+                return value.bool_value
+            case "struct_value":
+                return self.object(value.struct_value)
+            case "list_value":
+                return self._list(value.list_value)
+            case "null_value":
+                return None
+        raise MessageError("struct", "a value of a Struct has no kind; set `null_value` for null")
 
 
 def _number(number: float) -> Json:
