@@ -1,6 +1,7 @@
 """The native interface: both translations, and what is refused as misuse."""
 
 import json
+import sys
 from datetime import UTC, datetime
 from typing import Any
 
@@ -223,7 +224,7 @@ def test_structured_notification_has_no_id() -> None:
         {"params_struct": ParseDict({"Name": "x"}, Struct())},
         {"params_struct": many_keys()},
         {"params_struct": Struct(fields={"n": Value(number_value=float("inf"))})},
-        {"params_struct": Struct(fields={"n": Value(number_value=1e308)})},
+        {"params_json": b'{"n":1' + 256 * b"0" + b"}"},
     ],
 )
 def test_structured_message_that_is_none_is_an_answer_and_no_misuse(fields: dict[str, Any]) -> None:
@@ -238,9 +239,16 @@ def test_request_without_an_id_is_no_request() -> None:
     assert Reason.MESSAGE_REFUSED == check(asked).reason
 
 
-def test_large_number_of_a_struct_is_an_error_in_conditions() -> None:
-    params = ParseDict({"name": "forecast", "arguments": {"city": 1e17}}, Struct())
-    response = check(structured(method="tools/call", params_struct=params))
+@pytest.mark.parametrize("number", [2.0**53, -1e17, 1e255, 1e256, -sys.float_info.max])
+def test_large_number_of_a_struct_is_an_error_in_conditions_and_nowhere_else(number: float) -> None:
+    params = ParseDict({"name": "forecast", "arguments": {"city": number}}, Struct())
+    asked = structured(method="tools/call", params_struct=params)
+    read = question_from(asked).message
+    assert isinstance(read, Message)
+    arguments = read.params["arguments"]
+    assert isinstance(arguments, dict)
+    assert isinstance(arguments["city"], InexactNumber)
+    response = check(asked)
     assert (pb.DECISION_DENY, ["no-atlantis"]) == (response.decision, [error.rule.rule for error in response.errors])
 
 

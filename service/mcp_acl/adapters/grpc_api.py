@@ -5,6 +5,7 @@ misused; a host turns that, and anything else, into a status by `status_of`.
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Final, TypeAlias, TypeVar
@@ -29,6 +30,7 @@ from mcp_acl.domain import (
 )
 from mcp_acl.engine.explanation import Trial
 from mcp_acl.gen import acl_pb2 as pb
+from mcp_acl.mcp.limits import DEFAULT_LIMITS
 from mcp_acl.mcp.message import parse_json, parse_message
 from mcp_acl.policy.index import PolicySet
 from mcp_acl.problems import MessageError
@@ -71,6 +73,8 @@ _NEEDS: Final[Mapping[ResponseNeeds, pb.ResponseNeeds]] = {
     ResponseNeeds.STREAM: pb.RESPONSE_NEEDS_STREAM,
 }
 _NO_HTTP: Final = Http()
+_TEXT_LIMITS: Final = replace(DEFAULT_LIMITS, number=310)
+"""Of the text that a structured message stands for: no whole number that is a double has more characters."""
 
 
 def handlers(gate: Gate, *, for_people: bool) -> Mapping[str, Handler]:
@@ -146,7 +150,7 @@ def _structured(message: pb.StructuredMessage) -> Message | MessageError:
     if kind is None:
         raise ApiError("`structured.kind` must be request, notification or response")
     try:
-        read = parse_message(_text(message, kind))
+        read = parse_message(_text(message, kind), _TEXT_LIMITS)
     except MessageError as error:
         return error
     if read.kind is not kind:
