@@ -25,6 +25,7 @@ def test_a_response_has_no_method_to_mirror() -> None:
     response = Message(MessageKind.RESPONSE, "", 1)
     assert not header_mismatch(response, {})
     assert "Mcp-Method" in header_mismatch(response, {"mcp-method": ("ping",)})
+    assert "Mcp-Method" in header_mismatch(response, {"mcp-method": ()})
     assert "Mcp-Name" in header_mismatch(response, {"mcp-name": ("a",)})
 
 

@@ -23,13 +23,14 @@ _PLAIN: Final = re.compile(r"[!-~](?:[\t -~]*[!-~])?")
 def header_mismatch(message: Message, headers: Mapping[str, Sequence[str]]) -> str:
     """What `Mcp-Method` or `Mcp-Name` says against the message, or `''`. Header names are lower case, each with all values.
 
+    A header that is there without a value matches nothing.
     `Mcp-Name` mirrors the name, URI or task id of a method that acts on one; anywhere else it must not be.
     """
-    methods = headers.get(_METHOD, ())
-    if methods and (not message.method or list(methods) != [message.method]):
+    methods = headers.get(_METHOD)
+    if methods is not None and (not message.method or list(methods) != [message.method]):
         return "the header `Mcp-Method` does not match the message"
-    names = headers.get(_NAME, ())
-    if names and (len(names) != 1 or not _names_target(names[0], message)):
+    names = headers.get(_NAME)
+    if names is not None and (len(names) != 1 or not _names_target(names[0], message)):
         return "the header `Mcp-Name` does not match the message"
     return ""
 
