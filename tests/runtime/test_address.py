@@ -1,8 +1,12 @@
 """Addresses to listen on: what they mean, and that others are kept out unless someone insists."""
 
+import sys
+
 import pytest
 
 from mcp_acl.runtime.address import Address, AddressError, parse_address
+
+LONGEST = 107 if sys.platform == "linux" else 103
 
 
 @pytest.mark.parametrize(
@@ -31,21 +35,46 @@ def test_address_that_others_reach_needs_insistence(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text",
+    ("text", "why"),
     [
-        "",
-        "9191",
-        ":9191",
-        "127.0.0.1",
-        "127.0.0.1:",
-        "127.0.0.1:65536",
-        "127.0.0.1:-1",
-        "127.0.0.1:²",
-        "::1:9191",
-        "unix:",
-        "localhost:http",
+        ("", "not `host:port`"),
+        ("9191", "not `host:port`"),
+        (":9191", "not `host:port`"),
+        ("[]:9191", "not `host:port`"),
+        ("127.0.0.1", "not `host:port`"),
+        ("127.0.0.1:", "not a port"),
+        ("127.0.0.1:65536", "not a port"),
+        ("127.0.0.1:-1", "not a port"),
+        ("127.0.0.1:²", "not a port"),
+        ("127.0.0.1:" + 5000 * "9", "`9{20}` is not a port"),
+        ("localhost:http", "not a port"),
+        ("::1:9191", "ambiguous"),
+        ("[127.0.0.1]:0", "no IPv6 address in brackets"),
+        ("[localhost]:0", "no IPv6 address in brackets"),
+        ("127.0.0.1]:0", "no IPv6 address in brackets"),
+        ("[127.0.0.1:0", "no IPv6 address in brackets"),
+        ("[::1:0", "no IPv6 address in brackets"),
+        ("[[::1]]:0", "no IPv6 address in brackets"),
+        ("unix:", "names no file"),
+        ("unix://run/x.sock", "names no file"),
+        ("unix:/" + LONGEST * "x", f"at most {LONGEST} bytes"),
+        ("unix:/a" + LONGEST // 2 * "é", f"at most {LONGEST} bytes"),
     ],
 )
-def test_what_is_no_address_is_refused(text: str) -> None:
-    with pytest.raises(AddressError):
+def test_what_is_no_address_is_refused_and_says_why(text: str, why: str) -> None:
+    with pytest.raises(AddressError, match=why):
         parse_address(text, insecure=True)
+
+
+@pytest.mark.parametrize(
+    ("text", "file"),
+    [
+        ("unix:/run/x.sock", "/run/x.sock"),
+        ("unix:x.sock", "x.sock"),
+        ("unix:a%20 b?#.sock", "a%20 b?#.sock"),
+        ("unix:/" + (LONGEST - 1) * "x", "/" + (LONGEST - 1) * "x"),
+        ("127.0.0.1:0", ""),
+    ],
+)
+def test_socket_file_is_the_path_as_it_is(text: str, file: str) -> None:
+    assert file == parse_address(text).file

@@ -4,11 +4,16 @@ A listener without TLS that others can reach is refused unless someone insists: 
 principal, and what it is told decides what passes.
 """
 
+import os
+import sys
 from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address
 from typing import Final
 
 _UNIX: Final = "unix:"
+_LONGEST_FILE: Final = 107 if sys.platform == "linux" else 103
+"""Bytes of a socket's path: `sun_path` less its NUL (unix(7); 104 on BSD and macOS)."""
+_LONGEST_PORT: Final = 5
 
 
 class AddressError(ValueError):
@@ -24,6 +29,11 @@ class Address:
     port: int
     is_local: bool
 
+    @property
+    def file(self) -> str:
+        """The path of the socket file, as it is; empty for a host."""
+        return "" if self.host else self.text.removeprefix(_UNIX)
+
 
 def parse_address(text: str, *, insecure: bool = False) -> Address:
     """Read an address. One that others can reach needs `insecure`: nothing here encrypts. Raises AddressError."""
@@ -36,21 +46,33 @@ def parse_address(text: str, *, insecure: bool = False) -> Address:
 
 
 def _socket_file(text: str) -> Address:
-    if text == _UNIX:
+    path = text.removeprefix(_UNIX)
+    if not path or (path.startswith("//") and not path.startswith("///")):
         raise AddressError(f"`{text}` names no file; write for instance `unix:/run/mcp-acl.sock`")
+    if len(os.fsencode(path)) > _LONGEST_FILE:
+        raise AddressError(f"the path of a socket file has at most {_LONGEST_FILE} bytes; choose a shorter one")
     return Address(text, "", 0, is_local=True)
 
 
 def _host_and_port(text: str) -> Address:
-    host, _, port = text.rpartition(":")
+    written, _, port = text.rpartition(":")
+    host = written.removeprefix("[").removesuffix("]")
     if not host:
         raise AddressError(f"`{text}` is not `host:port`; write for instance `127.0.0.1:9191`")
-    if ":" in host and not (host.startswith("[") and host.endswith("]")):
+    if host == written and ":" in host:
         raise AddressError(f"`{text}` is ambiguous; write an IPv6 address in brackets: `[::1]:9191`")
-    if not (port.isascii() and port.isdigit() and int(port) <= 65535):
-        raise AddressError(f"`{port}` is not a port; use 0 (any free one) to 65535")
-    host = host.removeprefix("[").removesuffix("]")
+    if host != written and not (written == f"[{host}]" and _is_v6(host)):
+        raise AddressError(f"`{written}` is no IPv6 address in brackets; write `[::1]:9191` or `127.0.0.1:9191`")
+    if not (port.isascii() and port.isdigit() and len(port) <= _LONGEST_PORT and int(port) <= 65535):
+        raise AddressError(f"`{port[:20]}` is not a port; use 0 (any free one) to 65535")
     return Address(text, host, int(port), _is_loopback(host))
+
+
+def _is_v6(host: str) -> bool:
+    try:
+        return isinstance(ip_address(host), IPv6Address)
+    except ValueError:
+        return False
 
 
 def _is_loopback(host: str) -> bool:
