@@ -63,7 +63,8 @@ def test_first_line_as_json_and_findings_beside_it(policies: Path) -> None:
         ("0.0.0.0:0", "--insecure"),
         ("9191", "host:port"),
         ("127.0.0.1:99999", "not a port"),
-        ("unix:/nowhere/at/all.sock", "cannot listen on"),
+        ("unix:/nowhere/at/all.sock", "there is no directory"),
+        ("127.0.0.1:" + 5000 * "9", "not a port"),
     ],
 )
 def test_address_that_cannot_be_used_ends_with_2(run: Run, policies: Path, listen: str, text: str) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -45,6 +46,15 @@ class Running:
         answer: bytes = await call(message, timeout=SECONDS)
         return answer
 
+    async def begun(self) -> None:
+        """A call that does not end until it is cancelled."""
+        call: Any = self.channel.stream_unary("/test.Echo/Echo")
+        await call(self._never(), timeout=SECONDS)
+
+    async def _never(self) -> AsyncIterator[bytes]:
+        await asyncio.sleep(SECONDS)
+        yield b""
+
     async def ended(self) -> None:
         """Wait for the end of a host that was told to stop."""
         await asyncio.wait_for(self.task, SECONDS)
@@ -68,6 +78,10 @@ async def running(address: str = "127.0.0.1:0", drain: float = 0.0) -> AsyncIter
             stop()
             stop()
             await one.ended()
+
+
+def files(directory: Path) -> set[str]:
+    return {file.name for file in directory.iterdir()}
 
 
 def stop(sign: signal.Signals = signal.SIGTERM) -> None:
@@ -99,6 +113,80 @@ def test_address_in_use_is_refused_and_never_shared() -> None:
                 async with running(one.address):
                     pass
             assert b"x" == await one.echo(b"x")
+
+    asyncio.run(scene())
+
+
+def test_socket_file_in_use_is_refused_and_never_taken_over(tmp_path: Path) -> None:
+    async def scene() -> None:
+        address = f"unix:{tmp_path}/acl.sock"
+        async with running(address) as one:
+            with pytest.raises(grpcio.ListenError, match="in use"):
+                async with running(address):
+                    pass
+            assert b"x" == await one.echo(b"x")
+
+    asyncio.run(scene())
+
+
+def test_socket_file_of_a_process_that_has_ended_is_used_again(tmp_path: Path) -> None:
+    async def scene() -> None:
+        file = tmp_path / "acl.sock"
+        with socket.socket(socket.AF_UNIX) as dead:
+            dead.bind(str(file))
+        assert file.is_socket()
+        async with running(f"unix:{file}") as one:
+            assert b"x" == await one.echo(b"x")
+        assert not file.exists()
+
+    asyncio.run(scene())
+
+
+def test_socket_file_of_the_next_process_is_left_alone_by_one_that_is_ending(tmp_path: Path) -> None:
+    async def scene() -> None:
+        address = f"unix:{tmp_path}/acl.sock"
+        async with running(address) as old:
+            waiting = asyncio.ensure_future(old.begun())
+            await asyncio.sleep(0.1)
+            stop()
+            while (tmp_path / "acl.sock").exists():  # noqa: ASYNC110 - another task deletes it, and tells nobody
+                await asyncio.sleep(0.01)
+            async with running(address) as new:
+                assert not old.task.done()
+                waiting.cancel()
+                await old.ended()
+                assert b"x" == await new.echo(b"x")
+
+    asyncio.run(scene())
+
+
+@pytest.mark.parametrize("name", ["a%20b.sock", "a b?#.sock", "größe.sock"])
+def test_path_of_a_socket_file_is_taken_as_it_is(tmp_path: Path, name: str) -> None:
+    async def scene() -> None:
+        async with running(f"unix:{tmp_path}/{name}"):
+            assert {name} == files(tmp_path)
+
+    asyncio.run(scene())
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("nowhere/acl.sock", "there is no directory `.*nowhere`"),
+        ("file", "it is there, and no socket"),
+        ("file/acl.sock", "not a directory"),
+        ("datagrams", "wrong type"),
+    ],
+)
+def test_socket_file_that_cannot_be_used_says_why(tmp_path: Path, name: str, why: str) -> None:
+    async def scene() -> None:
+        (tmp_path / "file").touch()
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as other:
+            other.bind(str(tmp_path / "datagrams"))
+            with pytest.raises(grpcio.ListenError, match=why):
+                async with running(f"unix:{tmp_path}/{name}"):
+                    pass
+        assert {"file", "datagrams"} == files(tmp_path)
 
     asyncio.run(scene())
 

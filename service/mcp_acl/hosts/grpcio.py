@@ -5,9 +5,14 @@ a handler does not wait, so a call whose time is up is not begun.
 """
 
 import asyncio
+import errno
+import os
 import signal
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from pathlib import Path
 from typing import Any, Final, TypeAlias
+from urllib.parse import quote
 
 import grpc
 from grpc_health.v1 import health_pb2  # type: ignore[import-untyped]
@@ -18,6 +23,9 @@ from mcp_acl.runtime.address import Address
 
 GRACE: Final = 5.0
 """Seconds that calls may take to end once no more are taken."""
+_UNIX: Final = "unix:"
+_IN_USE: Final = dict.fromkeys((0, errno.EAGAIN), "it is in use")
+"""What a connection meets that is taken, or waits for its turn."""
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 _GRPC_CODES: Final = {code.value[0]: code for code in grpc.StatusCode}
 _OPTIONS: Final = (
@@ -67,11 +75,32 @@ async def _wait(event: asyncio.Event, seconds: float) -> None:
 
 
 def _bind(server: grpc.aio.Server, address: Address) -> str:
+    if address.file:
+        _check_socket_file(address.file)
     try:
-        port = server.add_insecure_port(address.text)
+        # grpcio takes what follows `unix:` for a part of a URI, and decodes it.
+        port = server.add_insecure_port(f"{_UNIX}{quote(address.file)}" if address.file else address.text)
     except RuntimeError:
-        raise ListenError(f"cannot listen on `{address.text}`; is it in use?") from None
-    return address.text if not address.host else f"{address.text.rpartition(':')[0]}:{port}"
+        raise ListenError(f"cannot listen on `{address.text}`: it is in use, or no address of this machine") from None
+    return address.text if address.file else f"{address.text.rpartition(':')[0]}:{port}"
+
+
+def _check_socket_file(path: str) -> None:
+    """Raise ListenError unless the file is not there, or left over from a process that has ended.
+
+    grpcio replaces whatever socket it finds, and would delete this one's when that one ends.
+    """
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.setblocking(False)
+        found = probe.connect_ex(path)
+    if found == errno.ENOENT:
+        if not Path(path).parent.is_dir():
+            raise ListenError(f"cannot listen on `{path}`: there is no directory `{Path(path).parent}`")
+    elif found == errno.ECONNREFUSED:
+        if not Path(path).is_socket():
+            raise ListenError(f"cannot listen on `{path}`: it is there, and no socket")
+    else:
+        raise ListenError(f"cannot listen on `{path}`: {_IN_USE.get(found) or os.strerror(found).lower()}")
 
 
 class _Table(grpc.GenericRpcHandler):
