@@ -37,6 +37,12 @@ def test_equal_conditions_are_compiled_once() -> None:
     assert first.condition is not third.condition
 
 
+def test_what_equal_conditions_may_come_to_is_computed_once() -> None:
+    first, second = rules_of(compiled(policy("p", *["cel: mcp.arguments.a == 1"] * 2)))
+    assert first.outlook is not None
+    assert first.outlook is second.outlook
+
+
 def test_equal_texts_over_other_variables_are_not_the_same() -> None:
     head = "variables: {v: claims.a == %d}\n"
     texts = [policy(name, "cel: variables.v", head=head % number) for name, number in (("p", 1), ("q", 2))]
