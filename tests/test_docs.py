@@ -48,6 +48,12 @@ def test_policy_in_a_page_compiles_without_findings(block: Block) -> None:
     assert () == compile_policies([SourceFile(str(block), block.text.encode())]).findings
 
 
+def test_policy_shown_with_its_path_is_the_one_at_that_path() -> None:
+    shown = {found[1]: block.text for block in policies() if (found := re.match(r"# (\S+\.yaml)\n", block.text))}
+    assert shown
+    assert shown == {path: (ROOT / path).read_text() for path in shown}
+
+
 def test_python_in_a_page_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     for block in blocks("python"):
