@@ -1,6 +1,7 @@
 """The demo's tables at the widths of terminals: nothing that matters is cut, nothing is wider than the window."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from io import StringIO
 
 import pytest
@@ -50,9 +51,9 @@ STORY = Story(
 )
 
 
-def shown(width: int) -> list[str]:
+def shown(width: int, story: Story = STORY) -> list[str]:
     out = StringIO()
-    show(STORY, Console(file=out, width=width))
+    show(story, Console(file=out, width=width))
     return out.getvalue().splitlines()
 
 
@@ -80,6 +81,19 @@ def test_every_name_rule_and_place_stands_whole(width: int) -> None:
 @pytest.mark.parametrize(("width", "there_is_room"), [(60, False), (80, False), (100, True), (120, True)])
 def test_answers_are_shown_where_there_is_room(width: int, there_is_room: bool) -> None:
     assert there_is_room == (ANSWER in "\n".join(shown(width)))
+
+
+def test_nothing_commands_the_terminal() -> None:
+    names = {method: ["a\x1b[2J"] for method in NAMES}
+    rule = acl.RuleRef(policy="p", rule="r", file="a\x1b.yaml", line=1)
+    decision = acl.CheckResponse(decision=acl.DECISION_ALLOW, reason="granted", rules=[rule])
+    story = replace(STORY, existing=names, seen=dict.fromkeys(PRINCIPALS, names))
+    story.outcomes = [
+        replace(one, exchange=Exchange(decision, 200, {"result": {"text": "\x1b[31m"}})) for one in STORY.outcomes
+    ]
+    text = shown(120, story)
+    assert "\x1b" not in "".join(text)
+    assert "a\\u001b.yaml:1" in "".join(text)
 
 
 @pytest.mark.parametrize(("columns", "width"), [(None, 120), ("70", 70)])

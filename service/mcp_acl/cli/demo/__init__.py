@@ -18,7 +18,7 @@ from mcp_acl.cli.demo.tables import as_json as story_as_json
 from mcp_acl.cli.demo.tables import console_for_people, show
 from mcp_acl.cli.exits import Exit
 from mcp_acl.cli.inputs import AsJson, Policies, directory_of
-from mcp_acl.cli.printing import print_record
+from mcp_acl.cli.printing import print_lines, print_record
 
 
 def command(
@@ -38,7 +38,7 @@ def command(
     if not (surprises or as_json):
         typer.echo("All as it should be. Both servers have ended.")
     for surprise in surprises:
-        typer.echo(f"not as it should be: {surprise}", err=True)
+        print_lines(f"not as it should be: {surprise}", err=True)
     raise typer.Exit(Exit.DENIED if surprises else Exit.FINE)
 
 

@@ -17,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mcp_acl.cli.demo.story import CALLS, LISTS, PRINCIPALS, Outcome, Story
+from mcp_acl.cli.printing import printable
 from mcp_acl.cli.showing import IN_WORDS, PlainConsole
 from mcp_acl.domain import Json, Reason
 
@@ -94,7 +95,7 @@ def _sights(story: Story, marks: _Marks) -> Table:
         counts = [f"[bold]{len(one)}[/] of {len(names)}" for one in seen]
         table.add_row(f"[bold]{_TITLES[method]}[/]", *counts)
         for name in names:
-            table.add_row(Text("  " + name), *(marks.seen if name in one else marks.hidden for one in seen))
+            table.add_row(Text("  " + printable(name)), *(marks.seen if name in one else marks.hidden for one in seen))
         table.add_section()
     return table
 
@@ -109,7 +110,7 @@ def _calls(story: Story, marks: _Marks, width: int) -> Table:
         outcomes = [one for one in story.outcomes if one.call is call]
         answer = next((_excerpt(one.exchange.reply) for one in outcomes if one.exchange.allowed), "")
         allowed = [marks.seen if one.exchange.allowed else marks.denied for one in outcomes]
-        table.add_row(Text(call.text), *[*allowed, Text(answer)][: len(table.columns) - 1])
+        table.add_row(Text(call.text), *[*allowed, Text(printable(answer))][: len(table.columns) - 1])
     return table
 
 
@@ -174,8 +175,8 @@ def _grouped(outcomes: Iterable[Outcome]) -> Mapping[_Reason, Sequence[str]]:
     groups: defaultdict[_Reason, list[str]] = defaultdict(list)
     for outcome in outcomes:
         decision = outcome.exchange.decision
-        rules = tuple((rule.rule, f"{rule.file}:{rule.line}") for rule in decision.rules)
-        because = rules or ((decision.message or IN_WORDS[Reason(decision.reason)], ""),)
+        rules = tuple((rule.rule, printable(f"{rule.file}:{rule.line}")) for rule in decision.rules)
+        because = rules or ((printable(decision.message) or IN_WORDS[Reason(decision.reason)], ""),)
         groups[_Reason(outcome.exchange.allowed, decision.reason, because)].append(outcome.principal)
     return groups
 
