@@ -211,6 +211,27 @@ def test_health_of_a_service_that_is_not_here_is_not_found() -> None:
     asyncio.run(scene())
 
 
+@pytest.mark.parametrize("method", ["Check", "Watch"])
+def test_health_is_not_asked_without_a_message(method: str) -> None:
+    async def scene() -> None:
+        async with running() as one:
+            call: Any = one.channel.stream_stream(f"{HEALTH}/{method}")
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                await anext(aiter(call(iter([]), timeout=SECONDS)))
+            assert grpc.StatusCode.INTERNAL is caught.value.code()
+
+    asyncio.run(scene())
+
+
+def test_second_message_of_a_call_is_not_looked_for() -> None:
+    async def scene() -> None:
+        async with running() as one:
+            call: Any = one.channel.stream_unary("/test.Echo/Echo")
+            assert b"first" == await call(iter([b"first", b"second"]), timeout=SECONDS)
+
+    asyncio.run(scene())
+
+
 @pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])
 def test_signal_stops_the_host(sign: signal.Signals) -> None:
     async def scene() -> None:

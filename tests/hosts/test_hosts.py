@@ -106,6 +106,16 @@ def test_request_that_is_too_large_is_refused(channel: grpc.Channel) -> None:
     assert b"x" == ask(channel, "/test.Echo/Echo", b"x")
 
 
+@pytest.mark.parametrize("path", [f"/{SERVICE}/Check", "/test.Echo/Echo"])
+def test_call_without_a_message_ends_with_an_error(channel: grpc.Channel, path: str) -> None:
+    call: Any = channel.stream_unary(path)
+    with pytest.raises(grpc.RpcError) as caught:
+        call(iter([]), timeout=SECONDS, wait_for_ready=True)
+    error = caught.value
+    assert isinstance(error, grpc.Call)
+    assert grpc.StatusCode.INTERNAL is error.code()
+
+
 def test_client_does_not_wait_longer_than_it_says(channel: grpc.Channel) -> None:
     assert grpc.StatusCode.DEADLINE_EXCEEDED is failure(channel, "/test.Echo/Slow", b"x", timeout=0.1)[0]
     assert b"x" == ask(channel, "/test.Echo/Slow", b"x")

@@ -119,7 +119,10 @@ def _timeout(header: bytes | None) -> float | None:
 
 
 async def _read(receive: Receive, limit: int) -> bytearray:
-    """The body: exactly one prefixed message. Chunks come as they please; what is too long is refused before it is kept."""
+    """The body: exactly one prefixed message. Chunks come as they please; what is too long is refused before it is kept.
+
+    (The other host does not look for a second message: there, it has a price.)
+    """
     buffer = bytearray()
     more = True
     while more:
