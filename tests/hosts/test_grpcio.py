@@ -4,7 +4,8 @@ import asyncio
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,10 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2  # type: ignore[import-untyped]
 
-from mcp_acl.adapters.grpc_api import SERVICE
+from mcp_acl.adapters.grpc_api import SERVICE, Handler
 from mcp_acl.hosts import grpcio
 from mcp_acl.runtime.address import parse_address
+from tests.hosts.service import FAULTS
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
@@ -61,10 +63,13 @@ class Running:
 
 
 @asynccontextmanager
-async def running(address: str = "127.0.0.1:0", drain: float = 0.0) -> AsyncIterator[Running]:
+async def running(
+    address: str = "127.0.0.1:0", drain: float = 0.0, handler: Handler = lambda body: body
+) -> AsyncIterator[Running]:
     bound: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-    table = {"/test.Echo/Echo": lambda body: body}
-    task = asyncio.ensure_future(grpcio.run(table, parse_address(address), drain, bound.set_result))
+    task = asyncio.ensure_future(
+        grpcio.run({"/test.Echo/Echo": handler}, parse_address(address), drain, bound.set_result)
+    )
     waiting: set[asyncio.Future[Any]] = {bound, task}
     await asyncio.wait(waiting, timeout=SECONDS, return_when=asyncio.FIRST_COMPLETED)
     if task.done():
@@ -228,6 +233,39 @@ def test_second_message_of_a_call_is_not_looked_for() -> None:
         async with running() as one:
             call: Any = one.channel.stream_unary("/test.Echo/Echo")
             assert b"first" == await call(iter([b"first", b"second"]), timeout=SECONDS)
+
+    asyncio.run(scene())
+
+
+def test_everybody_else_is_answered_while_a_large_request_is_worked_on() -> None:
+    others_are_answered = threading.Event()
+
+    def held(body: bytes) -> bytes:
+        assert len(body) == 1 or others_are_answered.wait(SECONDS)
+        return body
+
+    async def scene() -> None:
+        async with running(handler=held) as one:
+            large = asyncio.ensure_future(one.echo(bytes(1_000_000)))
+            await asyncio.sleep(0.1)
+            assert (SERVING, b"x") == (await one.health(), await one.echo(b"x"))
+            others_are_answered.set()
+            assert 1_000_000 == len(await large)
+
+    asyncio.run(scene())
+
+
+@pytest.mark.parametrize("error", FAULTS.values(), ids=list(FAULTS))
+def test_error_of_a_large_request_is_a_status_whatever_it_is(error: Callable[[], BaseException]) -> None:
+    def wrong(_: bytes) -> bytes:
+        raise error()
+
+    async def scene() -> None:
+        async with running(handler=wrong) as one:
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                await one.echo(bytes(1_000_000))
+            assert grpc.StatusCode.INTERNAL is caught.value.code()
+            assert SERVING == await one.health()
 
     asyncio.run(scene())
 

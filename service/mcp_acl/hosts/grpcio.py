@@ -1,7 +1,8 @@
 """The default host: grpcio's asyncio server around a table of handlers. Knows no policy and no message but health's.
 
 It owns what a handler must not: size limits, status, health, signals, the drain. Deadlines and cancelled calls are grpcio's:
-a handler does not wait, so a call whose time is up is not begun.
+a handler does not wait, so a call whose time is up is not begun. Handlers run on the event loop; one of a large request
+runs in a thread, one at a time.
 """
 
 import asyncio
@@ -10,6 +11,7 @@ import os
 import signal
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from concurrent.futures import Executor, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeAlias
@@ -19,11 +21,13 @@ import grpc
 from grpc_health.v1 import health_pb2  # type: ignore[import-untyped]
 
 from mcp_acl.adapters.grpc_api import MAX_REQUEST, SERVICE, Handler
-from mcp_acl.adapters.status import status_of
+from mcp_acl.adapters.status import Status, status_of
 from mcp_acl.runtime.address import Address
 
 GRACE: Final = 5.0
 """Seconds that calls may take to end once no more are taken."""
+_LARGE: Final = 256 * 1024
+"""Bytes from which a request is worked on beside the event loop: everything else, health first, goes on meanwhile."""
 _UNIX: Final = "unix:"
 _IN_USE: Final = dict.fromkeys((0, errno.EAGAIN), "it is in use")
 """What a connection meets that is taken, or waits for its turn."""
@@ -55,7 +59,8 @@ async def run(handlers: Mapping[str, Handler], address: Address, drain: float, r
     """
     server = grpc.aio.server(options=_OPTIONS)
     health = _Health()
-    server.add_generic_rpc_handlers((_Table(handlers, health),))
+    pool = ThreadPoolExecutor(1, "large")
+    server.add_generic_rpc_handlers((_Table(handlers, health, pool),))
     bound = _bind(server, address)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -68,6 +73,7 @@ async def run(handlers: Mapping[str, Handler], address: Address, drain: float, r
     stop.clear()
     await _wait(stop, drain)
     await server.stop(GRACE)
+    pool.shutdown(wait=False, cancel_futures=True)
 
 
 async def _wait(event: asyncio.Event, seconds: float) -> None:
@@ -110,22 +116,31 @@ def _check_socket_file(path: str) -> None:
 class _Table(grpc.GenericRpcHandler):
     """Every method by its path. A path that is not here is answered UNIMPLEMENTED by grpcio."""
 
-    def __init__(self, handlers: Mapping[str, Handler], health: "_Health") -> None:
+    def __init__(self, handlers: Mapping[str, Handler], health: "_Health", pool: Executor) -> None:
+        self._pool = pool
         self._methods: Mapping[str, _Method] = {
-            **{path: _unary(partial(_call, one)) for path, one in handlers.items()},
+            **{path: _unary(partial(self._call, one)) for path, one in handlers.items()},
             **health.methods(),
         }
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> "_Method | None":
         return self._methods.get(handler_call_details.method)
 
+    async def _call(self, handler: Handler, request: bytes, context: _Context) -> bytes:
+        if len(request) < _LARGE:
+            outcome = _outcome(handler, request)
+        else:
+            outcome = await asyncio.get_running_loop().run_in_executor(self._pool, _outcome, handler, request)
+        if isinstance(outcome, Status):
+            await context.abort(_GRPC_CODES[outcome.code], outcome.text)
+        return outcome
 
-async def _call(handler: Handler, request: bytes, context: _Context) -> bytes:
+
+def _outcome(handler: Handler, request: bytes) -> bytes | Status:
     try:
         return handler(request)
     except BaseException as error:  # noqa: BLE001 - no error of a handler ends the server, or the call without a status
-        status = status_of(error)
-    return await context.abort(_GRPC_CODES[status.code], status.text)
+        return status_of(error)
 
 
 def _unary(call: Callable[[Any, _Context], Awaitable[Any]], *forms: Callable[[Any], Any]) -> _Method:
