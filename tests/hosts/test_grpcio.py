@@ -5,8 +5,10 @@ import os
 import signal
 import socket
 import threading
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +49,15 @@ class Running:
         call: Any = self.channel.unary_unary("/test.Echo/Echo")
         answer: bytes = await call(message, timeout=SECONDS)
         return answer
+
+    async def until_refused(self) -> tuple[int, grpc.StatusCode]:
+        """How many calls, one after the other, were answered, and how the first ended that was not."""
+        for number in count():
+            try:
+                await self.echo(b"x")
+            except grpc.aio.AioRpcError as error:
+                return number, error.code()
+        raise AssertionError
 
     async def begun(self) -> None:
         """A call that does not end until it is cancelled."""
@@ -290,6 +301,52 @@ def test_host_that_drains_answers_and_says_that_it_is_not_serving() -> None:
             assert (NOT_SERVING, b"x") == (await one.health(), await one.echo(b"x"))
             assert [] == [status async for status in watch]
             stop()
+            await one.ended()
+
+    asyncio.run(scene())
+
+
+def test_calls_at_the_end_are_answered_or_refused_and_never_cancelled() -> None:
+    async def scene() -> None:
+        async with running() as one:
+            clients = [asyncio.ensure_future(one.until_refused()) for _ in range(64)]
+            await asyncio.sleep(0.3)
+            stop()
+            ended = await asyncio.gather(*clients)
+            await one.ended()
+        assert {grpc.StatusCode.UNAVAILABLE} == {code for _, code in ended}
+        assert all(answered for answered, _ in ended)
+
+    asyncio.run(scene())
+
+
+def test_calls_that_have_arrived_are_answered_before_the_end() -> None:
+    def brief(body: bytes) -> bytes:
+        if body == b"signal":
+            stop()
+        time.sleep(0.002)
+        return body
+
+    async def scene() -> None:
+        async with running(handler=brief) as one:
+            sent = [b"signal", *[b"%d" % number for number in range(50)]]
+            assert sent == await asyncio.gather(*map(one.echo, sent))
+            await one.ended()
+
+    asyncio.run(scene())
+
+
+def test_health_is_answered_while_calls_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(grpcio, "_QUIET", 0.2)
+
+    async def scene() -> None:
+        async with running() as one:
+            watch = one.watch()
+            await anext(watch)
+            stop()
+            await anext(watch)
+            assert grpc.StatusCode.UNAVAILABLE is (await one.until_refused())[1]
+            assert NOT_SERVING == await one.health()
             await one.ended()
 
     asyncio.run(scene())

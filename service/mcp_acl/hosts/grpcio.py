@@ -26,6 +26,9 @@ from mcp_acl.runtime.address import Address
 
 GRACE: Final = 5.0
 """Seconds that calls may take to end once no more are taken."""
+_SETTLE: Final = 0.5
+_QUIET: Final = 0.02
+"""Seconds: how long calls are given to settle, and how long nothing must happen for them to have settled."""
 _LARGE: Final = 256 * 1024
 """Bytes from which a request is worked on beside the event loop: everything else, health first, goes on meanwhile."""
 _UNIX: Final = "unix:"
@@ -54,13 +57,17 @@ class ListenError(OSError):
 async def run(handlers: Mapping[str, Handler], address: Address, drain: float, ready: Callable[[str], None]) -> None:
     """Serve until SIGTERM or SIGINT. `ready` is told the address with the port that is bound. Raises ListenError.
 
-    Then health says NOT_SERVING; for `drain` seconds, or until a second signal, calls are still taken; those that are
-    begun are ended.
+    Then health says NOT_SERVING, and for `drain` seconds, or until a second signal, calls are taken as ever. Calls that
+    have arrived by then are answered, as far as `_SETTLE` seconds suffice, and for at most as long again whatever comes
+    is refused with UNAVAILABLE, which clients repeat elsewhere. Only then are connections closed and do the calls that
+    are begun have `GRACE` seconds to end: what grpcio has taken by then and not handed over it ends with CANCELLED,
+    which clients do not repeat. Only a client that goes on sending while it is refused can meet that.
     """
     server = grpc.aio.server(options=_OPTIONS)
     health = _Health()
     pool = ThreadPoolExecutor(1, "large")
-    server.add_generic_rpc_handlers((_Table(handlers, health, pool),))
+    table = _Table(handlers, health, pool)
+    server.add_generic_rpc_handlers((table,))
     bound = _bind(server, address)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -72,6 +79,9 @@ async def run(handlers: Mapping[str, Handler], address: Address, drain: float, r
     health.draining.set()
     stop.clear()
     await _wait(stop, drain)
+    await table.settled()
+    table.refuse()
+    await table.settled()
     await server.stop(GRACE)
     pool.shutdown(wait=False, cancel_futures=True)
 
@@ -118,19 +128,36 @@ class _Table(grpc.GenericRpcHandler):
 
     def __init__(self, handlers: Mapping[str, Handler], health: "_Health", pool: Executor) -> None:
         self._pool = pool
+        self._moves = 0
         self._methods: Mapping[str, _Method] = {
             **{path: _unary(partial(self._call, one)) for path, one in handlers.items()},
             **health.methods(),
         }
+        self._refusals: Mapping[str, _Method] = dict.fromkeys(handlers, grpc.stream_unary_rpc_method_handler(_refuse))
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> "_Method | None":
+        self._moves += 1
         return self._methods.get(handler_call_details.method)
+
+    async def settled(self) -> None:
+        """Wait until calls have neither come nor ended for a while, but not for long."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + _SETTLE
+        before = -1
+        while before != self._moves and loop.time() < until:
+            before = self._moves
+            await asyncio.sleep(_QUIET)
+
+    def refuse(self) -> None:
+        """From here on refuse whatever comes, health aside."""
+        self._methods = {**self._methods, **self._refusals}
 
     async def _call(self, handler: Handler, request: bytes, context: _Context) -> bytes:
         if len(request) < _LARGE:
             outcome = _outcome(handler, request)
         else:
             outcome = await asyncio.get_running_loop().run_in_executor(self._pool, _outcome, handler, request)
+        self._moves += 1
         if isinstance(outcome, Status):
             await context.abort(_GRPC_CODES[outcome.code], outcome.text)
         return outcome
@@ -141,6 +168,10 @@ def _outcome(handler: Handler, request: bytes) -> bytes | Status:
         return handler(request)
     except BaseException as error:  # noqa: BLE001 - no error of a handler ends the server, or the call without a status
         return status_of(error)
+
+
+async def _refuse(_: object, context: _Context) -> None:
+    await context.abort(grpc.StatusCode.UNAVAILABLE, "the service is shutting down")
 
 
 def _unary(call: Callable[[Any, _Context], Awaitable[Any]], *forms: Callable[[Any], Any]) -> _Method:
