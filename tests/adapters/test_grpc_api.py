@@ -3,6 +3,7 @@
 import json
 import sys
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mcp_acl.adapters.grpc_api import MAX_HEADERS, SERVICE, Handler, handlers, question_from
+from mcp_acl.adapters.grpc_api import MAX_HEADERS, MAX_REQUEST, SERVICE, Handler, handlers, question_from
 from mcp_acl.adapters.status import ApiError
 from mcp_acl.domain import Direction, Http, InexactNumber, Message, MessageKind, Reason, ResponseNeeds, TokenState
 from mcp_acl.gen import acl_pb2 as pb
@@ -307,6 +308,18 @@ def test_every_enum_of_the_core_is_on_the_wire() -> None:
     assert {f"TOKEN_STATE_{one.name}" for one in TokenState} == set(pb.TokenState.keys()[1:])
     assert {f"DIRECTION_{one.name}" for one in Direction} == set(pb.Direction.keys()[1:])
     assert {f"MESSAGE_KIND_{one.name}" for one in MessageKind} == set(pb.MessageKind.keys()[1:])
+
+
+def test_limits_are_told_to_callers_as_they_are() -> None:
+    told = (Path(__file__).parents[2] / "proto" / "acl.proto").read_text()
+    assert f"takes at most {MAX_REQUEST >> 20} MiB" in told
+    for text in (
+        f"hold at most {DEFAULT_LIMITS.size >> 20} MiB, {DEFAULT_LIMITS.depth} levels",
+        f"{DEFAULT_LIMITS.keys:,} keys, {DEFAULT_LIMITS.items:,} elements",
+        f"{DEFAULT_LIMITS.string:,} characters",
+        f"At most {MAX_HEADERS:,} entries, and {MAX_HEADERS:,} values",
+    ):
+        assert text in told
 
 
 @pytest.mark.parametrize(("report", "names"), [(False, []), (True, ["history", "delete"])])
