@@ -1,6 +1,6 @@
 """The demo's tables at the widths of terminals: nothing that matters is cut, nothing is wider than the window."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from io import StringIO
 
@@ -84,7 +84,7 @@ def test_answers_are_shown_where_there_is_room(width: int, there_is_room: bool) 
 
 
 def test_nothing_commands_the_terminal() -> None:
-    names = {method: ["a\x1b[2J"] for method in NAMES}
+    names: dict[str, Sequence[str]] = {method: ["a\x1b[2J"] for method in NAMES}
     rule = acl.RuleRef(policy="p", rule="r", file="a\x1b.yaml", line=1)
     decision = acl.CheckResponse(decision=acl.DECISION_ALLOW, reason="granted", rules=[rule])
     story = replace(STORY, existing=names, seen=dict.fromkeys(PRINCIPALS, names))

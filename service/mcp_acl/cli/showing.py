@@ -35,7 +35,7 @@ IN_WORDS: Final[Mapping[Reason, str]] = {
 _NEEDS: Final[Mapping[ResponseNeeds, str]] = {
     ResponseNeeds.NONE: "nothing",
     ResponseNeeds.LIST: "filtering: it is a list",
-    ResponseNeeds.RESULT: "filtering: its result holds something that may be hidden, or must not be shared",
+    ResponseNeeds.RESULT: "filtering: its result may hold what is hidden, or must not be shared",
     ResponseNeeds.STREAM: "filtering, event by event",
 }
 _COLOURS: Final = {Effect.ALLOW: "green", Effect.DENY: "red"}
