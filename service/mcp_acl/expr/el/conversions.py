@@ -7,6 +7,7 @@ gives its first element, a text that is wanted as one is split at commas.
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Final
 
 from mcp_acl.expr.el.arithmetic import (
@@ -55,6 +56,10 @@ _NUMBERS: Final = frozenset(("Integer", "Long", "Double", "Float", "Short", "Byt
 _TEXTS: Final = frozenset(("String", "CharSequence"))
 _ENUMS: Final = frozenset(("DayOfWeek", "Month", "ChronoUnit"))
 _SPACES: Final = "".join(chr(code) for code in range(33))
+WHITESPACE: Final = frozenset(
+    "\t\n\x0b\f\r\x1c\x1d\x1e\x1f \u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2008\u2009\u200a\u2028\u2029\u205f\u3000"
+)
+"""What `Character.isWhitespace` holds for: no space that joins words."""
 
 _SOURCES: Final[Mapping[str, frozenset[str]]] = {
     "Integer": _NUMBERS | _ENUMS | {"String", "Character"},
@@ -193,15 +198,21 @@ def _as_boolean(value: object) -> object:
     raise EvalError(f"`{shown(text)}` is not a boolean")
 
 
+_ALL_DIGITS: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
+
+
+@cache
+def _digits(radix: int) -> frozenset[str]:
+    known = _ALL_DIGITS[:radix]
+    return frozenset(known + known.upper())
+
+
 def parse_integer(text: str, radix: int, low: int, high: int) -> int:
-    """`Integer.parseInt` and its like."""
+    """`Integer.parseInt` and its like, for ASCII digits: no prefix, no underscore, no space."""
     digits = text[1:] if text[:1] in ("+", "-") else text
-    if not (2 <= radix <= 36 and digits.isascii() and digits.isalnum() and len(digits) <= 100):
+    if not (2 <= radix <= 36 and digits and len(digits) <= 100 and set(digits) <= _digits(radix)):
         raise EvalError(f"`{shown(text)}` is no whole number")
-    try:
-        number = int(text, radix)
-    except ValueError:
-        raise EvalError(f"`{shown(text)}` is no whole number") from None
+    number = int(text, radix)
     if not low <= number <= high:
         raise EvalError(f"`{shown(text)}` is out of range")
     return number
@@ -243,12 +254,19 @@ def _decoded(text: str, low: int, high: int) -> int:
     sign, rest = ("-", text[1:]) if text.startswith("-") else ("", text)
     for prefix in ("0x", "0X", "#"):
         if rest.startswith(prefix):
-            return parse_integer(sign + rest.removeprefix(prefix), 16, low, high)
+            return _prefixed(sign, rest.removeprefix(prefix), low, high)
     return parse_integer(text, 10, low, high)
 
 
+def _prefixed(sign: str, digits: str, low: int, high: int) -> int:
+    """`Integer.decode`: a sign stands before the prefix."""
+    if digits[:1] in ("+", "-"):
+        raise EvalError(f"`{shown(digits)}` is no whole number")
+    return parse_integer(sign + digits, 16, low, high)
+
+
 def _from_text(text: str, read: Callable[[str], object]) -> object:
-    return read("".join(text.split())) if text else None
+    return read("".join(char for char in text if char not in WHITESPACE)) if text else None
 
 
 def _as_double(value: object) -> object:

@@ -9,6 +9,7 @@ from typing import Final
 
 from mcp_acl.expr.el import regexes
 from mcp_acl.expr.el.comparing import compare_texts, hash_code
+from mcp_acl.expr.el.conversions import WHITESPACE
 from mcp_acl.expr.el.formats import format_text
 from mcp_acl.expr.el.methods import Row, row
 from mcp_acl.expr.el.texts import java_text
@@ -27,10 +28,7 @@ from mcp_acl.expr.el.values import (
 )
 from mcp_acl.problems import EvalError
 
-_WHITESPACE: Final = frozenset(
-    "\t\n\x0b\f\r\x1c\x1d\x1e\x1f \u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2008\u2009\u200a\u2028\u2029\u205f\u3000"
-)
-_STRIPPED: Final = "".join(sorted(_WHITESPACE))
+_STRIPPED: Final = "".join(sorted(WHITESPACE))
 _TRIMMED: Final = "".join(chr(code) for code in range(33))
 
 
