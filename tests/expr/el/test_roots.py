@@ -1,4 +1,4 @@
-"""What the roots hold: claims by Gravitee's names, attributes under both forms of their names, headers in any case."""
+"""What the roots hold: claims by Gravitee's names, attributes under the names Gravitee keeps, headers in any case."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -67,12 +67,43 @@ def test_nobody_has_no_claims(name: str) -> None:
 def test_an_attribute_of_the_gateway_never_stands_in_for_a_claim() -> None:
     scope = PlainScope(el_context=context_root({"user": "root", "team": "a"}, principal_makers({"sub": "ann"})))
     assert "ann" == _value("#context.attributes['user']", scope)
-    for name in ("team", "gravitee.attribute.team"):
-        assert "a" == _value(f"#context.attributes['{name}']", scope)
-        assert _value(f"#context.attributes.containsKey('{name}')", scope) is True
-        assert _value(f"#context.attributes.get('{name}') == 'a'", scope) is True
-    assert _value("#context.attributes[{'gravitee.attribute.team'}[0]] == 'a'", scope) is True
-    assert "a" == _value("#context.attributes[team]", scope)
+    assert "ann" == _value("#context.attributes['gravitee.attribute.user']", scope)
+    assert _value("#context.attributes['gravitee.attribute.gravitee.attribute.user']", scope) is None
+
+
+@pytest.mark.parametrize(
+    ("given", "asked", "found"),
+    [
+        ("team", "team", True),
+        ("team", "gravitee.attribute.team", False),
+        ("gravitee.attribute.team", "team", True),
+        ("gravitee.attribute.team", "gravitee.attribute.team", True),
+        ("plan", "plan", True),
+        ("plan", "gravitee.attribute.plan", True),
+        ("gravitee.attribute.plan", "plan", True),
+        ("gravitee.attribute.plan", "gravitee.attribute.plan", True),
+        ("gravitee.attribute.plan", "gravitee.attribute.gravitee.attribute.plan", False),
+    ],
+)
+def test_an_attribute_is_found_under_its_name_and_without_the_prefix_it_has(
+    given: str, asked: str, found: bool
+) -> None:
+    scope = PlainScope(el_context=context_root({given: "a"}, principal_makers({"sub": "ann"})))
+    for text in (
+        f"#context.attributes['{asked}'] == 'a'",
+        f"#context.attributes.get('{asked}') == 'a'",
+        f"#context.attributes[{{'{asked}'}}[0]] == 'a'",
+        f"#context.attributes.containsKey('{asked}')",
+        f"#context.attributes.keySet().contains('{asked}')",
+    ):
+        assert _value(text, scope) is found
+
+
+@pytest.mark.parametrize("name", ["user", "gravitee.attribute.user", "jwt.claims", "gravitee.attribute.jwt.claims"])
+def test_no_attribute_of_the_gateway_says_who_nobody_is(name: str) -> None:
+    scope = PlainScope(el_context=context_root({name: "root"}, principal_makers({})))
+    for asked in ("user", "gravitee.attribute.user", "jwt.claims", "gravitee.attribute.jwt.claims"):
+        assert _value(f"#context.attributes['{asked}']", scope) is None
 
 
 def test_all_attributes_together_are_those_of_the_gateway_and_of_the_claims() -> None:

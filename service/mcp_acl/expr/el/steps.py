@@ -14,7 +14,7 @@ from mcp_acl.expr.el.operators import IDENTITY, IS_NULL, PICKED
 from mcp_acl.expr.el.regexes import compile_pattern
 from mcp_acl.expr.el.roots import PROPERTIES
 from mcp_acl.expr.el.syntax import SyntaxProblem, quoted, span_of, subtrees, tokens
-from mcp_acl.expr.el.values import PREFIX, ClassRef, Int32
+from mcp_acl.expr.el.values import ClassRef, Int32, stored_name
 from mcp_acl.expr.nodes import Call, Comprehension, Conditional, Const, Fact, Function, Gather, Let, Local, Node
 from mcp_acl.problems import EvalError, Severity, Span, nearest
 
@@ -63,7 +63,7 @@ class Steps(Names):
         )
         if key and not _is_safe(steps[0]):
             span = Span(root.span.start, self.span(steps[1]).end)
-            found = Call(access.attribute_of(key.removeprefix(PREFIX)), (root,), span=span)
+            found = Call(access.attribute_of(stored_name(key)), (root,), span=span)
             self._payload = found if key == _PAYLOAD else self._payload
             return found, 2
         return self._known_property(root, name, first, steps[0])

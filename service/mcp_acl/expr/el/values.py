@@ -186,8 +186,13 @@ class MultiMap(dict[str, object]):
     __slots__ = ()
 
 
+def stored_name(name: str) -> str:
+    """The name Gravitee keeps an attribute under."""
+    return PREFIX + name if name in _PREFIXED else name
+
+
 class Attributes(dict[str, object]):
-    """Context attributes, by name without Gravitee's prefix; both forms find them, and what is missing is null.
+    """Context attributes by the names Gravitee keeps them under; a name is looked up as it is, then after the prefix.
 
     `makers` hold those that are made when first asked for (null counts as missing); nothing else gives an attribute they name.
     """
@@ -195,29 +200,26 @@ class Attributes(dict[str, object]):
     __slots__ = ("makers",)
 
     def __init__(self, values: Mapping[str, object], makers: Mapping[str, Callable[[], object]]) -> None:
-        named = ((key.removeprefix(PREFIX), value) for key, value in values.items())
-        super().__init__((key, value) for key, value in named if key not in makers)
-        self.makers = makers
+        given = {name: value for name, value in values.items() if name.removeprefix(PREFIX) not in makers}
+        super().__init__((stored_name(name), value) for name, value in given.items())
+        self.makers = {stored_name(name): make for name, make in makers.items()}
 
     def __missing__(self, key: str) -> object:
-        if key.startswith(PREFIX):
-            return self[key.removeprefix(PREFIX)]
         make = self.makers.get(key)
         made = make() if make is not None else None
         if made is not None:
             self[key] = made
-        return made
+        return made if made is not None or key.startswith(PREFIX) else self[PREFIX + key]
 
     def has(self, key: str) -> bool:
         """Whether the attribute is there, under either form of its name."""
-        name = key.removeprefix(PREFIX)
-        return name in self or self[name] is not None
+        return key in self or PREFIX + key in self or self[key] is not None
 
     def stored(self) -> dict[str, object]:
-        """Every attribute by the name Gravitee keeps it under: what operations on the whole map see."""
-        for key in self.makers:
-            self[key]
-        return {PREFIX + key if key in _PREFIXED else key: value for key, value in self.items()}
+        """Every attribute: what operations on the whole map see."""
+        for name in self.makers:
+            self[name]
+        return dict(self)
 
 
 class Headers:
