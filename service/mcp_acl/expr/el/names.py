@@ -17,13 +17,15 @@ from mcp_acl.expr.el.operators import WORDS
 from mcp_acl.expr.el.roots import NOW
 from mcp_acl.expr.el.syntax import SyntaxProblem, span_of, subtrees, tokens
 from mcp_acl.expr.el.template import Part
-from mcp_acl.expr.el.values import ClassRef
+from mcp_acl.expr.el.values import ClassRef, Opaque
 from mcp_acl.expr.nodes import Call, Const, Environment, Fact, Function, Node
 from mcp_acl.problems import EvalError, Severity, Span, nearest
 
 _Tree: TypeAlias = Tree[Token]
 
 NULL: Final = Const(None)
+_METHODS: Final = {name: Opaque("Object") for name in (*FUNCTIONS, *UNSUPPORTED)}
+"""What a function is without its arguments: a `java.lang.reflect.Method`."""
 _FINDING: Final = Severity.FINDING
 
 
@@ -95,7 +97,7 @@ class Names(ABC):
     # ---- roots -------------------------------------------------------------------------------------------------------
 
     def variable(self, tree: _Tree, here: Here) -> Node:
-        """An unknown variable is null; `#this` is the active object, `#root` null."""
+        """An unknown variable is null, a function an object; `#this` is the active object, `#root` null."""
         name = self.variable_name(tree)
         if name == "this":
             return here.active
@@ -104,6 +106,8 @@ class Names(ABC):
         span = self.span(tree)
         if name in self.environment and name != NOW:
             return Fact(self.environment[name], span=span)
+        if name in _METHODS:
+            return Const(_METHODS[name], span=span)
         known = [one for one in self.environment if "." not in one and one != NOW]
         hint = nearest(name, known)
         self.report("el-unknown-variable", f"`#{name[:60]}` is not a variable: it is null", span, hint, _FINDING)
