@@ -10,11 +10,27 @@ from typing import Final
 
 from mcp_acl.expr.el.arithmetic import as_number
 from mcp_acl.expr.el.texts import java_text, plain_decimal_text
-from mcp_acl.expr.el.values import BigDecimal, Char, Int32, check_length, made_text, shown
+from mcp_acl.expr.el.values import BigDecimal, Char, Int8, Int16, Int32, check_length, joined, made_text, shown, units
 from mcp_acl.problems import EvalError
 
 _SPECIFIER: Final = re.compile(r"%(?:(\d+)\$)?([-#+ 0,(<]*)(\d+)?(?:\.(\d+))?(.)", re.DOTALL | re.ASCII)
-_FLAGS: Final[Mapping[str, str]] = {"s": "-", "b": "-", "c": "-", "d": "-+ 0,", "o": "-0", "x": "-0", "f": "-+ 0,"}
+_FLAGS: Final[Mapping[str, str]] = {
+    "s": "-",
+    "b": "-",
+    "c": "-",
+    "d": "-+ 0,",
+    "o": "-0",
+    "x": "-0",
+    "f": "-+ 0,",
+    "%": "-",
+    "n": "",
+}
+"""By conversion in lower case: the flags it may have."""
+
+_CONTRADICTIONS: Final = (frozenset("-0"), frozenset("+ "))
+_NEED_WIDTH: Final = frozenset("-0")
+_WITH_PRECISION: Final = frozenset("sSbBf")
+_WITHOUT_ARGUMENT: Final[Mapping[str, str]] = {"n": "\n", "%": "%"}
 
 
 def format_text(template: str, args: Sequence[object]) -> str:
@@ -24,8 +40,10 @@ def format_text(template: str, args: Sequence[object]) -> str:
     for match in _SPECIFIER.finditer(template):
         made.append(_literal(template[place : match.start()]))
         place = match.end()
-        if match.group(5) in "n%":
-            made.append("\n" if match.group(5) == "n" else "%")
+        _check(match)
+        plain = _WITHOUT_ARGUMENT.get(match.group(5))
+        if plain is not None:
+            made.append(_justified(match, plain))
         else:
             index = int(match.group(1)) - 1 if match.group(1) else ordinary
             ordinary += 0 if match.group(1) else 1
@@ -48,15 +66,31 @@ def _argument(args: Sequence[object], index: int) -> object:
     return args[index]
 
 
-def _formatted(match: re.Match[str], value: object) -> str:
-    flags, width, precision, kind = match.group(2), int(match.group(3) or 0), match.group(4), match.group(5)
-    write = _WRITERS.get(kind)
-    if write is None or set(flags) - set(_FLAGS[kind.lower()]) or (precision and kind in "cdoxX"):
+def _check(match: re.Match[str]) -> None:
+    _, written, width, precision, kind = match.groups()
+    flags = frozenset(written)
+    if (
+        (kind not in _WRITERS and kind not in _WITHOUT_ARGUMENT)
+        or flags - set(_FLAGS[kind.lower()])
+        or len(flags) < len(written)
+        or any(pair <= flags for pair in _CONTRADICTIONS)
+        or (width is None and flags & _NEED_WIDTH)
+        or (width is not None and kind == "n")
+        or (precision is not None and kind not in _WITH_PRECISION)
+    ):
         raise EvalError(f"`{shown(match.group())}` is not supported in a format")
-    check_length(max(width, int(precision or 0)))
-    text = write(value, flags, precision)
-    if kind in "SBX":
-        text = text.upper()
+    check_length(max(int(width or 0), int(precision or 0)))
+
+
+def _formatted(match: re.Match[str], value: object) -> str:
+    flags, precision, kind = match.group(2), match.group(4), match.group(5)
+    text = _WRITERS[kind](value, flags, precision)
+    return _justified(match, text.upper() if kind in "SBX" else text)
+
+
+def _justified(match: re.Match[str], written: str) -> str:
+    """The text with spaces or zeros to its width, counted in UTF-16 code units."""
+    flags, width, text = match.group(2), int(match.group(3) or 0), units(written)
     if "-" in flags:
         return text.ljust(width)
     if "0" in flags:
@@ -65,14 +99,16 @@ def _formatted(match: re.Match[str], value: object) -> str:
     return text.rjust(width)
 
 
+def _cut(text: str, precision: str | None) -> str:
+    return text if precision is None else joined(units(text)[: int(precision)])
+
+
 def _text(value: object, _flags: str, precision: str | None) -> str:
-    text = java_text(value)
-    return text if precision is None else text[: int(precision)]
+    return _cut(java_text(value), precision)
 
 
 def _boolean(value: object, _flags: str, precision: str | None) -> str:
-    text = java_text(value if isinstance(value, bool) else value is not None)
-    return text if precision is None else text[: int(precision)]
+    return _cut(java_text(value if isinstance(value, bool) else value is not None), precision)
 
 
 def _character(value: object, _flags: str, _precision: str | None) -> str:
@@ -102,11 +138,12 @@ def _decimal(value: object, flags: str, _precision: str | None) -> str:
     return _signed(str(abs(number)), number < 0, flags)
 
 
-def _based(base: str, bits: int) -> Callable[[object, str, str | None], str]:
+_BITS: Final[Mapping[type, int]] = {int: 64, Int32: 32, Int16: 16, Int8: 8}
+
+
+def _based(base: str) -> Callable[[object, str, str | None], str]:
     def write(value: object, _flags: str, _precision: str | None) -> str:
-        number = _integer(value)
-        width = 64 if type(value) is int else bits
-        return f"{number % 2**width:{base}}"
+        return f"{_integer(value) % 2 ** _BITS[type(value)]:{base}}"
 
     return write
 
@@ -131,8 +168,8 @@ _WRITERS: Final[Mapping[str, Callable[[object, str, str | None], str]]] = {
     "B": _boolean,
     "c": _character,
     "d": _decimal,
-    "o": _based("o", 32),
-    "x": _based("x", 32),
-    "X": _based("x", 32),
+    "o": _based("o"),
+    "x": _based("x"),
+    "X": _based("x"),
     "f": _floating,
 }
