@@ -222,6 +222,11 @@ _BY_TYPE: Final[Mapping[type, JavaClass]] = {
     )
 }
 _GROUP: Final = JavaClass("Group", "java.util.HashMap$Values", ("Group", *CLASSES["AbstractCollection"].supers))
+ENTRY_SET: Final = JavaClass(
+    "EntrySet", "java.util.HashMap$EntrySet", ("EntrySet", *CLASSES["AbstractCollection"].supers, "Set")
+)
+"""What `entrySet()` gives: Spring knows that it holds entries, empty or not, and converts it to no text and no boolean."""
+
 _SET: Final = JavaClass("KeySet", "java.util.HashMap$KeySet", ("KeySet", *CLASSES["AbstractCollection"].supers, "Set"))
 
 
@@ -239,7 +244,7 @@ def _other_class_of(value: object) -> JavaClass:
         case ZoneOffset():
             return CLASSES["ZoneOffset" if value.name == value.offset_name else "ZoneId"]
         case Group():
-            return _SET if value.is_set else _GROUP
+            return ENTRY_SET if value.is_entries else _SET if value.is_set else _GROUP
         case InexactNumber():
             bool(value)
     return _foreign_class_of(value)

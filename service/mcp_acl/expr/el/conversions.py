@@ -22,7 +22,7 @@ from mcp_acl.expr.el.arithmetic import (
     to_decimal,
     whole_part,
 )
-from mcp_acl.expr.el.classes import CLASSES, JavaClass, class_of
+from mcp_acl.expr.el.classes import CLASSES, ENTRY_SET, JavaClass, class_of
 from mcp_acl.expr.el.temporal import Instant, JavaDate, ZonedDateTime, parse_zone
 from mcp_acl.expr.el.texts import float32, java_text
 from mcp_acl.expr.el.values import (
@@ -102,7 +102,7 @@ def can_convert(source: JavaClass, target: str) -> bool:
     if target in ("Collection", "List", "Object[]"):
         return True
     if source.is_a("Collection"):
-        return True
+        return source is not ENTRY_SET
     if source.component:
         return _can_convert_array(source.component, target)
     if target.endswith("[]"):

@@ -3,13 +3,14 @@
 Anything else a Java format may hold is an error.
 """
 
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from decimal import ROUND_HALF_UP, Decimal, localcontext
 from typing import Final
 
 from mcp_acl.expr.el.arithmetic import as_number
-from mcp_acl.expr.el.texts import java_text, plain_decimal_text
+from mcp_acl.expr.el.texts import double_digits, java_text, plain_decimal_text
 from mcp_acl.expr.el.values import BigDecimal, Char, Int8, Int16, Int32, check_length, joined, made_text, shown, units
 from mcp_acl.problems import EvalError
 
@@ -152,13 +153,14 @@ def _floating(value: object, flags: str, precision: str | None) -> str:
     number = as_number(value)
     if not isinstance(number, float | BigDecimal):
         raise EvalError("`%f` takes a number with a fraction")
-    text = plain_decimal_text(number) if isinstance(number, BigDecimal) else repr(float(number))
-    if "n" in text:
+    if isinstance(number, float) and not math.isfinite(number):
         raise EvalError("`%f` takes a finite number here")
+    negative = number.unscaled < 0 if isinstance(number, BigDecimal) else math.copysign(1, number) < 0
+    text = plain_decimal_text(number) if isinstance(number, BigDecimal) else double_digits(float(number))
     with localcontext() as context:
         context.prec = 2_000
         rounded = Decimal(text).quantize(Decimal(1).scaleb(-int(precision or 6)), ROUND_HALF_UP)
-    return _signed(f"{abs(rounded):f}", rounded.is_signed(), flags)
+    return _signed(f"{abs(rounded):f}", negative, flags)
 
 
 _WRITERS: Final[Mapping[str, Callable[[object, str, str | None], str]]] = {

@@ -5,11 +5,13 @@ Offsets count UTF-16 code units. Regular expressions go through `regexes`.
 
 import base64
 import binascii
+import re
+from collections.abc import Callable
 from typing import Final
 
 from mcp_acl.expr.el import regexes
 from mcp_acl.expr.el.comparing import compare_texts, hash_code
-from mcp_acl.expr.el.conversions import WHITESPACE
+from mcp_acl.expr.el.conversions import WHITESPACE, convert
 from mcp_acl.expr.el.formats import format_text
 from mcp_acl.expr.el.methods import Row, row
 from mcp_acl.expr.el.texts import java_text
@@ -91,6 +93,34 @@ def _equals_ignoring_case(text: str, other: str | None) -> bool:
     return other is not None and len(units(text)) == len(units(other)) and _folded(text) == _folded(other)
 
 
+def _compare_ignoring_case(text: str, other: str) -> Int32:
+    """The distance of the first code points that differ, else of the lengths."""
+    for one, two in zip(_folded(text), _folded(other), strict=False):
+        if one != two:
+            return Int32(ord(one) - ord(two))
+    return Int32(len(units(text)) - len(units(other)))
+
+
+def _between_halves(run: Callable[..., object]) -> Callable[..., object]:
+    """What Java finds of a pattern that takes the empty text stands between the halves of a character too: refused."""
+
+    def guarded(text: str, pattern: str, *rest: object) -> object:
+        if not text.isascii() and max(text) > "\uffff" and regexes.matches(pattern, ""):
+            raise EvalError("the pattern takes the empty text, and a character of the text has two halves")
+        return run(text, pattern, *rest)
+
+    return guarded
+
+
+def _split(text: str, pattern: str, limit: int = 0) -> Array:
+    return Array(regexes.split(pattern, text, limit), "String")
+
+
+def _starts(text: str, prefix: str, start: int = 0) -> bool:
+    whole = units(text)
+    return 0 <= start <= len(whole) and whole.startswith(units(prefix), start)
+
+
 def _region_matches(text: str, ignore_case: bool, region: tuple[int, str, int, int]) -> bool:
     start, other, other_start, length = region
     first, second = units(text), units(other)
@@ -98,19 +128,20 @@ def _region_matches(text: str, ignore_case: bool, region: tuple[int, str, int, i
         return False
     size = max(length, 0)
     one, two = first[start : start + size], second[other_start : other_start + size]
-    return _folded(one) == _folded(two) if ignore_case else one == two
+    return _folded(joined(one)) == _folded(joined(two)) if ignore_case else one == two
 
 
 def _replaced(text: str, old: str, new: str) -> str:
-    check_length(len(text) + text.count(old) * (len(new) - len(old)))
-    return text.replace(old, new)
+    whole, part, other = units(text), units(old), units(new)
+    check_length(len(whole) + whole.count(part) * (len(other) - len(part)))
+    return joined(whole.replace(part, other))
 
 
 def _repeated(text: str, count: int) -> str:
     if count < 0:
         raise EvalError("a text cannot be repeated a negative number of times")
     check_length(len(text) * count)
-    return text * count
+    return joined(text * count)
 
 
 def _joined_with(separator: str, parts: object) -> str:
@@ -119,16 +150,16 @@ def _joined_with(separator: str, parts: object) -> str:
         raise EvalError("only texts can be joined")
     texts = [java_text(item) for item in items]
     check_length(sum(map(len, texts)) + len(separator) * (len(texts) - 1))
-    return separator.join(texts)
-
-
-def _starts(text: str, prefix: str, start: int) -> bool:
-    return start >= 0 and units(text)[start:].startswith(units(prefix)) and start <= len(units(text))
+    return joined(separator.join(texts))
 
 
 def _chars(text: str) -> Array:
     check_length(len(text))
     return Array(tuple(map(Char, units(text))), "char")
+
+
+_HALF: Final = re.compile(rb"\xed[\xa0-\xbf][\x80-\xbf]?")
+_REPLACEMENT: Final = "\ufffd".encode()
 
 
 def _bytes(data: bytes) -> Array:
@@ -145,7 +176,18 @@ def _encoded(text: str, charset: str = "utf-8") -> Array:
 
 
 def _decoded(data: Array, charset: str = "utf-8") -> str:
-    return made_text(_raw(data).decode(charset, "replace"))
+    return made_text(_read(_raw(data), charset))
+
+
+def _read(data: bytes, charset: str) -> str:
+    """Bytes as a text: half a character in UTF-8 is one replacement, as for Java, not one for each byte."""
+    whole = _HALF.sub(_REPLACEMENT, data) if charset == "utf-8" else data
+    return whole.decode(charset, "replace")
+
+
+def _widened(data: Array, high: int) -> str:
+    """Every byte with the same high byte before it."""
+    return joined("".join(chr((high & 0xFF) << 8 | low) for low in _raw(data)))
 
 
 def _char_text(chars: Array) -> str:
@@ -155,25 +197,26 @@ def _char_text(chars: Array) -> str:
 # ---- URL and Base64 ----------------------------------------------------------------------------------------------------
 
 _UNESCAPED: Final = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-*_")
-_HEX: Final = frozenset("0123456789abcdefABCDEF")
+_ESCAPES: Final = re.compile("(?:%[0-9a-fA-F]{0,2})+")
 
 
 def _url_encode(text: str, charset: str) -> str:
     check_length(len(text))
-    made = (chr(byte) if byte in _UNESCAPED else "+" if byte == 32 else f"%{byte:02X}" for byte in text.encode(charset))
-    return made_text("".join(made))
+    data = text.encode(charset, "replace")
+    return made_text("".join(chr(one) if one in _UNESCAPED else "+" if one == 32 else f"%{one:02X}" for one in data))
 
 
 def _url_decode(text: str, charset: str) -> str:
+    """Escapes that stand together are decoded together; everything else stays as it is."""
     check_length(len(text))
-    head, *escaped = text.replace("+", " ").split("%")
-    made = bytearray(head.encode(charset, "replace"))
-    for part in escaped:
-        if len(part) < 2 or not set(part[:2]) <= _HEX:
-            raise EvalError("an escape in the text is not `%` and two hexadecimal digits")
-        made.append(int(part[:2], 16))
-        made += part[2:].encode(charset, "replace")
-    return bytes(made).decode(charset, "replace")
+    return made_text(_ESCAPES.sub(lambda escapes: _unescaped(escapes.group(), charset), text.replace("+", " ")))
+
+
+def _unescaped(escapes: str, charset: str) -> str:
+    parts = escapes.split("%")[1:]
+    if not all(len(part) == 2 for part in parts):
+        raise EvalError("an escape in the text is not `%` and two hexadecimal digits")
+    return _read(bytes.fromhex("".join(parts)), charset)
 
 
 def _base64_decode(decoder: Codec, text: str) -> Array:
@@ -220,7 +263,7 @@ ROWS: Final = (
     row("boolean String.contentEquals(CharSequence)", lambda text, other: str(text) == str(other)),
     row("boolean String.equalsIgnoreCase(String)", _equals_ignoring_case, takes_null=True),
     row("int String.compareTo(String)", lambda text, other: Int32(compare_texts(text, other))),
-    row("int String.compareToIgnoreCase(String)", lambda a, b: Int32(compare_texts(_folded(a), _folded(b)))),
+    row("int String.compareToIgnoreCase(String)", _compare_ignoring_case),
     row(
         "boolean String.regionMatches(int, String, int, int)",
         lambda text, *region: _region_matches(text, False, region),
@@ -229,10 +272,14 @@ ROWS: Final = (
         "boolean String.regionMatches(boolean, int, String, int, int)",
         lambda text, ignore_case, *region: _region_matches(text, ignore_case, region),
     ),
-    row("boolean String.startsWith(String)", lambda text, prefix: text.startswith(prefix)),
+    row("boolean String.startsWith(String)", _starts),
     row("boolean String.startsWith(String, int)", _starts),
-    row("boolean String.endsWith(String)", lambda text, suffix: text.endswith(suffix)),
-    row("boolean String.contains(CharSequence)", lambda text, part: part in text, "a part of the text, not an element"),
+    row("boolean String.endsWith(String)", lambda text, suffix: units(text).endswith(units(suffix))),
+    row(
+        "boolean String.contains(CharSequence)",
+        lambda text, part: units(part) in units(text),
+        "a part of the text, not an element",
+    ),
     row("int String.hashCode()", hash_code),
     row("int String.indexOf(int)", _index),
     row("int String.indexOf(int, int)", _index),
@@ -248,13 +295,11 @@ ROWS: Final = (
     row("String String.concat(String)", lambda text, other: made_text(text + other)),
     row("String String.replace(char, char)", lambda text, old, new: joined(units(text).replace(old.value, new.value))),
     row("String String.replace(CharSequence, CharSequence)", _replaced, "every occurrence; no pattern"),
-    row("String String.replaceAll(String, String)", regexes.replace_all, "every match of a pattern"),
-    row("String String.replaceFirst(String, String)", regexes.replace_first),
+    row("String String.replaceAll(String, String)", _between_halves(regexes.replace_all), "every match of a pattern"),
+    row("String String.replaceFirst(String, String)", _between_halves(regexes.replace_first)),
     row("boolean String.matches(String)", lambda text, pattern: regexes.matches(pattern, text), "the whole text"),
-    row("String[] String.split(String)", lambda text, pattern: Array(regexes.split(pattern, text, 0), "String")),
-    row(
-        "String[] String.split(String, int)", lambda text, pattern, n: Array(regexes.split(pattern, text, n), "String")
-    ),
+    row("String[] String.split(String)", _between_halves(_split)),
+    row("String[] String.split(String, int)", _between_halves(_split)),
     row("String String.toLowerCase()", lambda text: text.lower()),
     row("String String.toUpperCase()", lambda text: text.upper()),
     row("String String.trim()", lambda text: text.strip(_TRIMMED)),
@@ -286,6 +331,8 @@ ROWS: Final = (
     row("new String(char[])", _char_text),
     row("new String(byte[])", _decoded),
     row("new String(byte[], Charset)", _decoded),
+    row("new String(byte[], String)", lambda data, name: _decoded(data, str(convert(name, "Charset")))),
+    row("new String(byte[], int)", _widened),
     row("static String URLEncoder.encode(String, Charset)", _url_encode),
     row("static String URLDecoder.decode(String, Charset)", _url_decode),
     _codec("getDecoder", "Base64.Decoder", "basic"),

@@ -16,6 +16,8 @@ DAY_NANOS: Final = 86_400_000_000_000
 SECOND_NANOS: Final = 1_000_000_000
 _EPOCH_DAY: Final = date(1970, 1, 1).toordinal()
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_GREGORIAN_MILLIS: Final = -12_219_292_800_000
+"""1582-10-15, when a `java.util.Date` changes from Julius's calendar to Gregory's."""
 
 DAYS: Final = ("MONDAY", "TUESDAY", "WEDNESDAY", "THURSDAY", "FRIDAY", "SATURDAY", "SUNDAY")
 MONTHS: Final = tuple("JANUARY FEBRUARY MARCH APRIL MAY JUNE JULY AUGUST SEPTEMBER OCTOBER NOVEMBER DECEMBER".split())
@@ -28,7 +30,9 @@ class JavaDate:
     millis: int
 
     def moment(self) -> datetime:
-        """The same moment, for its calendar fields in UTC."""
+        """The same moment, for its calendar fields in UTC; before 1582 Java's calendar is another."""
+        if self.millis < _GREGORIAN_MILLIS:
+            raise EvalError("before 1582-10-15 a `Date` has another calendar in Java")
         try:
             return _EPOCH + timedelta(milliseconds=self.millis)
         except OverflowError:

@@ -85,9 +85,19 @@ def _class_text(reference: ClassRef) -> str:
 # ---- numbers ---------------------------------------------------------------------------------------------------------
 
 
+_SMALLEST: Final = 1e-7
+_WHOLE: Final = 2.0**53
+_WHOLE_FLOAT: Final = 2.0**24
+
+
 def double_text(value: float) -> str:
     """`Double.toString`: plain from 10^-3 to 10^7, else with an exponent."""
-    return _special(value) or _decimal_text(repr(abs(value)), value)
+    return _special(value) or _decimal_text(double_digits(value), value)
+
+
+def double_digits(value: float) -> str:
+    """As few digits as tell a finite number from its neighbours."""
+    return repr(_certain(abs(value), _WHOLE))
 
 
 def float_text(value: float) -> str:
@@ -95,8 +105,16 @@ def float_text(value: float) -> str:
     special = _special(value)
     if special:
         return special
-    written = (f"{abs(value):.{precision}e}" for precision in range(10))
-    return _decimal_text(next(digits for digits in written if float32(float(digits)) == abs(value)), value)
+    size = _certain(abs(value), _WHOLE_FLOAT)
+    written = (f"{size:.{precision}e}" for precision in range(10))
+    return _decimal_text(next(digits for digits in written if float32(float(digits)) == size), value)
+
+
+def _certain(size: float, whole: float) -> float:
+    """The size of a number, if Java's runtimes agree on its digits: before Java 19 some are more than needed."""
+    if size and not _SMALLEST <= size < whole:
+        raise EvalError("the digits of so large or small a number depend on the Java runtime")
+    return size
 
 
 def float32(value: float) -> float:

@@ -101,12 +101,14 @@ class Array:
 class Group:
     """A collection that is no list: a set of keys or entries, or the values of a map.
 
-    The names of attributes and headers contain more than they list: `names_of` is then where to look.
+    The names of attributes and headers contain more than they list: `names_of` is then where to look. `is_entries` tells what
+    `entrySet()` gives, which may be empty.
     """
 
     items: tuple[object, ...]
     is_set: bool = True
     names_of: "Attributes | Headers | None" = None
+    is_entries: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -305,4 +307,4 @@ def elements(value: object) -> Sequence[object] | None:
 
 def entries(values: Mapping[str, object]) -> Group:
     """The entries of a map as a set."""
-    return Group(tuple(Entry(key, value) for key, value in values.items()))
+    return Group(tuple(Entry(key, value) for key, value in values.items()), is_entries=True)
