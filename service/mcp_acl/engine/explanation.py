@@ -1,26 +1,42 @@
-"""`explain`: every rule that governs a server, what its condition saw, why it did or did not apply. For people, not for speed."""
+"""`explain`: every rule that governs a server, what its condition saw, why it did or did not apply. For people, not for speed.
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Final
+Strategy: a message becomes the questions that `decide` puts to the rules, the one that grants first; a rule applies if it
+applies to one of them.
+"""
 
-from mcp_acl.domain import Decision, Effect, MessageKind, Request, RuleRef
-from mcp_acl.engine.decision import decide, settle
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final, TypeAlias
+
+from mcp_acl.domain import Decision, Direction, Effect, Feature, MessageKind, Reason, Request, RuleRef
+from mcp_acl.engine.decision import _owns, decide, from_server, settle, uri_refusal
 from mcp_acl.engine.scope import Scope
+from mcp_acl.expr.cel.operators import HAS, INDEX, SELECT
 from mcp_acl.expr.condition import Condition
-from mcp_acl.expr.nodes import Const, Local, Node
+from mcp_acl.expr.nodes import Available, Call, Const, Fact, Function, Local, Node, children
 from mcp_acl.expr.walk import Possibilities
-from mcp_acl.mcp.demands import demands_of
+from mcp_acl.mcp.demands import Demand, demands_of, inputs_of
 from mcp_acl.mcp.methods import METHODS, Method, MethodClass, method_named
-from mcp_acl.policy.index import Grant, PolicySet, Rule
-from mcp_acl.problems import EvalError, MessageError, Span
+from mcp_acl.policy.index import Candidates, Grant, PolicySet, Rule, View
+from mcp_acl.problems import EvalError, MessageError
 
 _SHOWN: Final = 200  # characters of a value
+_WITHOUT_RULES: Final = frozenset(
+    {
+        Reason.TOKEN_INVALID,
+        Reason.HEADER_MISMATCH,
+        Reason.WRONG_DIRECTION,
+        Reason.MESSAGE_REFUSED,
+        Reason.TARGET_MISSING,
+        Reason.URI_NOT_CANONICAL,
+    }
+)
+"""Denials that stand whatever the rules say."""
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A part of a condition's text, and the value it had (or `unknown`, or the error)."""
+    """A part of a condition's text, or a fact its variables read, and the value it had (or `unknown`, or the error)."""
 
     text: str
     value: str
@@ -47,10 +63,12 @@ class Explanation:
 
 @dataclass(frozen=True, slots=True)
 class _Question:
-    method: str
-    name: str | None
+    """What the rules on one method are asked. `denies_only`: why allow rules are not; `spelled`: `*` does not name the method."""
+
     scope: Scope
-    is_list: bool
+    denies_only: str = ""
+    spelled: bool = False
+    is_list: bool = False
 
 
 def explain(policies: PolicySet, request: Request) -> Explanation:
@@ -59,97 +77,233 @@ def explain(policies: PolicySet, request: Request) -> Explanation:
     view = policies.view(request.server)
     if view is None:
         return Explanation(decision, ())
-    questions = _questions(request)
-    trials = tuple(_trial(grants, questions) for grants in view.grants().values())
-    return Explanation(decision, trials)
+    rules = view.grants().values()
+    if decision.reason in _WITHOUT_RULES:
+        why = f"no rule changes this denial ({decision.reason})"
+        return Explanation(decision, tuple(_unapplied(grants[0].rule, why) for grants in rules))
+    questions = [(one, _matching(view, one)) for one in (*_questions(request), *_inputs(policies, request))]
+    return Explanation(decision, tuple(_trial(grants, questions) for grants in rules))
 
 
-def _questions(request: Request) -> Sequence[_Question]:
-    """What the message asks of the rules: methods and names."""
+# ---- what is asked ------------------------------------------------------------------------------------------------
+
+
+def _questions(request: Request) -> Iterable[_Question]:
     message = request.message
-    row = method_named(message.method)
     if message.kind is MessageKind.RESPONSE:
         return ()
-    if row is None or row.method_class in (MethodClass.ALWAYS, MethodClass.PLAIN):
-        return (_Question(message.method, None, Scope(request, message.method, None), False),)
-    if row.method_class is MethodClass.LIST:
-        return (_Question(row.name, None, Scope(request, row.name, None, before_call=True), True),)
-    return _demanded(request, row)
+    row = method_named(message.method)
+    if row is None:
+        return (_Question(Scope(request, message.method, None), spelled=True),)
+    return _BY_CLASS[row.method_class](request, row)
 
 
-def _demanded(request: Request, row: Method) -> Sequence[_Question]:
-    before_call = row.method_class is MethodClass.COMPLETION
-    found = []
+def _inputs(policies: PolicySet, request: Request) -> Iterator[_Question]:
+    """What a server's message asks the client for is asked as messages of their own."""
+    asked = request.message.params.get("inputRequests")
+    if request.direction is not Direction.SERVER_TO_CLIENT or asked is None:
+        return
     try:
-        demands = demands_of(request.message, row)
+        inner = [from_server(request, message) for message in inputs_of(asked)]
     except MessageError:
-        demands = ()
-    for demand in demands:
-        scope = Scope(request, demand.method, demand.name, before_call=before_call)
-        found.append(_Question(demand.method, demand.name, scope, False))
-        task = request.tasks.get(demand.name or "")
-        if METHODS[demand.method].method_class is MethodClass.TASK and task is not None:
-            call = Scope(request, "tools/call", task.tool, before_call=True)
-            found.append(_Question("tools/call", task.tool, call, False))
-    own = Scope(request, row.name, None, before_call=before_call)
-    return (*found, _Question(row.name, None, own, False))
+        return
+    for one in inner:
+        if decide(policies, one).reason not in _WITHOUT_RULES:
+            yield from _questions(one)
+            yield from _inputs(policies, one)
 
 
-def _trial(grants: Sequence[Grant], questions: Sequence[_Question]) -> Trial:
-    rule = grants[0].rule
-    why = _not_named(grants, questions)
-    for question in questions:
-        on_method = [grant for grant in grants if grant.method == question.method]
-        if any(_matches(grant, question) for grant in on_method):
-            return _tried(rule, question)
-        if on_method and question.name is not None:
-            patterns = ", ".join(dict.fromkeys(str(grant.pattern) for grant in on_method))
-            why = f"`{question.name[:_SHOWN]}` does not match {patterns}"
+def _always(request: Request, row: Method) -> Iterator[_Question]:
+    yield _Question(Scope(request, row.name, None), "it is always permitted", spelled=True)
+
+
+def _plain(request: Request, row: Method) -> Iterator[_Question]:
+    yield _Question(Scope(request, row.name, None))
+
+
+def _list(request: Request, row: Method) -> Iterator[_Question]:
+    """Entries are settled before the call that they offer; a task comes after its call."""
+    is_tasks = row.feature is Feature.TASKS
+    scope = Scope(request, row.name, None, before_call=not is_tasks)
+    yield _Question(scope, _TASK_DECIDED if is_tasks else "", is_list=True)
+
+
+def _target(request: Request, row: Method) -> Iterator[_Question]:
+    for demand in demands_of(request.message, row):
+        yield from _demanded(request, row, demand)
+
+
+def _demanding(request: Request, row: Method) -> Iterator[_Question]:
+    yield from _target(request, row)
+    scope = Scope(request, row.name, None, before_call=row.method_class is MethodClass.COMPLETION)
+    yield _Question(scope, "the rules on what it names decide")
+
+
+def _demanded(request: Request, row: Method, demand: Demand) -> Iterator[_Question]:
+    """One target: the rules of the method that decides it, then the deny rules on the message's own method."""
+    method, name = demand.method, demand.name
+    as_row = METHODS[method]
+    if name is None or (as_row.target_is_uri and uri_refusal(name, demand.may_be_template)):
+        return
+    before_call = row.method_class is MethodClass.COMPLETION
+    if as_row.method_class is MethodClass.TASK:
+        yield from _task(request, method, name)
+    else:
+        yield _Question(Scope(request, method, name, before_call=before_call))
+    if method != row.name:
+        yield _Question(Scope(request, row.name, name, before_call=before_call), f"the rules on `{method}` decide")
+
+
+def _task(request: Request, method: str, task_id: str) -> Iterator[_Question]:
+    task = request.tasks.get(task_id)
+    if task is not None and _owns(request, task):
+        yield _Question(Scope(request, "tools/call", task.tool, before_call=True))
+    yield _Question(Scope(request, method, task_id), _TASK_DECIDED)
+
+
+_TASK_DECIDED: Final = "the task's owner and the rules on `tools/call` decide"
+_BY_CLASS: Final[Mapping[MethodClass, Callable[[Request, Method], Iterator[_Question]]]] = {
+    MethodClass.ALWAYS: _always,
+    MethodClass.LIST: _list,
+    MethodClass.PLAIN: _plain,
+    MethodClass.TARGET: _target,
+    MethodClass.COMPLETION: _demanding,
+    MethodClass.LISTEN: _demanding,
+    MethodClass.TASK: _target,
+}
+
+
+# ---- what one rule answers ----------------------------------------------------------------------------------------
+
+
+_Asked: TypeAlias = tuple[_Question, Candidates]
+"""A question, and the rules that match it."""
+
+
+def _matching(view: View, question: _Question) -> Candidates:
+    method, name = question.scope.method, question.scope.target
+    return view.without_name(method, spelled=question.spelled) if name is None else view.candidates(method, name)
+
+
+def _trial(grants: Sequence[Grant], questions: Sequence[_Asked]) -> Trial:
+    """The first answer that applies, else the first that a condition gave, else the first there is."""
+    answers = [
+        _answer(on_method, question, matching)
+        for question, matching in questions
+        if (on_method := [grant for grant in grants if grant.method == question.scope.method])
+    ]
+    if not answers:
+        return _unapplied(grants[0].rule, _not_named(grants, questions))
+    return max(answers, key=lambda trial: (trial.applies, trial.saw != ()))
+
+
+def _unapplied(rule: Rule, why: str) -> Trial:
     return Trial(rule.ref, rule.effect, applies=False, why=why)
 
 
-def _not_named(grants: Sequence[Grant], questions: Sequence[_Question]) -> str:
-    methods = dict.fromkeys(f"`{question.method[:_SHOWN]}`" for question in questions)
+def _not_named(grants: Sequence[Grant], questions: Sequence[_Asked]) -> str:
+    methods = dict.fromkeys(f"`{question.scope.method[:_SHOWN]}`" for question, _ in questions)
     asked = ", ".join(methods) or "a response"
     named = ", ".join(sorted({grant.method for grant in grants})[:6])
     return f"it speaks of {named}, not of {asked}"
 
 
-def _matches(grant: Grant, question: _Question) -> bool:
-    if question.is_list or grant.pattern.kind == "any":
-        return True
-    return question.name is not None and grant.pattern.matches(question.name)
+def _answer(grants: Sequence[Grant], question: _Question, matching: Candidates) -> Trial:
+    rule = grants[0].rule
+    matches = rule in matching.denies or rule in matching.allows
+    why = _unasked(grants, question, matches=matches)
+    if why:
+        return _unapplied(rule, why)
+    trial = _tried(rule, question)
+    return trial if matches else replace(trial, why=f"{trial.why}, for names that match {_patterns(grants)}")
+
+
+def _unasked(grants: Sequence[Grant], question: _Question, *, matches: bool) -> str:
+    """Why a rule on the method is not asked, or `''`. A list asks the rules on any name."""
+    method, name = question.scope.method[:_SHOWN], question.scope.target
+    if question.denies_only and grants[0].rule.effect is Effect.ALLOW:
+        return f"allowing `{method}` has no effect: {question.denies_only}"
+    if matches or question.is_list:
+        return ""
+    if question.spelled and not any(grant.spelled for grant in grants):
+        return f"it does not spell out `{method}`"
+    if name is None:
+        return f"it has a name, and `{method}` acts on nothing that has one"
+    return f"`{name[:_SHOWN]}` does not match {_patterns(grants)}"
+
+
+def _patterns(grants: Sequence[Grant]) -> str:
+    return ", ".join(dict.fromkeys(str(grant.pattern) for grant in grants))
 
 
 def _tried(rule: Rule, question: _Question) -> Trial:
     if question.is_list and rule.reads_entry:
-        return Trial(rule.ref, rule.effect, applies=False, why="its condition is settled for each entry of the list")
+        return _unapplied(rule, "its condition is settled for each entry")
     outcome = settle(rule, question.scope)
     applies = outcome is not False if rule.effect is Effect.DENY else outcome is True
     if rule.condition is None:
         return Trial(rule.ref, rule.effect, applies, "it has no condition")
-    return Trial(rule.ref, rule.effect, applies, _why(outcome, question), _saw(rule.condition, question.scope))
+    why = _why(outcome, is_open=_is_open(rule, question.scope))
+    return Trial(rule.ref, rule.effect, applies, why, _saw(rule.condition, question.scope))
 
 
-def _why(outcome: bool | EvalError, question: _Question) -> str:
+def _is_open(rule: Rule, scope: Scope) -> bool:
+    """Whether the call could still bring another outcome."""
+    return scope.before_call and rule.outlook is not None and rule.outlook(scope).bit_count() > 1
+
+
+def _why(outcome: bool | EvalError, *, is_open: bool) -> str:
     if isinstance(outcome, EvalError):
         return f"its condition is an error: {outcome.message}"
-    settled = "may be" if question.scope.before_call else "is"
-    return f"its condition {settled} true" if outcome else "its condition is false"
+    return f"its condition {'may be' if is_open else 'is'} {str(outcome).lower()}"
+
+
+# ---- what a condition saw -----------------------------------------------------------------------------------------
 
 
 def _saw(condition: Condition, scope: Scope) -> tuple[Seen, ...]:
-    """The parts of the condition that are neither constants nor loop variables, outermost value for each place."""
-    found: dict[Span, Possibilities] = {}
+    """The parts of the condition that are neither constants nor loop variables, outermost value for each text."""
+    found: dict[str, Possibilities] = {}
+    inside = dict(_inside(condition.node, condition.text))
 
     def trace(node: Node, value: Possibilities) -> None:
-        if not isinstance(node, Const | Local) and node.span.end > node.span.start:
-            found.pop(node.span, None)
-            found[node.span] = value
+        if isinstance(node, Const | Local):
+            return
+        for text in (inside.get(id(node), ""), condition.text[node.span.start : node.span.end]):
+            found.pop(text, None)
+            found[text] = value
 
     condition.possible(scope, scope.unknown, trace)
-    shown: Mapping[str, str] = {condition.text[span.start : span.end]: _render(value) for span, value in found.items()}
-    return tuple(Seen(text, value) for text, value in shown.items() if text)
+    return tuple(Seen(text, _render(value)) for text, value in found.items() if text)
+
+
+def _inside(node: Node, text: str) -> Iterator[tuple[int, str]]:
+    """What the variables in a condition read, by the identity of the node."""
+    read = _read(node, text)
+    if read:
+        yield id(node), read
+        return
+    for child in children(node):
+        yield from _inside(child, text)
+
+
+def _read(node: Node, text: str) -> str:
+    """A fact that a variable reads, or a member of it, as CEL writes it; `''` for everything else.
+
+    The tree of a variable has the span of the variable: the text there is not how the fact is written.
+    """
+    match node:
+        case Fact() | Available():
+            name = node.variable.name if isinstance(node, Fact) else f"has({node.variable.name})"
+            return "" if name == text[node.span.start : node.span.end] else name
+        case Call(function=function, args=(owner, Const(value=key))) if function in _FORMS:
+            read = _read(owner, text)
+            member = f".{key}" if isinstance(key, str) and key.isidentifier() else f"[{key!r}]"
+            return read and _FORMS[function].format(f"{read}{member}")
+    return ""
+
+
+_FORMS: Final[Mapping[Function, str]] = {SELECT: "{}", INDEX: "{}", HAS: "has({})"}
 
 
 def _render(value: Possibilities) -> str:
