@@ -5,8 +5,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mcp_acl.policy.patterns import NamePattern, PatternKind
-from mcp_acl.policy.spellings import denies, spellings
+from mcp_acl.policy.spellings import deny_patterns, spellings
 from tests.naive_names import deny_matches
+
+
+def denies(pattern: NamePattern, uri: str) -> bool:
+    return any(one.matches(form) for one in deny_patterns(pattern) for form in spellings(uri))
 
 
 @pytest.mark.parametrize(

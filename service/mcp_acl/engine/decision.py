@@ -26,14 +26,13 @@ from mcp_acl.domain import (
 )
 from mcp_acl.engine.scope import Scope
 from mcp_acl.expr.walk import Outcomes
-from mcp_acl.mcp.demands import Demand, demands_of, inputs_of, target_of
+from mcp_acl.mcp.demands import INPUTS, Demand, demands_of, inputs_of, target_of
 from mcp_acl.mcp.headers import header_mismatch
 from mcp_acl.mcp.methods import METHODS, Method, MethodClass, method_named
 from mcp_acl.mcp.uris import template_why_not_canonical, why_not_canonical
 from mcp_acl.policy.index import Candidates, PolicySet, Rule, View
 from mcp_acl.problems import EvalError, MessageError
 
-_INPUTS: Final = "inputRequests"
 _TRUE: Final = int(Outcomes.TRUE)
 _FALSE: Final = int(Outcomes.FALSE)
 
@@ -53,7 +52,7 @@ def decide(policies: PolicySet, request: Request) -> Decision:
     if message.kind is MessageKind.RESPONSE:
         return _response(request, policies.revision)
     decision = _by_method(view, request)
-    if _INPUTS in message.params and decision.allowed and request.direction is Direction.SERVER_TO_CLIENT:
+    if INPUTS in message.params and decision.allowed and request.direction is Direction.SERVER_TO_CLIENT:
         return _with_inputs(policies, request, decision)
     return decision
 
@@ -77,7 +76,7 @@ def _by_method(view: View, request: Request) -> Decision:
 def _with_inputs(policies: PolicySet, request: Request, decision: Decision) -> Decision:
     """A server's message that asks the client for input passes only if each of its requests may be sent."""
     return next(
-        (one for one in input_decisions(policies, request, request.message.params[_INPUTS]) if not one.allowed),
+        (one for one in input_decisions(policies, request, request.message.params[INPUTS]) if not one.allowed),
         decision,
     )
 
@@ -270,7 +269,7 @@ def task_decision(
     if denial.reason is Reason.DENIED_BY_RULE:
         return denial
     task = request.tasks.get(task_id)
-    if task is None or not _owns(request, task):
+    if task is None or not owns(request, task):
         return _deny(Reason.TASK_NOT_OWNED, view.revision)
     scope = Scope(request, "tools/call", task.tool, before_call=True)
     call = judge(view.candidates("tools/call", task.tool), scope, view.revision, needs)
@@ -279,7 +278,8 @@ def task_decision(
     return call._replace(reason=Reason.TASK_OWNER if call.allowed else Reason.TASK_NOT_OWNED)
 
 
-def _owns(request: Request, task: TaskFact) -> bool:
+def owns(request: Request, task: TaskFact) -> bool:
+    """Whether the principal created the task."""
     subject, issuer = request.claims.get("sub"), request.claims.get("iss")
     if not isinstance(subject, str) or not isinstance(issuer, str) or not subject:
         return False

@@ -9,13 +9,13 @@ from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
 from mcp_acl.domain import Decision, Direction, Effect, Feature, MessageKind, Reason, Request, RuleRef
-from mcp_acl.engine.decision import _owns, decide, from_server, settle, uri_refusal
+from mcp_acl.engine.decision import decide, from_server, owns, settle, uri_refusal
 from mcp_acl.engine.scope import Scope
 from mcp_acl.expr.cel.operators import HAS, INDEX, SELECT
 from mcp_acl.expr.condition import Condition
 from mcp_acl.expr.nodes import Available, Call, Const, Fact, Function, Local, Node, children
 from mcp_acl.expr.walk import Possibilities
-from mcp_acl.mcp.demands import Demand, demands_of, inputs_of
+from mcp_acl.mcp.demands import INPUTS, Demand, demands_of, inputs_of
 from mcp_acl.mcp.methods import METHODS, Method, MethodClass, method_named
 from mcp_acl.policy.index import Candidates, Grant, PolicySet, Rule, View
 from mcp_acl.problems import EvalError, MessageError
@@ -100,7 +100,7 @@ def _questions(request: Request) -> Iterable[_Question]:
 
 def _inputs(policies: PolicySet, request: Request) -> Iterator[_Question]:
     """What a server's message asks the client for is asked as messages of their own."""
-    asked = request.message.params.get("inputRequests")
+    asked = request.message.params.get(INPUTS)
     if request.direction is not Direction.SERVER_TO_CLIENT or asked is None:
         return
     try:
@@ -156,7 +156,7 @@ def _demanded(request: Request, row: Method, demand: Demand) -> Iterator[_Questi
 
 def _task(request: Request, method: str, task_id: str) -> Iterator[_Question]:
     task = request.tasks.get(task_id)
-    if task is not None and _owns(request, task):
+    if task is not None and owns(request, task):
         yield _Question(Scope(request, "tools/call", task.tool, before_call=True))
     yield _Question(Scope(request, method, task_id), _TASK_DECIDED)
 

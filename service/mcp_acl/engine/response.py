@@ -17,6 +17,7 @@ from mcp_acl.engine.completion import filter_completion
 from mcp_acl.engine.decision import decide, from_server, input_decisions
 from mcp_acl.engine.denial import error_body
 from mcp_acl.engine.listing import Listing
+from mcp_acl.mcp.demands import INPUTS
 from mcp_acl.mcp.message import ENVELOPE, parse_json, parse_message
 from mcp_acl.mcp.methods import METHODS, Method, MethodClass, method_named
 from mcp_acl.mcp.results import (
@@ -204,8 +205,8 @@ class _Reader:
         row = method_named(self.request.message.method)
         if row is not None and row.method_class is MethodClass.LIST and row.list_key not in result:
             raise MessageError("response", f"the result of `{row.name}` holds no `{row.list_key}`")
-        if "inputRequests" in result:
-            self._check_inputs(result["inputRequests"])
+        if INPUTS in result:
+            self._check_inputs(result[INPUTS])
         lists = [_LISTS[key] for key in result if key in _LISTS]
         for list_row, reader in lists:
             changed |= self._list(list_row, reader, list_row.list_key, result[list_row.list_key])

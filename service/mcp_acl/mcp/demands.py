@@ -30,6 +30,9 @@ _REFERENCES: Final[Mapping[str, tuple[str, str]]] = {
 }
 
 
+INPUTS: Final = "inputRequests"
+"""The member of a result, or of a task's notification, that holds requests to the client."""
+
 _INPUT: Final = frozenset({"method", "params"})
 
 

@@ -13,6 +13,7 @@ from typing import Final, NamedTuple, TypeAlias, TypedDict
 
 import msgspec
 
+from mcp_acl.mcp.demands import INPUTS
 from mcp_acl.mcp.message import ENVELOPE, fold
 from mcp_acl.mcp.methods import METHODS
 from mcp_acl.problems import MessageError
@@ -30,7 +31,7 @@ def watched(*names: str) -> Watched:
 
 MESSAGE: Final = watched(*ENVELOPE)
 RESULT: Final = watched(
-    *(row.list_key for row in METHODS.values() if row.list_key), "cacheScope", "ttlMs", "completion", "inputRequests"
+    *(row.list_key for row in METHODS.values() if row.list_key), "cacheScope", "ttlMs", "completion", INPUTS
 )
 COMPLETION: Final = watched("values", "total", "hasMore")
 

@@ -38,11 +38,6 @@ def deny_patterns(pattern: NamePattern) -> tuple[NamePattern, ...]:
     return (pattern,)
 
 
-def denies(pattern: NamePattern, uri: str) -> bool:
-    """Whether a deny rule's pattern means a URI. For single use: a policy set has an index for this."""
-    return any(one.matches(form) for one in deny_patterns(pattern) for form in spellings(uri))
-
-
 def _tight(text: str) -> str:
     origin = _ORIGIN.match(text)
     start = origin.end() if origin is not None else 0
