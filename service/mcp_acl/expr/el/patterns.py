@@ -16,6 +16,7 @@ from mcp_acl.expr.el.temporal import (
     LocalDateTime,
     LocalTime,
     ZonedDateTime,
+    month_length,
     new_date,
     new_time,
 )
@@ -68,10 +69,10 @@ def _field(match: re.Match[str]) -> tuple[str, int]:
 
 
 _DATE_FIELDS: Final = (("y", 4), ("-", 0), ("M", 2), ("-", 0), ("d", 2))
-BASIC_DATE: Final = DateTimePattern((("y", 4), ("M", 2), ("d", 2)))
-ISO_DATE: Final = DateTimePattern(_DATE_FIELDS)
-ISO_TIME: Final = DateTimePattern((("time", 1),))
-ISO_DATE_TIME: Final = DateTimePattern((*_DATE_FIELDS, ("T", 0), ("time", 1)))
+BASIC_DATE: Final = DateTimePattern((("y", 4), ("M", 2), ("d", 2)), strict=True)
+ISO_DATE: Final = DateTimePattern(_DATE_FIELDS, strict=True)
+ISO_TIME: Final = DateTimePattern((("time", 1),), strict=True)
+ISO_DATE_TIME: Final = DateTimePattern((*_DATE_FIELDS, ("T", 0), ("time", 1)), strict=True)
 
 
 class _Fields:
@@ -199,14 +200,15 @@ def parse_with(pattern: DateTimePattern, text: str) -> dict[str, int]:
 
 
 def read_date(text: str, pattern: DateTimePattern) -> LocalDate:
-    """A date read with a pattern; a day the month does not have is an error (Java takes the month's last)."""
-    return LocalDate(_day(parse_with(pattern, text)))
+    """A date read with a pattern."""
+    return LocalDate(_day(parse_with(pattern, text), pattern))
 
 
-def _day(found: Mapping[str, int]) -> date:
+def _day(found: Mapping[str, int], pattern: DateTimePattern) -> date:
     if not {"year", "month", "day"} <= found.keys():
         raise EvalError("the date pattern has no year, month and day")
-    return new_date(found["year"], found["month"], found["day"])
+    year, month, day = found["year"], found["month"], found["day"]
+    return new_date(year, month, day if pattern.strict or day > 31 else min(day, month_length(year, month)))
 
 
 def read_date_time(text: str, pattern: DateTimePattern) -> LocalDateTime:
@@ -215,4 +217,4 @@ def read_date_time(text: str, pattern: DateTimePattern) -> LocalDateTime:
     if "hour" not in found:
         raise EvalError("the date pattern has no hour")
     time = new_time(found["hour"], found.get("minute", 0), found.get("second", 0), found.get("nano", 0))
-    return LocalDateTime(_day(found), time)
+    return LocalDateTime(_day(found, pattern), time)

@@ -94,10 +94,12 @@ def _equals_ignoring_case(text: str, other: str | None) -> bool:
 
 
 def _compare_ignoring_case(text: str, other: str) -> Int32:
-    """The distance of the first code points that differ, else of the lengths."""
-    for one, two in zip(_folded(text), _folded(other), strict=False):
-        if one != two:
-            return Int32(ord(one) - ord(two))
+    """The distance of the first code points that differ (code units, if a text is Latin-1), else of the lengths."""
+    latin = min(max(text, default=""), max(other, default="")) <= "\xff"
+    first, second = (_folded(units(one) if latin else one) for one in (text, other))
+    for left, right in zip(first, second, strict=False):
+        if left != right:
+            return Int32(ord(left) - ord(right))
     return Int32(len(units(text)) - len(units(other)))
 
 

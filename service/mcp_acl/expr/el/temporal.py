@@ -153,9 +153,13 @@ class ZonedDateTime:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DateTimePattern:
-    """A `DateTimeFormatter`: its fields, each a letter and how often it stands, or a literal text."""
+    """A `DateTimeFormatter`: its fields, each a letter and how often it stands, or a literal text.
+
+    One that is not `strict` reads the days up to 31 that a month does not have as its last.
+    """
 
     fields: tuple[tuple[str, int], ...]
+    strict: bool = False
 
 
 def out_of_range() -> EvalError:

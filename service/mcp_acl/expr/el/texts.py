@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 from mcp_acl.expr.el.classes import class_of, referred_class
+from mcp_acl.expr.el.temporal import JavaDate
 from mcp_acl.expr.el.values import (
     Attributes,
     BigDecimal,
@@ -198,6 +199,8 @@ def _json_text(value: object) -> str:
             return "[" + ",".join(_json_text(one) for one in value) + "]"
         case str():
             return _json_string(value)
+        case JavaDate():
+            return _json_string(str(value))
     return java_text(value)
 
 
