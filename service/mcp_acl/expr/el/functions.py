@@ -7,7 +7,7 @@ from mcp_acl.expr.el.conversions import convert
 from mcp_acl.expr.el.jsonpath import Path, read_path
 from mcp_acl.expr.el.jsonpath_parser import compile_path
 from mcp_acl.expr.el.texts import java_text
-from mcp_acl.expr.el.values import elements, made_text
+from mcp_acl.expr.el.values import Attributes, Headers, elements, made_text
 from mcp_acl.expr.nodes import Function
 from mcp_acl.problems import EvalError
 
@@ -19,12 +19,18 @@ def _json_path(document: object, path: object) -> object:
     text = convert(path, "String")
     if not isinstance(text, str):
         raise EvalError("the path of `#jsonPath` is null")
-    return read_path(compile_path(text), document)
+    return _read(compile_path(text), document)
+
+
+def _read(path: Path, document: object) -> object:
+    if isinstance(document, Headers | Attributes):
+        raise EvalError("`#jsonPath` does not look into all headers or attributes: name one")
+    return read_path(path, document)
 
 
 def json_path_of(path: Path) -> Function:
     """`#jsonPath` with a path known at load time."""
-    return Function("#jsonPath", lambda document, _path: read_path(path, document))
+    return Function("#jsonPath", lambda document, _path: _read(path, document))
 
 
 def _as_one_text(value: object) -> str:
