@@ -6,6 +6,7 @@ Letters: y and u (year), M, d, H, h, m, s, S (fraction), a, E, D, X, x, and quot
 import re
 from collections.abc import Callable, Mapping
 from datetime import date
+from itertools import pairwise
 from typing import Final
 
 from mcp_acl.expr.el.temporal import (
@@ -130,10 +131,11 @@ def _padded(part: Callable[[_Fields], int]) -> Callable[[_Fields, int], str]:
 def _offset(zero: str) -> Callable[[_Fields, int], str]:
     def write(fields: _Fields, count: int) -> str:
         seconds = fields.offset()
-        if seconds == 0 and zero:
-            return zero
         hours, minutes = divmod(abs(seconds) // 60, 60)
-        sign = "-" if seconds < 0 else "+"
+        nothing = not hours and not minutes
+        if nothing and zero:
+            return zero
+        sign = "-" if seconds < 0 and not nothing else "+"
         if count == 1:
             return f"{sign}{hours:02}" + (f"{minutes:02}" if minutes else "")
         return f"{sign}{hours:02}{':' if count == 3 else ''}{minutes:02}"
@@ -184,11 +186,14 @@ _READERS: Final[Mapping[tuple[str, int], str]] = {
 }
 
 
+_TIME_PARTS: Final = ("hour", "minute", "second", "nano")
+
+
 def parse_with(pattern: DateTimePattern, text: str) -> dict[str, int]:
     """The numbers a text holds where the pattern has fields."""
     readers = [_READERS.get(field) if field[1] else re.escape(field[0]) for field in pattern.fields]
     names = [field[0] for field in pattern.fields if field[1]]
-    if None in readers or len(names) != len(set(names)):
+    if None in readers or len(names) != len(set(names)) or _runs_together(pattern):
         raise EvalError("reading with this date pattern is not supported")
     match = re.fullmatch("".join(one for one in readers if one is not None), text, re.ASCII)
     if match is None:
@@ -197,6 +202,15 @@ def parse_with(pattern: DateTimePattern, text: str) -> dict[str, int]:
     if "nano" in found:
         found["nano"] = f"{found['nano']:0<9}"
     return {name: int(digits) for name, digits in found.items()}
+
+
+def _runs_together(pattern: DateTimePattern) -> bool:
+    """Whether a number of any length stands beside another: which digits are whose is Java's own rule."""
+    return any(left[1] and right[1] and (_is_open(left) or _is_open(right)) for left, right in pairwise(pattern.fields))
+
+
+def _is_open(field: tuple[str, int]) -> bool:
+    return field[1] == 1 and field[0] != "S"
 
 
 def read_date(text: str, pattern: DateTimePattern) -> LocalDate:
@@ -214,7 +228,7 @@ def _day(found: Mapping[str, int], pattern: DateTimePattern) -> date:
 def read_date_time(text: str, pattern: DateTimePattern) -> LocalDateTime:
     """A date and time read with a pattern."""
     found = parse_with(pattern, text)
-    if "hour" not in found:
-        raise EvalError("the date pattern has no hour")
+    if "hour" not in found or any(part in found and above not in found for above, part in pairwise(_TIME_PARTS)):
+        raise EvalError("the date pattern has no hour, or a part of the time without the one above it")
     time = new_time(found["hour"], found.get("minute", 0), found.get("second", 0), found.get("nano", 0))
     return LocalDateTime(_day(found, pattern), time)

@@ -233,7 +233,7 @@ _TIME: Final = r"(\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,9}))?)?"
 _LOCAL_DATE: Final = re.compile(_DATE, re.ASCII)
 _LOCAL_DATE_TIME: Final = re.compile(_DATE + "[Tt]" + _TIME, re.ASCII)
 _ZONED: Final = re.compile(_DATE + "[Tt]" + _TIME + r"([Zz]|[+-]\d\d(?::\d\d(?::\d\d)?)?)(?:\[([^\]]*)\])?", re.ASCII)
-_OFFSET: Final = re.compile(r"([+-])(\d\d?)(?::?(\d\d)(?::?(\d\d))?)?", re.ASCII)
+_OFFSET: Final = re.compile(r"([+-])(\d|\d\d(?:(:?)(\d\d)(?:\3(\d\d))?)?)", re.ASCII)
 
 
 def _unreadable(text: str) -> EvalError:
@@ -285,8 +285,8 @@ def parse_zone(text: str) -> ZoneOffset:
     match = _OFFSET.fullmatch(text.removeprefix(prefix))
     if match is None:
         raise EvalError(f"zone `{shown(text)}` is not supported: write UTC or an offset such as `+01:00`")
-    sign, hours, minutes, seconds = match.groups()
-    size = int(hours) * 3600 + int(minutes or 0) * 60 + int(seconds or 0)
+    sign, written, _, minutes, seconds = match.groups()
+    size = int(written[:2]) * 3600 + int(minutes or 0) * 60 + int(seconds or 0)
     if size > 18 * 3600 or int(minutes or 0) > 59 or int(seconds or 0) > 59:
         raise EvalError(f"no such zone offset: `{shown(text)}`")
     zone = ZoneOffset(-size if sign == "-" else size, "")
