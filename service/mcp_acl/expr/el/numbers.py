@@ -189,13 +189,11 @@ def _whole(function: Callable[[float], float]) -> _Run:
 
 
 def _rounded(value: float) -> int:
-    return (
-        0
-        if math.isnan(value)
-        else math.floor(value + 0.5)
-        if abs(value) < 2**52
-        else clamped(value, LONG_MIN, LONG_MAX)
-    )
+    """`Math.round`: halves up."""
+    if not abs(value) < 2**52:
+        return clamped(value, LONG_MIN, LONG_MAX)
+    below = math.floor(value)
+    return below + (value - below >= 0.5)
 
 
 def _signum(value: float) -> float:
