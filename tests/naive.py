@@ -123,7 +123,10 @@ def names_method(rule: NaiveRule, methods: Sequence[str], method: str) -> bool:
 def covers(rule: NaiveRule, method: str, name: str) -> bool:
     """Whether a rule speaks of a method and a name; a deny rule on URIs speaks of every way to write one."""
     row = METHODS.get(method)
-    matches = deny_matches if rule.effect is Effect.DENY and row and row.target_is_uri else pattern_matches
+    on_uris = row is not None and (
+        row.target_is_uri or row.method_class in (MethodClass.COMPLETION, MethodClass.LISTEN)
+    )
+    matches = deny_matches if rule.effect is Effect.DENY and on_uris else pattern_matches
     return any(
         names_method(rule, target.methods, method) and any(matches(one, name) for one in target.patterns)
         for target in rule.targets
@@ -375,10 +378,12 @@ def decide_demand(rules: Sequence[NaiveRule], request: Request, demand: Demand) 
     return judge([one for one in rules if covers(one, demand.method, name)], scope, before_call=before_call)
 
 
-def decide_task(rules: Sequence[NaiveRule], request: Request, method: str, task_id: str) -> Verdict:
+def decide_task(
+    rules: Sequence[NaiveRule], request: Request, method: str, task_id: str, *, listed: bool = False
+) -> Verdict:
     """The owner, while the tool that made the task may still be called, unless a deny rule names the method."""
-    scope = NaiveScope(request, method, task_id)
-    own = judge(denies([one for one in rules if covers(one, method, task_id)]), scope)
+    scope = NaiveScope(request, method, task_id, before_call=listed)
+    own = judge(denies([one for one in rules if covers(one, method, task_id)]), scope, before_call=listed)
     if own.rules:
         return own
     task = request.tasks.get(task_id)
@@ -418,7 +423,7 @@ def shown_names(rules: Sequence[NaiveRule], request: Request, entries: Sequence[
         if row.target_is_uri and not is_canonical(name, may_be_template=method == "resources/templates/list"):
             continue
         if row.feature is Feature.TASKS:
-            if decide_task(rules, request, method, name).allowed:
+            if decide_task(rules, request, method, name, listed=True).allowed:
                 yield name
             continue
         scope = NaiveScope(request, method, name, entry, before_call=True)

@@ -138,43 +138,58 @@ RESERVED: Final = "!$&'()*+,;=:@"
 
 def deny_matches(pattern: NamePattern, uri: str) -> bool:
     """Whether a deny rule's pattern means a URI, or another way of writing it."""
-    forms = {uri, in_the_clear(uri), encoded(uri)}
+    names = forms(uri, kept="%")
     match pattern.kind:
-        case "literal" | "glob":
-            texts = {pattern.text, in_the_clear(pattern.text)}
-            return any(pattern_matches(NamePattern(pattern.kind, text), form) for text in texts for form in forms)
+        case "literal":
+            return bool(names & forms(pattern.text, kept="%"))
+        case "glob":
+            return any(glob_matches(text, name) for text in forms(pattern.text, kept="%*?") for name in names)
         case "template":
-            parts = [template_parts(text) for text in {pattern.text, encoded(pattern.text)}]
-            return pattern_matches(pattern, uri) or any(any_instance(one, form) for one in parts for form in forms)
-    return any(pattern_matches(pattern, form) for form in forms)
+            parts = [template_parts(text) for text in forms(pattern.text, kept="%")]
+            return template_matches(pattern.text, uri) or any(
+                any_instance(one, name) for one in parts for name in names
+            )
+    return any(pattern_matches(pattern, name) for name in names)
 
 
-def in_the_clear(text: str) -> str:
-    """Every percent triplet decoded; what is not UTF-8 becomes the replacement character."""
-    made = bytearray()
-    position = 0
-    while position < len(text):
-        digits = text[position + 1 : position + 3]
-        if text[position] == "%" and len(digits) == 2 and set(digits) <= HEX:
-            made.append(int(digits, 16))
-            position += 3
-        else:
-            made += text[position].encode()
-            position += 1
-    return made.decode(errors="replace")
-
-
-def encoded(text: str) -> str:
-    """Every reserved character after the host as a percent triplet."""
+def forms(text: str, kept: str) -> set[str]:
+    """Every way to write a text: its reserved characters as they are, in the clear or encoded, `%2F` and other triplets kept or not."""
     scheme, colon, rest = text.partition(":")
-    if not colon or any(char in scheme for char in "/?#"):
-        scheme, colon, rest = "", "", text
-    start = 0
-    if colon and rest.startswith("//"):
-        ends = [rest.find(char, 2) for char in "/?#"]
-        start = min([end for end in ends if end >= 0], default=len(rest))
-    tail = "".join(f"%{ord(char):02X}" if char in RESERVED else char for char in rest[start:])
-    return scheme + colon + rest[:start] + tail
+    return {
+        scheme + colon + form(tokens(rest), kept, reserved, slash, others)
+        for reserved in ("as it is", "clear", "encoded")
+        for slash in (False, True)
+        for others in (False, True)
+    }
+
+
+def tokens(text: str) -> list[str]:
+    """Characters, and percent triplets as one."""
+    found: list[str] = []
+    while text:
+        length = 3 if text[0] == "%" and len(text) > 2 and set(text[1:3]) <= set("0123456789ABCDEF") else 1
+        found.append(text[:length])
+        text = text[length:]
+    return found
+
+
+def form(written: Sequence[str], kept: str, reserved: str, slash: bool, others: bool) -> str:
+    """One way to write a text. Bytes of one character stand side by side and are decoded together."""
+    made = bytearray()
+    for token in written:
+        char = chr(int(token[1:], 16)) if len(token) == 3 else token
+        if char in kept:
+            made += token.encode()
+        elif char in RESERVED:
+            triplet = f"%{ord(char):02X}"
+            made += {"as it is": token, "clear": char, "encoded": triplet}[reserved].encode()
+        elif token == "%2F":
+            made += b"/" if slash else b"%2F"
+        elif len(token) == 3 and others:
+            made.append(int(token[1:], 16))
+        else:
+            made += token.encode()
+    return made.decode(errors="replace")
 
 
 def any_instance(parts: Sequence[str | None], text: str) -> bool:

@@ -127,7 +127,7 @@ def test_response_of_which_nothing_is_needed_would_not_change() -> None:
                 if b'"tools/call"' in scenario.question.body or b'"resources/read"' in scenario.question.body:
                     assert answers.body == LIBRARY.filter(policies_of(path), scenario.question, answers).body, scenario
     assert any(b'"tools/call"' in body for body in left)
-    assert any(b'"initialize"' in body for body in left)
+    assert any(b'"subscriptions/listen"' in body for body in left)
 
 
 # ---- gRPC ------------------------------------------------------------------------------------------------------------

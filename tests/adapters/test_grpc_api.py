@@ -296,7 +296,7 @@ def test_errors_of_conditions_are_told() -> None:
 
 def test_allowed_message_has_no_denial() -> None:
     response = check(request())
-    assert (pb.DECISION_ALLOW, False, pb.RESPONSE_NEEDS_STREAM) == (
+    assert (pb.DECISION_ALLOW, False, pb.RESPONSE_NEEDS_RESULT) == (
         response.decision,
         response.HasField("denial"),
         response.response_needs,

@@ -249,4 +249,72 @@ def test_a_completion_of_too_many_values_is_withheld() -> None:
     ref = {"type": "ref/resource", "uri": "report://public/{x}"}
     asked = replace(asked, message=replace(asked.message, params={"ref": ref}))
     body = result('{"completion":{"values":[' + '"a",' * MAX_VALUES + '"a"]}}').encode()
-    assert "the completion holds more than 1,000 values" == filter_response(POLICIES, asked, JSON, body).refused
+    assert "the completion holds more than 100 values" == filter_response(POLICIES, asked, JSON, body).refused
+
+
+@pytest.mark.parametrize(
+    ("ref", "argument"),
+    [
+        ("report://public/{x}", {"name": "y"}),
+        ("report://public/{x}", {}),
+        ("report://public/a", {"name": "x"}),
+        ("report://public/{x}" + "{x}" * 31, {"name": "x"}),
+    ],
+)
+def test_values_of_which_nobody_knows_where_they_lead_are_hidden(ref: str, argument: dict[str, str]) -> None:
+    asked = request("completion/complete", ref={"type": "ref/resource", "uri": ref}, argument={**argument, "value": ""})
+    found = filter_response(POLICIES, asked, JSON, result('{"completion":{"values":["' + "a" * 300 + '"]}}').encode())
+    assert ("a" * 300,) == found.hidden
+
+
+@pytest.mark.parametrize("ref", ["report://public/{a:x}", "report://public/" + "{a}" * 33])
+def test_a_template_that_cannot_be_read_withholds_the_completion(ref: str) -> None:
+    asked = request(
+        "completion/complete", ref={"type": "ref/resource", "uri": ref}, argument={"name": "a", "value": ""}
+    )
+    assert filter_response(POLICIES, asked, JSON, result('{"completion":{"values":["a"]}}').encode()).refused
+
+
+@pytest.mark.parametrize(
+    ("content_type", "refused"),
+    [
+        ("application/json; charset=utf-8", False),
+        ("application/json; charset='utf-8'", False),
+        ("application/json;charset=US-ASCII", False),
+        ("application/json; charset=utf-16", True),
+        ("application/json; charset=utf-8; charset=utf-16", True),
+        ('application/json; x="; charset=utf-8"; charset=utf-16', True),
+        ("application/json;charset*=utf-16", True),
+    ],
+)
+def test_what_is_not_utf_8_is_withheld(content_type: str, refused: bool) -> None:
+    assert refused is bool(filtered(TOOLS, content_type=content_type, drafts=False).refused)
+
+
+def test_the_revision_is_known_of_what_a_server_sends_too() -> None:
+    text = """
+version: 1
+policy: p
+rules:
+  - {id: old, methods: [notifications/message], cel: 'mcp.protocol_version == "2025-11-25"'}
+  - {id: list, methods: [tools/list]}
+"""
+    asked = request("tools/list")
+    headers = {"mcp-protocol-version": ["2025-11-25"], "mcp-method": ["tools/list"]}
+    asked = replace(asked, http=replace(asked.http, headers=headers))
+    body = b'data: {"jsonrpc":"2.0","method":"notifications/message","params":{}}\n\n'
+    assert body == filter_response(policies(text), asked, STREAM, body).body
+
+
+def test_tasks_are_listed_alike_with_and_without_the_arguments_of_the_call() -> None:
+    text = """
+version: 1
+policy: p
+rules:
+  - {id: call, methods: [tools/call]}
+  - {id: no, effect: deny, methods: [tasks/list], cel: has(mcp.arguments.q)}
+"""
+    body = result('{"tasks":[{"taskId":"t1"}]}').encode()
+    for params in ({"name": "a", "arguments": {"q": 1}}, {"name": "a"}):
+        asked = request("tools/call", {"iss": "https://idp", "sub": "ann"}, **params)
+        assert body == filter_response(policies(text), asked, JSON, body).body

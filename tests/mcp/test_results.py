@@ -96,6 +96,8 @@ def test_very_many_members_are_read() -> None:
         '{"name":"a","name\\u0000":"b"}',
         '{"name":"a","name ":"b"}',
         '{"name":"a"," name":"b"}',
+        '{"name":"a","name\\t":"b"}',
+        '{"name":"a","\\u0020name":"b"}',
         '{"Name":"b"}',
     ],
 )

@@ -21,12 +21,15 @@ def denies(pattern: NamePattern, uri: str) -> bool:
         ("demo://h/a@b", ["demo://h/a%40b"]),
         ("demo://h/a%40b", ["demo://h/a@b"]),
         ("demo://h/a%40b:c", ["demo://h/a@b:c", "demo://h/a%40b%3Ac"]),
+        ("demo://h/a%2Fb@", ["demo://h/a/b@", "demo://h/a%2Fb%40", "demo://h/a/b%40"]),
+        ("demo://h/100%25", []),
+        ("demo://h,i/a", ["demo://h%2Ci/a"]),
         ("demo://h/a%2Fb", ["demo://h/a/b"]),
-        ("demo://user@h:80/a", []),
+        ("demo://user@h:80/a", ["demo://user%40h%3A80/a"]),
         ("demo://h/a?b=c", ["demo://h/a?b%3Dc"]),
         ("text:a%20b", ["text:a b"]),
         ("no scheme", []),
-        ("a/b:c", ["a/b%3Ac"]),
+        ("a/b:c", []),
     ],
 )
 def test_the_spellings_of_a_uri(uri: str, others: list[str]) -> None:
@@ -51,6 +54,15 @@ def test_the_spellings_of_a_uri(uri: str, others: list[str]) -> None:
         ("regex", "demo://h/a%40.*", "demo://h/a@b", True),
         ("regex", "demo://h/a@.*", "demo://h/a%40b", True),
         ("regex", "demo://h/a@.*", "demo://h/a", False),
+        ("regex", "demo://h/[^/]+:secret", "demo://h/a%2Fb%3Asecret", True),
+        ("template", "demo://h/{x}/r%20s", "demo://h/q%2Fr%20s", True),
+        ("template", "demo://h/{x}%2Fb", "demo://h/q/b", True),
+        ("template", "demo://{x},fr", "demo://a%2Fb%2Cfr", True),
+        ("template", "demo://{x}%2Cfr", "demo://paris,fr", True),
+        ("glob", "demo://h/%2A/*", "demo://h/honest/y", False),
+        ("glob", "demo://h/a%2A", "demo://h/a*", True),
+        ("glob", "demo://h/a%2A", "demo://h/a%2A", True),
+        ("literal", "demo://h/a%3Ab", "demo://h/a%253Ab", False),
     ],
 )
 def test_a_deny_pattern_means_every_spelling(kind: PatternKind, text: str, uri: str, expected: bool) -> None:

@@ -1,20 +1,25 @@
 """Completion results: values offered for a resource template stay only if what they make of it may be read."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final
 
 import msgspec
 from uritemplate import URITemplate
 
-from mcp_acl.domain import Json, Request
+from mcp_acl.domain import Request
 from mcp_acl.engine.decision import judge, uri_refusal
 from mcp_acl.engine.scope import Scope
 from mcp_acl.mcp.results import COMPLETION, Members, read_members, write_members
+from mcp_acl.mcp.uris import MAX_LENGTH
 from mcp_acl.policy.index import View
 from mcp_acl.problems import MessageError
 
-MAX_VALUES: Final = 1_000
-"""How many values one answer may hold; the protocol allows 100 (MCP completion/complete)."""
+MAX_VALUES: Final = 100
+"""How many values one answer may hold (MCP completion/complete)."""
+
+MAX_EXPRESSIONS: Final = 32
+"""How many expressions a template may have if its values are to be read."""
 
 _UNRESOLVED: Final = ("x", "1")
 """What stands for a variable that has no value yet. A value stays if one of them makes it readable: a guess, because whether
@@ -33,10 +38,10 @@ def filter_completion(view: View, request: Request, result: Members, hidden: lis
     members = read_members(result["completion"], "completion", COMPLETION)
     completion: dict[str, object] = dict(members)
     values = _strings(members.get("values"))
-    template = URITemplate(str(ref.get("uri")))
+    leads = _Leads(view, request, _template(str(ref.get("uri"))))
     kept: list[str] = []
     for value in values:
-        (kept if _readable(view, request, template, value) else hidden).append(value)
+        (kept if leads.may_be_read(value) else hidden).append(value)
     if len(kept) == len(values):
         return {}
     completion["values"] = kept
@@ -45,30 +50,50 @@ def filter_completion(view: View, request: Request, result: Members, hidden: lis
     return {"completion": msgspec.Raw(write_members(completion))}
 
 
-def _readable(view: View, request: Request, template: URITemplate, value: str) -> bool:
-    """Whether what a value makes of the template may be read (RFC 6570)."""
-    known = _variables(request.message.params, value)
-    uris = {template.expand({**dict.fromkeys(template.variable_names, other), **known}) for other in _UNRESOLVED}
-    return any(_may_read(view, request, uri) for uri in uris)
+def _template(text: str) -> URITemplate:
+    try:
+        template = URITemplate(text)
+    except ValueError:
+        raise MessageError("response", "the template of the completion cannot be read") from None
+    if len(template.variables) > MAX_EXPRESSIONS:
+        raise MessageError("response", f"the template of the completion has more than {MAX_EXPRESSIONS} expressions")
+    return template
 
 
-def _may_read(view: View, request: Request, uri: str) -> bool:
-    if uri_refusal(uri, False):
-        return False
-    scope = Scope(request, "resources/read", uri, before_call=True)
-    return judge(view.candidates("resources/read", uri), scope, view.revision).allowed
+@dataclass(frozen=True, slots=True)
+class _Leads:
+    """Where the values of one completion lead."""
 
+    view: View
+    request: Request
+    template: URITemplate
 
-def _variables(params: Mapping[str, Json], value: str) -> dict[str, str]:
-    found: dict[str, str] = {}
-    context = params.get("context")
-    arguments = context.get("arguments") if isinstance(context, Mapping) else None
-    if isinstance(arguments, Mapping):
-        found = {name: text for name, text in arguments.items() if isinstance(text, str)}
-    argument = params.get("argument")
-    if isinstance(argument, Mapping) and isinstance(argument.get("name"), str):
-        found[str(argument["name"])] = value
-    return found
+    def may_be_read(self, value: str) -> bool:
+        """Whether what a value makes of the template may be read (RFC 6570)."""
+        known = self._known(value)
+        expressions = len(self.template.variables)
+        if known is None or max(map(len, known.values())) * expressions > MAX_LENGTH:
+            return False
+        names = self.template.variable_names
+        uris = {self.template.expand({**dict.fromkeys(names, other), **known}) for other in _UNRESOLVED}
+        return any(map(self._is_readable, uris))
+
+    def _is_readable(self, uri: str) -> bool:
+        if uri_refusal(uri, False):
+            return False
+        scope = Scope(self.request, "resources/read", uri, before_call=True)
+        return judge(self.view.candidates("resources/read", uri), scope, self.view.revision).allowed
+
+    def _known(self, value: str) -> Mapping[str, str] | None:
+        """The variables that have a value, or None if the value is for none of them."""
+        params, names = self.request.message.params, self.template.variable_names
+        argument, context = params.get("argument"), params.get("context")
+        asked = argument.get("name") if isinstance(argument, Mapping) else None
+        if not isinstance(asked, str) or asked not in names:
+            return None
+        given = context.get("arguments") if isinstance(context, Mapping) else None
+        others = given.items() if isinstance(given, Mapping) else ()
+        return {**{name: text for name, text in others if isinstance(text, str) and name in names}, asked: value}
 
 
 def _strings(raw: msgspec.Raw | None) -> list[str]:

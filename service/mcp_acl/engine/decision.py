@@ -27,7 +27,7 @@ from mcp_acl.domain import (
 from mcp_acl.engine.scope import Scope
 from mcp_acl.expr.walk import Outcomes
 from mcp_acl.mcp.demands import INPUTS, Demand, demands_of, inputs_of, target_of
-from mcp_acl.mcp.headers import header_mismatch
+from mcp_acl.mcp.headers import MIRRORS, header_mismatch
 from mcp_acl.mcp.methods import METHODS, Method, MethodClass, method_named
 from mcp_acl.mcp.uris import template_why_not_canonical, why_not_canonical
 from mcp_acl.policy.index import Candidates, PolicySet, Rule, View
@@ -94,7 +94,7 @@ def input_decisions(policies: PolicySet, request: Request, asked: Json) -> Itera
 
 def from_server(request: Request, message: Message) -> Request:
     """A message of the server's to the principal of `request`. Headers that mirror the client's message say nothing of it."""
-    headers = {name: values for name, values in request.http.headers.items() if not name.startswith("mcp-")}
+    headers = {name: values for name, values in request.http.headers.items() if not name.startswith(MIRRORS)}
     http = replace(request.http, headers=headers)
     return replace(request, message=message, direction=Direction.SERVER_TO_CLIENT, http=http)
 
@@ -255,24 +255,22 @@ def _demand(view: View, request: Request, row: Method, demand: Demand, needs: Re
         if own is not None:
             return own
     if as_row.method_class is MethodClass.TASK:
-        return task_decision(view, request, method, name, needs)
+        return task_decision(view, Scope(request, method, name), needs)
     scope = Scope(request, method, name, before_call=row.method_class is MethodClass.COMPLETION)
     return judge(view.candidates(method, name), scope, view.revision, needs)
 
 
-def task_decision(
-    view: View, request: Request, method: str, task_id: str, needs: ResponseNeeds = ResponseNeeds.NONE
-) -> Decision:
+def task_decision(view: View, scope: Scope, needs: ResponseNeeds = ResponseNeeds.NONE) -> Decision:
     """A task belongs to who created it (`iss` and `sub`), while the creating tool may still be called."""
-    denies = Candidates(view.candidates(method, task_id).denies, ())
-    denial = judge(denies, Scope(request, method, task_id), view.revision)
+    request, task_id = scope.request, scope.target or ""
+    denial = judge(Candidates(view.candidates(scope.method, task_id).denies, ()), scope, view.revision)
     if denial.reason is Reason.DENIED_BY_RULE:
         return denial
     task = request.tasks.get(task_id)
     if task is None or not owns(request, task):
         return _deny(Reason.TASK_NOT_OWNED, view.revision)
-    scope = Scope(request, "tools/call", task.tool, before_call=True)
-    call = judge(view.candidates("tools/call", task.tool), scope, view.revision, needs)
+    call_scope = Scope(request, "tools/call", task.tool, before_call=True)
+    call = judge(view.candidates("tools/call", task.tool), call_scope, view.revision, needs)
     if call.reason is Reason.DENIED_BY_RULE:
         return call
     return call._replace(reason=Reason.TASK_OWNER if call.allowed else Reason.TASK_NOT_OWNED)
@@ -286,24 +284,17 @@ def owns(request: Request, task: TaskFact) -> bool:
     return (issuer, subject) == (task.issuer, task.subject)
 
 
-_NEEDS: Final[Mapping[MethodClass, ResponseNeeds]] = {
-    MethodClass.LIST: ResponseNeeds.LIST,
-    MethodClass.TARGET: ResponseNeeds.RESULT,
-    MethodClass.TASK: ResponseNeeds.RESULT,
-    MethodClass.COMPLETION: ResponseNeeds.RESULT,
-}
-
-
 def _needs(view: View, request: Request, row: Method) -> ResponseNeeds:
     """What the response to an allowed message still needs.
 
     Any request may be answered by a stream, and a stream may bring any message of the server's; a result may ask the client for
     input (MCP 2026-07-28, multi round-trip requests).
     """
+    if row.method_class is MethodClass.LIST:
+        return ResponseNeeds.LIST
     if not _is_answered_by_server(request):
-        return ResponseNeeds.LIST if row.method_class is MethodClass.LIST else ResponseNeeds.NONE
-    needs = _NEEDS.get(row.method_class, ResponseNeeds.STREAM)
-    return ResponseNeeds.STREAM if needs is ResponseNeeds.RESULT and _leaves_result(view, request, row) else needs
+        return ResponseNeeds.NONE
+    return ResponseNeeds.STREAM if _leaves_result(view, request, row) else ResponseNeeds.RESULT
 
 
 def _is_answered_by_server(request: Request) -> bool:
@@ -311,12 +302,17 @@ def _is_answered_by_server(request: Request) -> bool:
 
 
 def _leaves_result(view: View, request: Request, row: Method) -> bool:
-    """Whether nothing in a result of the method would be changed."""
-    if row.method_class is MethodClass.COMPLETION:
-        ref = request.message.params.get("ref")
-        return not isinstance(ref, Mapping) or ref.get("type") != "ref/resource"
-    is_private = row.name == "resources/read" and view.facts(row.name).reads_principal
-    return view.asks_freely and not row.list_key and not is_private
+    """Whether nothing that the protocol puts in a result of the method would be changed."""
+    if row.method_class is MethodClass.LISTEN:
+        return True
+    if not view.asks_freely or row.list_key or view.facts(row.name).reads_principal:
+        return False
+    ref = request.message.params.get("ref")
+    return (
+        row.method_class is not MethodClass.COMPLETION
+        or not isinstance(ref, Mapping)
+        or ref.get("type") != "ref/resource"
+    )
 
 
 _BY_CLASS: Final[Mapping[MethodClass, Callable[[View, Request, Method], Decision]]] = {

@@ -122,10 +122,9 @@ def _plain(request: Request, row: Method) -> Iterator[_Question]:
 
 
 def _list(request: Request, row: Method) -> Iterator[_Question]:
-    """Entries are settled before the call that they offer; a task comes after its call."""
-    is_tasks = row.feature is Feature.TASKS
-    scope = Scope(request, row.name, None, before_call=not is_tasks)
-    yield _Question(scope, _TASK_DECIDED if is_tasks else "", is_list=True)
+    """Entries are settled before the call that they offer."""
+    scope = Scope(request, row.name, None, before_call=True)
+    yield _Question(scope, _TASK_DECIDED if row.feature is Feature.TASKS else "", is_list=True)
 
 
 def _target(request: Request, row: Method) -> Iterator[_Question]:

@@ -74,7 +74,7 @@ class Listing:
         return False
 
     def _owned(self, _entry: Entry, task_id: str) -> bool:
-        return task_decision(self.view, self.request, self.row.name, task_id).allowed
+        return task_decision(self.view, Scope(self.request, self.row.name, task_id, before_call=True)).allowed
 
     def _settle(self, rule: Rule, entry: Entry, name: str) -> bool | EvalError:
         """As `settle`; rules that share a condition share what it says, unless that depends on the entry."""

@@ -43,7 +43,7 @@ MAX_TTL_MS: Final = 60_000
 REFUSED_CODE: Final = -32603
 _EVENT_STREAM: Final = "text/event-stream"
 _JSON: Final = "application/json"
-_CHARSET: Final = re.compile(r";\s*charset\s*=\s*\"?([^\s;\"]*)")
+_CHARSET: Final = re.compile(r"charset\*?\s*=\s*[\"']?([^\s;\"']*)")
 _SLICE: Final = 64 * 1024  # bytes of a stream that are read at once
 _LISTS: Final[Mapping[str, tuple[Method, EntryReader]]] = {
     row.list_key: (row, EntryReader(row.list_member))
@@ -120,8 +120,8 @@ def _refused(request: Request, content_type: str, reason: Reason, why: str) -> F
 def _media(content_type: str) -> str:
     """The media type in lower case. With another charset than UTF-8 it is a type of its own, which nobody here can read."""
     media = content_type.strip().lower()
-    charset = _CHARSET.search(media)
-    return media if charset is not None and charset[1] not in ("utf-8", "utf8") else media.partition(";")[0].strip()
+    foreign = set(_CHARSET.findall(media)) - {"utf-8", "utf8", "us-ascii"}
+    return media if foreign else media.partition(";")[0].strip()
 
 
 def _error(request: Request, reason: Reason, why: str) -> bytes:

@@ -111,7 +111,7 @@ def _name(scope: Scope) -> object:
 
 
 def _arguments(scope: Scope) -> object:
-    if scope.before_call or scope.request.message.method not in _WITH_ARGUMENTS:
+    if scope.before_call or scope.method not in _WITH_ARGUMENTS:
         raise _missing("mcp.arguments", f"`{scope.method}` has none")
     arguments = scope.request.message.params.get("arguments", _NOTHING)
     if not isinstance(arguments, dict):

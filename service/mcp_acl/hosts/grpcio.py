@@ -61,7 +61,8 @@ async def run(handlers: Mapping[str, Handler], address: Address, drain: float, r
     have arrived by then are answered, as far as `_SETTLE` seconds suffice, and for at most as long again whatever comes
     is refused with UNAVAILABLE, which clients repeat elsewhere. Only then are connections closed and do the calls that
     are begun have `GRACE` seconds to end: what grpcio has taken by then and not handed over it ends with CANCELLED,
-    which clients do not repeat. Only a client that goes on sending while it is refused can meet that.
+    which clients do not repeat. Only a client that goes on sending while it is refused can meet that. A large request that is
+    being worked on then is finished, though nobody is told, before the process ends.
     """
     server = grpc.aio.server(options=_OPTIONS)
     health = _Health()

@@ -12,6 +12,9 @@ from mcp_acl.domain import Message
 from mcp_acl.mcp.demands import target_of
 from mcp_acl.mcp.methods import METHODS
 
+MIRRORS: Final = ("mcp-method", "mcp-name", "mcp-param-")
+"""How the names of headers begin that mirror a message."""
+
 _METHOD: Final = "mcp-method"
 _NAME: Final = "mcp-name"
 _SENTINEL: Final = ("=?base64?", "?=")

@@ -6,6 +6,7 @@ folds, a NUL or white space at its end) is refused too.
 """
 
 from collections.abc import Iterable, Mapping
+from string import whitespace
 from typing import Final
 
 from mcp_acl.domain import Json, Message, MessageKind
@@ -70,7 +71,7 @@ def refuse_lookalikes(members: Iterable[str], exact: frozenset[str], code: str) 
 
 def fold(key: str) -> str:
     """What the most lenient of known parsers makes of a key: alike for all that one of them takes for the same."""
-    return key.partition("\0")[0].strip().casefold()
+    return key.partition("\0")[0].strip(whitespace).casefold()
 
 
 def _message(value: Json) -> Message:

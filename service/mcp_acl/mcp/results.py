@@ -41,6 +41,8 @@ _OTHER_SPELLING: Final = rb"\\u00[0-7]|\\u017f|\\u212a|\xc5\xbf|\xe2\x84\xaa"
 """An escaped ASCII character, or one of the two beyond ASCII that fold to a letter (U+017F, U+212A), in lower case."""
 
 
+_SPACE: Final = rb"(?:\s|\\[tnrf])"
+
 Entry: TypeAlias = "msgspec.Raw | Mapping[str, str | msgspec.Raw]"
 """A list entry: its text, or its members, unread but for the one that identifies it."""
 
@@ -153,7 +155,8 @@ class EntryReader:
     def __init__(self, member: str) -> None:
         self._member = member
         self._quoted = b'"' + member.lower().encode() + b'"'
-        self._lookalike = re.compile(rb'%b|"(?:\s+%b\s*|%b\s+)"' % (_OTHER_SPELLING, *[member.lower().encode()] * 2))
+        bare = member.lower().encode()
+        self._lookalike = re.compile(rb'%b|"%b+%b%b*"|"%b%b+"' % (_OTHER_SPELLING, _SPACE, bare, _SPACE, bare, _SPACE))
         self._matter = watched(member)
         named = msgspec.defstruct("Named", [("found", str, msgspec.field(name=member))], bases=(_Named,))
         self._all: msgspec.json.Decoder[list[_Named]] = msgspec.json.Decoder(list[named])  # type: ignore[valid-type]

@@ -139,6 +139,11 @@ class MethodRules:
         return found
 
 
+def _names_uris(method: str) -> bool:
+    row = METHODS.get(method)
+    return row is not None and (row.target_is_uri or row.method_class in (MethodClass.COMPLETION, MethodClass.LISTEN))
+
+
 def _spelled(grants: Sequence[Grant]) -> Sequence[Grant]:
     return [
         grant._replace(pattern=pattern)
@@ -186,8 +191,7 @@ class Group:
             by_method.setdefault(grant.method, []).append(grant)
         self.grants = tuple(grants)
         self.methods: Mapping[str, MethodRules] = {
-            name: MethodRules(found, on_uris=name in METHODS and METHODS[name].target_is_uri)
-            for name, found in by_method.items()
+            name: MethodRules(found, on_uris=_names_uris(name)) for name, found in by_method.items()
         }
 
 

@@ -1,53 +1,86 @@
 """What a deny rule on URIs means: every spelling of a URI that some server takes for the one it names.
 
-A canonical URI may still write a reserved character in the clear or as a percent triplet, and servers that match a URI with a template
-decode both to one value (RFC 3986 §2.2 lets them). An allow rule grants the spelling it names and no other; a deny rule holds for all.
-Strategy: a name is tried as it stands, with all triplets decoded (loose), and with all reserved characters encoded (tight); patterns
-are given the same forms.
+A canonical URI may still write a character in the clear or as a percent triplet, and servers that match a URI with a template decode
+it to one value, slashes too (RFC 3986 §2.2 lets them). An allow rule grants the spelling it names and no other; a deny rule holds for all.
+Strategy: three kinds of characters, each in each of its ways: reserved ones, the slash, the rest. Names and patterns are given all of
+these forms. `%25` is never decoded: what it makes is no triplet. A query is part of the name: its order and what is added count.
 """
 
 import re
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Callable, Sequence
+from itertools import product
+from typing import Final, TypeAlias
 from urllib.parse import unquote
 
 from mcp_acl.policy.patterns import NamePattern
 
-_PLAIN: Final = re.compile(r"[a-z][a-z0-9+.-]*:(?://[^/?#%]*)?[A-Za-z0-9._~/-]*")
+_Change: TypeAlias = Callable[[str], str]
+
+_PLAIN: Final = re.compile(r"[a-z][a-z0-9+.-]*:[A-Za-z0-9._~/-]*")
 """A URI that has one spelling."""
-_ORIGIN: Final = re.compile(r"[^:/?#]*:(?://[^/?#]*)?")
-_RESERVED: Final = re.compile(r"[!$&'()*+,;=:@]")
+
+_RESERVED: Final = "!$&'()+,;=:@*"
 _VARIABLE: Final = re.compile(r"(\{[^{}]*\})")
 
 
 def spellings(uri: str) -> tuple[str, ...]:
     """The forms in which a URI is tried, itself the first."""
-    if _PLAIN.fullmatch(uri):
-        return (uri,)
-    return tuple(dict.fromkeys((uri, unquote(uri), _tight(uri))))
+    return (uri,) if _PLAIN.fullmatch(uri) else _forms(uri, _IN_NAMES)
 
 
 def deny_patterns(pattern: NamePattern) -> tuple[NamePattern, ...]:
-    """The patterns that a deny rule's pattern stands for, itself the first."""
+    """The patterns that a deny rule's pattern stands for, itself the first. A regex is tried on every form as it is."""
     match pattern.kind:
-        case "literal" | "glob":
-            return tuple(dict.fromkeys((pattern, NamePattern(pattern.kind, unquote(pattern.text)))))
+        case "literal":
+            return tuple(NamePattern("literal", form) for form in _forms(pattern.text, _IN_NAMES))
+        case "glob":
+            return tuple(NamePattern("glob", form) for form in _forms(pattern.text, _IN_GLOBS))
         case "template":
-            forms = dict.fromkeys((pattern.text, _tight(pattern.text)))
+            forms = _forms(pattern.text, _IN_NAMES)
             return (pattern, *(NamePattern("regex", _any_value(form)) for form in forms))
     return (pattern,)
 
 
-def _tight(text: str) -> str:
-    origin = _ORIGIN.match(text)
-    start = origin.end() if origin is not None else 0
-    return text[:start] + _RESERVED.sub(lambda found: f"%{ord(found[0]):02X}", text[start:])
+def _ways(reserved: str, kept: str) -> Sequence[Sequence[_Change]]:
+    """How each kind of character may be written; triplets of `kept` stay what they are."""
+    encoded = re.compile("|".join(map(_triplet_of, reserved)))
+    clear = re.compile(f"[{re.escape(reserved)}]")
+    rest = re.compile(f"(?:(?!{'|'.join(map(_triplet_of, kept))})%[0-9A-F]{{2}})+")
+    return (
+        (str, lambda text: encoded.sub(_decoded, text), lambda text: clear.sub(_encoded, text)),
+        (str, lambda text: text.replace("%2F", "/")),
+        (str, lambda text: rest.sub(_decoded, text)),
+    )
+
+
+def _triplet_of(char: str) -> str:
+    return f"%{ord(char):02X}"
+
+
+def _decoded(match: re.Match[str]) -> str:
+    return unquote(match[0])
+
+
+def _encoded(match: re.Match[str]) -> str:
+    return _triplet_of(match[0])
+
+
+_IN_NAMES: Final = _ways(_RESERVED, f"%/{_RESERVED}")
+_IN_GLOBS: Final = _ways(_RESERVED.replace("*", ""), f"%/?{_RESERVED}")
+"""`*` and `?` of a glob are not what they encode to."""
+
+
+def _forms(text: str, ways: Sequence[Sequence[_Change]]) -> tuple[str, ...]:
+    scheme, colon, rest = text.partition(":")
+    found: dict[str, None] = {}
+    for changes in product(*ways):
+        form = rest
+        for change in changes:
+            form = change(form)
+        found[f"{scheme}{colon}{form}"] = None
+    return tuple(found)
 
 
 def _any_value(template: str) -> str:
     """A regex for a template whose variables stand for whatever has no slash."""
-    return "".join("[^/]+" if part.startswith("{") else re.escape(part) for part in _pieces(template))
-
-
-def _pieces(template: str) -> Iterable[str]:
-    return filter(None, _VARIABLE.split(template))
+    return "".join("[^/]+" if part.startswith("{") else re.escape(part) for part in _VARIABLE.split(template))
