@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 
 from mcp_acl.expr.compiler import compile_node, is_bool
+from mcp_acl.expr.meter import MAX_STEPS
 from mcp_acl.expr.nodes import (
     Available,
     Call,
@@ -22,7 +23,7 @@ from mcp_acl.expr.nodes import (
     children,
     descendants,
 )
-from mcp_acl.expr.walk import MAX_STEPS, UNKNOWN, Outcomes, UnknownFact, outcomes, walk
+from mcp_acl.expr.walk import UNKNOWN, Outcomes, UnknownFact, outcomes, walk
 from mcp_acl.problems import EvalError
 from tests.expr.trees import ADD, EQUAL, FLAG, INDEX, ITEMS, LATER, LIST, MISSING, NUMBER, NUMBERS, SCOPE, TRUTH, trees
 

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 from hypothesis import strategies as st
 
+from mcp_acl.expr.meter import FLAT
 from mcp_acl.expr.nodes import (
     Available,
     Call,
@@ -53,7 +54,7 @@ def _index(left: Value, right: Value) -> Value:
     return left[right]  # type: ignore[index]
 
 
-TRUTH = Function("truth", _truth, Type.BOOL)
+TRUTH = Function("truth", _truth, Type.BOOL, pace=FLAT)
 ADD = Function("+", _add, Type.INT)
 EQUAL = Function("==", lambda a, b: type(a) is type(b) and a == b, Type.BOOL)
 LIST = Function("list", lambda *items: list(items), Type.LIST)

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
+from mcp_acl.expr.meter import NODE, Meter
 from mcp_acl.expr.nodes import (
     Available,
     Call,
@@ -29,9 +30,10 @@ from mcp_acl.expr.nodes import (
     Node,
     Type,
     Value,
+    descendants,
+    price,
 )
-from mcp_acl.expr.walk import MAX_STEPS, as_eval_error
-from mcp_acl.problems import EvalError
+from mcp_acl.expr.walk import as_eval_error
 
 INLINE_NAMES: Final[Mapping[str, object]] = {
     "str": str,
@@ -79,13 +81,6 @@ def is_bool(node: Node) -> bool:
     return False
 
 
-def _spend(steps: list[int], items: Sequence[Value]) -> Sequence[Value]:
-    steps[0] += len(items)
-    if steps[0] > MAX_STEPS:
-        raise EvalError("the condition visits too many items")
-    return items
-
-
 class _Emitter:
     """Collects the functions of one condition and what they refer to."""
 
@@ -94,21 +89,23 @@ class _Emitter:
         self.bound: dict[str, object] = {
             "Error": Exception,
             "as_error": as_eval_error,
-            "spend": _spend,
+            "Meter": Meter,
             "reversed": lambda items: items[::-1],
         }
         self._names: dict[int, str] = {}
         self._count = 0
         self._block: list[ast.stmt] = []
         self._depth = 0
+        self._loops = 0
         self._locals: dict[str, str] = {}
 
     def define(self, name: str, parameters: list[str], node: Node, *, guarded: bool) -> None:
-        """Emit `def name(s, n, *parameters)` returning the node's value; `run` makes `n` and guards all."""
+        """Emit `def name(s, n, *parameters)` returning the node's value; `run` makes the meter `n` and guards all."""
         outer, outer_depth = self._block, self._depth
         self._block, self._depth = [], 0
         if guarded:
-            self._assign("n", ast.List(elts=[_const(0)], ctx=ast.Load()))
+            loops = any(isinstance(one, Comprehension) for one in descendants(node))
+            self._assign("n", _call_name("Meter", []) if loops else _const(None))
         self._block.append(ast.Return(self.emit(node)))
         body, self._block, self._depth = self._block, outer, outer_depth
         if guarded:
@@ -176,10 +173,16 @@ class _Emitter:
         return self._named(_call_name(name, [_name(one) for one in ("s", "n", *parameters)]))
 
     def apply(self, function: Function, nodes: Sequence[Node], args: Sequence[ast.expr]) -> ast.expr:
-        """The call, or its faster form, in a name."""
+        """The call in a name: in a loop a metered one, elsewhere its faster form if there is one."""
+        metered = function.in_loop(nodes) if self._loops else None
+        if metered is not None:
+            return self._named(ast.Call(self.bind(metered), [_name("n"), *args], []))
         call = ast.Call(self.bind(function.run), list(args), [])
         faster = function.inline(nodes, args, call) if function.inline is not None else None
         return self._named(faster if faster is not None else call)
+
+    def _pay(self, method: str, *args: ast.expr) -> None:
+        self._block.append(ast.Expr(ast.Call(ast.Attribute(_name("n"), method, ast.Load()), list(args), [])))
 
     def _truth(self, node: Node, truth: Function) -> ast.expr:
         value = self.emit(node)
@@ -243,11 +246,14 @@ class _Emitter:
         return _name(name)
 
     def comprehension(self, node: Comprehension) -> ast.expr:
-        items = self.apply(node.items, [node.range], [self.emit(node.range)])
-        items = self._named(_call_name("spend", [_name("n"), items]))
+        over = self.emit(node.range)
+        self._pay("spend", _const(NODE))
+        items = self.apply(node.items, [node.range], [over])
+        self._pay("visit", _call_name("len", [items]), _const(price(node)))
         if node.gather is Gather.LAST:
             items = self._named(_call_name("reversed", [items]))
         names = {name: self.fresh() for name in node.names}
+        self._loops += 1
         with self._with_locals(names):
             loop = _LOOPS[node.gather](self, node)
         targets: list[ast.expr] = [ast.Name(name, ast.Store()) for name in names.values()]
@@ -255,9 +261,9 @@ class _Emitter:
         loop.iter = items
         self._block.append(loop.before)
         self._block.append(loop.build())
-        if node.build is not None:
-            return self.apply(node.build, [], [_name(loop.result)])
-        return _name(loop.result)
+        made = _name(loop.result) if node.build is None else self.apply(node.build, [], [_name(loop.result)])
+        self._loops -= 1
+        return made
 
     def quantifier(self, node: Comprehension) -> "_Loop":
         is_and = node.gather is Gather.ALL

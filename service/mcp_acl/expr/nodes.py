@@ -12,12 +12,16 @@ import ast
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
+from mcp_acl.expr.meter import CALL, FLAT, NODE, SLOW, Meter, pay_for, size
 from mcp_acl.problems import NO_SPAN, Problem, Span
 
 Value: TypeAlias = object
 """What an expression computes with: None, bool, int, float, str, bytes, list, dict and each language's own types."""
+
+_SHORT: Final = 1_000
+"""A constant text shorter than this is compared in no time."""
 
 Inline: TypeAlias = "Callable[[Sequence[Node], Sequence[ast.expr], ast.expr], ast.expr | None]"
 """`inline(nodes, args, call)`: a Python expression equal to the call, or None where there is none better.
@@ -51,6 +55,10 @@ class Function:
 
     `run` takes one positional argument per child and returns a value or raises `EvalError`; it is deterministic,
     bounded in time and memory by its inputs, and accepts any value at all. `inline`, if given, must agree with `run`.
+
+    In a loop a call pays for its work. `pace`: how many characters or items of its arguments and its result make one unit;
+    `FLAT` if they do not matter, or if `flat_beside_constant` where one argument is a plain constant. `metered`: `run` with
+    a meter before the arguments, for a function that knows better what it costs.
     """
 
     name: str
@@ -58,6 +66,20 @@ class Function:
     result: Type = Type.DYN
     inline: "Inline | None" = None
     doc: str = ""
+    pace: int = SLOW
+    flat_beside_constant: bool = False
+    metered: Callable[..., Value] | None = None
+
+    def in_loop(self, args: "Sequence[Node]") -> Callable[..., Value] | None:
+        """What a loop calls with a meter and the arguments, or None if `run` will do."""
+        if self.pace == FLAT or (self.flat_beside_constant and any(map(_is_plain, args))):
+            return None
+        return self.metered or self._paced
+
+    def _paced(self, meter: Meter, *args: Value) -> Value:
+        meter.spend(CALL)
+        meter.spend(sum(map(size, args)) // self.pace)
+        return pay_for(meter, self.run(*args), self.pace)
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +201,10 @@ class Comprehension(Node):
     commutative: bool = True
 
 
+def _is_plain(node: Node) -> bool:
+    return isinstance(node, Const) and isinstance(node.value, str | int | float | None) and size(node.value) < _SHORT
+
+
 AnyNode: TypeAlias = Const | Fact | Available | Local | Let | Call | Logic | Conditional | Comprehension
 
 
@@ -196,6 +222,17 @@ def children(node: Node) -> tuple[Node, ...]:
         case Comprehension():
             return tuple(child for child in (node.range, node.condition, node.result) if child is not None)
     return ()
+
+
+def price(node: Comprehension) -> int:
+    """What one item of a loop is charged for the nodes of its body; loops within it charge for theirs."""
+    pending = [one for one in (node.condition, node.result) if one is not None]
+    count = 1
+    while pending:
+        current = pending.pop()
+        count += 1
+        pending.extend((current.range,) if isinstance(current, Comprehension) else children(current))
+    return count * NODE
 
 
 def descendants(node: Node) -> Iterator[Node]:

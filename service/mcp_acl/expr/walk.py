@@ -8,12 +8,13 @@ Calls are applied to every combination of their arguments' possibilities; beyond
 The result is sound (what may happen is in the set) and knows no relation between two reads of one unknown fact.
 """
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import IntFlag
 from itertools import product
 from typing import Final, TypeAlias
 
+from mcp_acl.expr.meter import MAX_WORK, NODE, Meter
 from mcp_acl.expr.nodes import (
     Available,
     Call,
@@ -28,12 +29,13 @@ from mcp_acl.expr.nodes import (
     Logic,
     Node,
     Value,
+    price,
 )
 from mcp_acl.problems import EvalError
 
 MAX_POSSIBILITIES: Final = 8
-MAX_STEPS: Final = 100_000
-"""How many items all comprehensions of one evaluation may visit together."""
+MAX_VISITS: Final = MAX_WORK // NODE + 100_000
+"""How many nodes one walk may visit. With nothing unknown the meter ends it first; several possibilities multiply."""
 
 
 class UnknownFact(Exception):  # noqa: N818 - control flow between a value and `walk`, never seen outside
@@ -71,7 +73,16 @@ class _Run:
     scope: object
     unknown: frozenset[str]
     trace: Trace | None
-    steps: int = 0
+    meter: Meter = field(default_factory=Meter)
+    visits: int = MAX_VISITS
+    loops: int = 0
+    guesses: bool = False
+    """Whether something unknown was met: from then on the walk may pay for what will not happen."""
+
+    @property
+    def overdrawn(self) -> bool:
+        """Whether the meter ran out over that, so that nothing follows from it."""
+        return self.guesses and self.meter.spent
 
 
 def walk(node: Node, scope: object, unknown: frozenset[str] = frozenset(), trace: Trace | None = None) -> Possibilities:
@@ -100,7 +111,7 @@ def as_eval_error(error: Exception) -> EvalError:
         case EvalError():
             return error
         case KeyError():
-            return EvalError(f"no such key: `{_shown(error.args)}`")
+            return EvalError(f"no such key: `{str(*error.args[:1])[:60]}`")
         case IndexError():
             return EvalError("index out of range")
         case RecursionError() | MemoryError():
@@ -108,25 +119,24 @@ def as_eval_error(error: Exception) -> EvalError:
     return EvalError("no such overload: the operation does not take these types")
 
 
-def apply(function: Function, args: Iterable[Value]) -> Value:
-    """Apply one function to plain values. Raises only `EvalError` and `UnknownFact`."""
+def apply(function: Function, args: Iterable[Value], meter: Meter | None = None, nodes: Sequence[Node] = ()) -> Value:
+    """Apply one function to plain values, in a loop at the meter's expense. Raises only `EvalError` and `UnknownFact`."""
+    metered = function.in_loop(nodes) if meter is not None else None
     try:
-        return function.run(*args)
+        return function.run(*args) if metered is None else metered(meter, *args)
     except UnknownFact:
         raise
     except Exception as error:  # noqa: BLE001 - evaluation is total
         raise as_eval_error(error) from None
 
 
-def _shown(args: tuple[object, ...]) -> str:
-    return str(args[0])[:60] if args else ""
-
-
 _Locals: TypeAlias = Mapping[str, Possibilities]
 
 
 def _walk(node: Node, run: _Run, local: _Locals) -> Possibilities:
-    result = _HANDLERS[type(node)](node, run, local)
+    run.visits -= 1
+    result = _HANDLERS[type(node)](node, run, local) if run.visits >= 0 else UNKNOWN
+    run.guesses = run.guesses or isinstance(result, _Unknown) or len(result) > 1
     if run.trace is not None:
         run.trace(node, result)
     return result
@@ -178,10 +188,10 @@ def _call(node: Call, run: _Run, local: _Locals) -> Possibilities:
         if _certain_error(arg):
             return arg
         args.append(arg)
-    return _apply_all(node.function, args)
+    return _apply_all(node.function, args, run, node.args)
 
 
-def _apply_all(function: Function, args: list[Possibilities]) -> Possibilities:
+def _apply_all(function: Function, args: list[Possibilities], run: _Run, nodes: Sequence[Node] = ()) -> Possibilities:
     known: list[tuple[Value | EvalError, ...]] = []
     for arg in args:
         if isinstance(arg, _Unknown):
@@ -189,23 +199,27 @@ def _apply_all(function: Function, args: list[Possibilities]) -> Possibilities:
         known.append(arg)
     found: list[Possibilities] = []
     for combination in product(*known):
-        error = next((one for one in combination if isinstance(one, EvalError)), None)
-        if error is not None:
-            found.append((error,))
-            continue
-        try:
-            found.append((apply(function, combination),))
-        except EvalError as raised:
-            found.append((raised,))
-        except UnknownFact:
+        one = _apply_one(function, combination, run, nodes)
+        if isinstance(one, _Unknown) or len(found) > MAX_POSSIBILITIES * MAX_POSSIBILITIES:
             return UNKNOWN
-        if len(found) > MAX_POSSIBILITIES * MAX_POSSIBILITIES:
-            return UNKNOWN
+        found.append(one)
     return _union(found)
 
 
-def _truths(possibilities: Possibilities, truth: Function) -> tuple[Value | EvalError, ...]:
-    result = _apply_all(truth, [possibilities])
+def _apply_one(function: Function, args: Sequence[Value], run: _Run, nodes: Sequence[Node]) -> Possibilities:
+    error = next((one for one in args if isinstance(one, EvalError)), None)
+    if error is not None:
+        return (error,)
+    try:
+        return (apply(function, args, run.meter if run.loops else None, nodes),)
+    except EvalError as raised:
+        return UNKNOWN if run.overdrawn else (raised,)
+    except UnknownFact:
+        return UNKNOWN
+
+
+def _truths(node: Node, truth: Function, run: _Run, local: _Locals) -> tuple[Value | EvalError, ...]:
+    result = _apply_all(truth, [_walk(node, run, local)], run, (node,))
     return _ANY_BOOL if isinstance(result, _Unknown) else result
 
 
@@ -214,7 +228,7 @@ def _logic(node: Logic, run: _Run, local: _Locals) -> Possibilities:
     for operand in node.operands:
         if not _goes_on(result, node.is_and, node.commutative):
             break
-        result = fold(result, _truths(_walk(operand, run, local), node.truth), node.is_and, node.commutative)
+        result = fold(result, _truths(operand, node.truth, run, local), node.is_and, node.commutative)
     return result
 
 
@@ -243,7 +257,7 @@ def fold(
 
 def _conditional(node: Conditional, run: _Run, local: _Locals) -> Possibilities:
     found: list[Possibilities] = []
-    for one in _truths(_walk(node.condition, run, local), node.truth):
+    for one in _truths(node.condition, node.truth, run, local):
         if isinstance(one, EvalError):
             found.append((one,))
         else:
@@ -252,7 +266,18 @@ def _conditional(node: Conditional, run: _Run, local: _Locals) -> Possibilities:
 
 
 def _comprehension(node: Comprehension, run: _Run, local: _Locals) -> Possibilities:
-    ranges = _apply_all(node.items, [_walk(node.range, run, local)])
+    over = _walk(node.range, run, local)
+    if _certain_error(over):
+        return over
+    try:
+        return _loop(node, over, run, local)
+    except EvalError as error:
+        return UNKNOWN if run.overdrawn else (error,)
+
+
+def _loop(node: Comprehension, over: Possibilities, run: _Run, local: _Locals) -> Possibilities:
+    run.meter.spend(NODE)
+    ranges = _apply_all(node.items, [over], run, (node.range,))
     if isinstance(ranges, _Unknown):
         return _ANY_BOOL if node.gather in _FOLDS or node.gather is Gather.EXISTS_ONE else UNKNOWN
     found: list[Possibilities] = []
@@ -261,10 +286,10 @@ def _comprehension(node: Comprehension, run: _Run, local: _Locals) -> Possibilit
             found.append((items,))
             continue
         assert isinstance(items, list)
-        run.steps += len(items)
-        if run.steps > MAX_STEPS:
-            return (EvalError("the condition visits too many items"),)
+        run.meter.visit(len(items), price(node) if items else NODE)
+        run.loops += 1
         found.append(_GATHERERS[node.gather](node, items, run, local))
+        run.loops -= 1
     return _union(found)
 
 
@@ -291,7 +316,7 @@ def _quantify(node: Comprehension, items: list[Value], run: _Run, local: _Locals
 def _picked(node: Comprehension, run: _Run, local: _Locals) -> tuple[Value | EvalError, ...]:
     if node.condition is None:
         return (True,)
-    return _truths(_walk(node.condition, run, local), node.truth)
+    return _truths(node.condition, node.truth, run, local)
 
 
 def _exists_one(node: Comprehension, items: list[Value], run: _Run, local: _Locals) -> Possibilities:
@@ -325,7 +350,7 @@ def _gather(node: Comprehension, items: list[Value], run: _Run, local: _Locals) 
             return (gathered[0],)
     if node.gather in (Gather.FIRST, Gather.LAST):
         return (None,)
-    return _apply_all(node.build, [(gathered,)]) if node.build is not None else (gathered,)
+    return _apply_all(node.build, [(gathered,)], run) if node.build is not None else (gathered,)
 
 
 _GATHERERS: Final = {

@@ -100,6 +100,7 @@ MATH_FUNCTIONS: Final[tuple[Row, ...]] = (
         _extreme("math.greatest", lambda one, best: one > best),
         1,
         _MANY,
+        pace=1,
     ),
     plain(
         "math.least",
@@ -109,6 +110,7 @@ MATH_FUNCTIONS: Final[tuple[Row, ...]] = (
         _extreme("math.least", lambda one, best: one < best),
         1,
         _MANY,
+        pace=1,
     ),
     _row(
         "ceil",

@@ -5,10 +5,12 @@ Knows no syntax; the visitor picks rows by name.
 
 import ast
 import operator
+from collections.abc import Callable
 from typing import Final
 
 from mcp_acl.expr.cel import access, arithmetic, equality, inline
 from mcp_acl.expr.cel.rows import Overloads, bounded, dispatch
+from mcp_acl.expr.meter import FAST, FLAT
 from mcp_acl.expr.nodes import Function, Inline, Type, Value
 from mcp_acl.problems import EvalError
 
@@ -23,13 +25,29 @@ def _negated(value: Value) -> bool:
     return not _truth(value)
 
 
+def _equality(name: str, run: Callable[..., bool], faster: ast.cmpop, metered: Callable[..., bool]) -> Function:
+    return Function(name, run, Type.BOOL, inline.equality(faster), flat_beside_constant=True, metered=metered)
+
+
+def _ordering(name: str, compare: Callable[..., bool], faster: ast.cmpop) -> Function:
+    run = equality.comparer(name, compare)
+    return Function(name, run, Type.BOOL, inline.ordering(faster), pace=FAST, flat_beside_constant=True)
+
+
 def _arithmetic(name: str, overloads: Overloads, faster: "Inline | None" = None) -> Function:
     return Function(name, bounded(dispatch(name, overloads)), Type.OTHER, faster)
 
 
-TRUTH: Final = Function("bool", _truth, Type.BOOL, inline.truth, "whether a condition holds: a bool, or an error")
-NOT: Final = Function("!", _negated, Type.BOOL, inline.negation)
-NEGATE: Final = Function("-", dispatch("-", arithmetic.NEGATE))
+def _flat(name: str, run: Callable[..., Value], result: Type = Type.DYN, faster: "Inline | None" = None) -> Function:
+    """A row for what takes as long whatever it gets."""
+    return Function(name, run, result, faster, pace=FLAT)
+
+
+TRUTH: Final = Function(
+    "bool", _truth, Type.BOOL, inline.truth, "whether a condition holds: a bool, or an error", pace=FLAT
+)
+NOT: Final = _flat("!", _negated, Type.BOOL, inline.negation)
+NEGATE: Final = _flat("-", dispatch("-", arithmetic.NEGATE))
 
 ADD: Final = _arithmetic("+", arithmetic.ADD, inline.sum_of_ints(ast.Add()))
 SUBTRACT: Final = _arithmetic("-", arithmetic.SUBTRACT, inline.sum_of_ints(ast.Sub()))
@@ -37,26 +55,26 @@ MULTIPLY: Final = _arithmetic("*", arithmetic.MULTIPLY)
 DIVIDE: Final = _arithmetic("/", arithmetic.DIVIDE)
 REMAINDER: Final = _arithmetic("%", arithmetic.REMAINDER)
 
-EQUAL: Final = Function("==", equality.equal, Type.BOOL, inline.equality(ast.Eq()))
-NOT_EQUAL: Final = Function("!=", equality.not_equal, Type.BOOL, inline.equality(ast.NotEq()))
-LESS: Final = Function("<", equality.comparer("<", operator.lt), Type.BOOL, inline.ordering(ast.Lt()))
-AT_MOST: Final = Function("<=", equality.comparer("<=", operator.le), Type.BOOL, inline.ordering(ast.LtE()))
-GREATER: Final = Function(">", equality.comparer(">", operator.gt), Type.BOOL, inline.ordering(ast.Gt()))
-AT_LEAST: Final = Function(">=", equality.comparer(">=", operator.ge), Type.BOOL, inline.ordering(ast.GtE()))
-IN: Final = Function("in", equality.contained, Type.BOOL, inline.membership)
+EQUAL: Final = _equality("==", equality.equal, ast.Eq(), equality.equal_in_loop)
+NOT_EQUAL: Final = _equality("!=", equality.not_equal, ast.NotEq(), equality.not_equal_in_loop)
+LESS: Final = _ordering("<", operator.lt, ast.Lt())
+AT_MOST: Final = _ordering("<=", operator.le, ast.LtE())
+GREATER: Final = _ordering(">", operator.gt, ast.Gt())
+AT_LEAST: Final = _ordering(">=", operator.ge, ast.GtE())
+IN: Final = Function("in", equality.contained, Type.BOOL, inline.membership, metered=equality.contained_in_loop)
 
-SELECT: Final = Function(".", access.select, inline=inline.lookup)
-INDEX: Final = Function("[_]", access.index, inline=inline.lookup)
-HAS: Final = Function("has", access.has, Type.BOOL, inline.presence)
-OPTIONAL_SELECT: Final = Function(".?", access.optional_select, Type.OTHER)
-OPTIONAL_INDEX: Final = Function("[?_]", access.optional_index, Type.OTHER)
+SELECT: Final = _flat(".", access.select, faster=inline.lookup)
+INDEX: Final = _flat("[_]", access.index, faster=inline.lookup)
+HAS: Final = _flat("has", access.has, Type.BOOL, inline.presence)
+OPTIONAL_SELECT: Final = _flat(".?", access.optional_select, Type.OTHER)
+OPTIONAL_INDEX: Final = _flat("[?_]", access.optional_index, Type.OTHER)
 
-LIST: Final = Function("[]", access.new_list, Type.LIST)
-LIST_OF_OPTIONALS: Final = Function("[?]", access.new_list_of_optionals, Type.LIST)
-MAP: Final = Function("{}", access.new_map_of, Type.MAP)
-MAP_OF_OPTIONALS: Final = Function("{?}", access.new_map_of_optionals, Type.MAP)
+LIST: Final = _flat("[]", access.new_list, Type.LIST)
+LIST_OF_OPTIONALS: Final = _flat("[?]", access.new_list_of_optionals, Type.LIST)
+MAP: Final = _flat("{}", access.new_map_of, Type.MAP)
+MAP_OF_OPTIONALS: Final = _flat("{?}", access.new_map_of_optionals, Type.MAP)
 
-ITEMS: Final = Function("items", access.items_of, Type.LIST)
-PAIRS: Final = Function("pairs", access.pairs_of, Type.LIST)
-PAIR: Final = Function("pair", access.pair, Type.OTHER)
-MAP_OF_PAIRS: Final = Function("map", access.map_of_pairs, Type.MAP)
+ITEMS: Final = _flat("items", access.items_of, Type.LIST)
+PAIRS: Final = _flat("pairs", access.pairs_of, Type.LIST)
+PAIR: Final = _flat("pair", access.pair, Type.OTHER)
+MAP_OF_PAIRS: Final = _flat("map", access.map_of_pairs, Type.MAP)

@@ -5,6 +5,7 @@ from typing import Final
 
 from mcp_acl.expr.cel.rows import Row, Style, overloaded, plain
 from mcp_acl.expr.cel.values import NONE, Duration, Map, Optional, Timestamp, UInt, no_overload
+from mcp_acl.expr.meter import FLAT
 from mcp_acl.expr.nodes import Type, Value
 from mcp_acl.problems import EvalError
 
@@ -55,6 +56,7 @@ HAS_VALUE: Final = overloaded(
     Type.BOOL,
     "optional.hasValue() -> bool\nwhether there is a value\n!optional.none().hasValue()",
     {(Optional,): lambda optional: optional.has_value},
+    pace=FLAT,
 )
 VALUE: Final = overloaded(
     "value",
@@ -62,6 +64,7 @@ VALUE: Final = overloaded(
     Type.DYN,
     "optional.value() -> any\nthe value; an error if there is none\noptional.of(1).value() == 1",
     {(Optional,): _value},
+    pace=FLAT,
 )
 
 OPTIONAL_FUNCTIONS: Final[tuple[Row, ...]] = (

@@ -7,9 +7,11 @@ groups them; what is not in the table is refused, so nothing relies on what Pyth
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import Flag, auto
+from functools import partial
 from typing import Final, TypeAlias
 
 from mcp_acl.expr.cel.values import FAMILY, no_overload
+from mcp_acl.expr.meter import FLAT, SLOW, Meter
 from mcp_acl.expr.nodes import Function, Inline, Type, Value
 from mcp_acl.problems import EvalError
 
@@ -56,6 +58,13 @@ def dispatch(name: str, overloads: Overloads) -> Callable[..., Value]:
     return run
 
 
+def _dispatch_metered(name: str, overloads: Overloads) -> Callable[..., Value]:
+    def run(meter: Meter, *args: Value) -> Value:
+        return check_size(dispatch(name, {types: partial(one, meter) for types, one in overloads.items()})(*args))
+
+    return run
+
+
 def bounded(run: Callable[..., Value]) -> Callable[..., Value]:
     """The same, refusing a result longer than `MAX_SIZE`."""
 
@@ -78,19 +87,35 @@ def check_length(length: int) -> None:
         raise EvalError(f"a result is longer than {MAX_SIZE:,}")
 
 
-def overloaded(name: str, style: Style, result: Type, doc: str, overloads: Overloads) -> Row:
-    """A row from a table of overloads. `doc`: signature, meaning, and an example that is true, a line each."""
+def overloaded(  # noqa: PLR0913 - a row is written in one call
+    name: str,
+    style: Style,
+    result: Type,
+    doc: str,
+    overloads: Overloads,
+    *,
+    pace: int = SLOW,
+    metered: "Overloads | None" = None,
+) -> Row:
+    """A row from a table of overloads. `doc`: signature, meaning, and an example that is true, a line each.
+
+    `metered` are overloads that take a meter before their arguments.
+    """
     run = dispatch(name, overloads)
-    function = Function(name, bounded(run) if result in _SIZED else run, result, doc=doc)
+    in_loop = None if metered is None else _dispatch_metered(name, metered)
+    function = Function(name, bounded(run) if result in _SIZED else run, result, doc=doc, pace=pace, metered=in_loop)
     arities = [len(types) for types in overloads]
     return Row(function, style, min(arities), max(arities))
 
 
-def faster(row: Row, inline: Inline) -> Row:
+def faster(row: Row, inline: Inline, *, flat_beside_constant: bool = False) -> Row:
     """The row with a faster form of its function."""
-    return replace(row, function=replace(row.function, inline=inline))
+    function = replace(row.function, inline=inline, flat_beside_constant=flat_beside_constant)
+    return replace(row, function=function)
 
 
-def plain(name: str, style: Style, result: Type, doc: str, run: Callable[..., Value], *arity: int) -> Row:
+def plain(  # noqa: PLR0913 - so is this
+    name: str, style: Style, result: Type, doc: str, run: Callable[..., Value], *arity: int, pace: int = FLAT
+) -> Row:
     """A row for a function that takes values of any type; `arity` is one number, or the least and the most."""
-    return Row(Function(name, run, result, doc=doc), style, arity[0], arity[-1])
+    return Row(Function(name, run, result, doc=doc, pace=pace), style, arity[0], arity[-1])

@@ -10,9 +10,10 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from mcp_acl.expr.cel import inline
-from mcp_acl.expr.cel.formatting import format_text
+from mcp_acl.expr.cel.formatting import format_metered, format_text
 from mcp_acl.expr.cel.rows import Row, Style, check_length, faster, overloaded
 from mcp_acl.expr.cel.values import no_overload
+from mcp_acl.expr.meter import FAST, FLAT
 from mcp_acl.expr.nodes import Type, Value
 from mcp_acl.problems import EvalError
 
@@ -44,9 +45,9 @@ def _index_of(text: str, part: str, start: int = 0) -> int:
 
 def _last_index_of(text: str, part: str, start: int | None = None) -> int:
     """`start` is the last position that counts as the beginning of a match."""
-    if start is None:
-        return text.rfind(part)
-    return text.rfind(part, 0, _within(start, len(text)) + len(part))
+    end = len(text) if start is None else _within(start, len(text)) + len(part)
+    found = text[:end][::-1].find(part[::-1])  # Python's `rfind` is quadratic, its `find` is not
+    return -1 if found < 0 else min(end, len(text)) - found - len(part)
 
 
 def _substring(text: str, start: int, end: int | None = None) -> str:
@@ -104,8 +105,10 @@ STRING_FUNCTIONS: Final[tuple[Row, ...]] = (
             Type.BOOL,
             "string.startsWith(string) -> bool\nwhether the string begins with another\n'get_weather'.startsWith('get_')",
             {(str, str): str.startswith},
+            pace=FAST,
         ),
         inline.string_method("startswith"),
+        flat_beside_constant=True,
     ),
     faster(
         overloaded(
@@ -114,8 +117,10 @@ STRING_FUNCTIONS: Final[tuple[Row, ...]] = (
             Type.BOOL,
             "string.endsWith(string) -> bool\nwhether the string ends with another\n'a@example.com'.endsWith('@example.com')",
             {(str, str): str.endswith},
+            pace=FAST,
         ),
         inline.string_method("endswith"),
+        flat_beside_constant=True,
     ),
     faster(
         overloaded(
@@ -124,6 +129,7 @@ STRING_FUNCTIONS: Final[tuple[Row, ...]] = (
             Type.BOOL,
             "string.contains(string) -> bool\nwhether another string occurs in the string\n'get_weather'.contains('wea')",
             {(str, str): lambda text, part: part in text},
+            pace=FAST,
         ),
         inline.substring,
     ),
@@ -133,6 +139,7 @@ STRING_FUNCTIONS: Final[tuple[Row, ...]] = (
         Type.STRING,
         "string.charAt(int) -> string\nthe character at a position, `''` at the end\n'hello'.charAt(4) == 'o'",
         {(str, int): _char_at},
+        pace=FLAT,
     ),
     overloaded(
         "indexOf",
@@ -144,6 +151,7 @@ STRING_FUNCTIONS: Final[tuple[Row, ...]] = (
             "'hello mellow'.indexOf('ello', 2) == 7",
         ),
         {(str, str): _index_of, (str, str, int): _index_of},
+        pace=FAST,
     ),
     overloaded(
         "lastIndexOf",
@@ -155,6 +163,7 @@ STRING_FUNCTIONS: Final[tuple[Row, ...]] = (
             "'hello mellow'.lastIndexOf('ello', 6) == 1",
         ),
         {(str, str): _last_index_of, (str, str, int): _last_index_of},
+        pace=FAST,
     ),
     overloaded(
         "substring",
@@ -166,6 +175,7 @@ STRING_FUNCTIONS: Final[tuple[Row, ...]] = (
             "'tacocat'.substring(0, 4) == 'taco'",
         ),
         {(str, int): _substring, (str, int, int): _substring},
+        pace=FAST,
     ),
     overloaded(
         "lowerAscii",
@@ -187,6 +197,7 @@ STRING_FUNCTIONS: Final[tuple[Row, ...]] = (
         Type.STRING,
         "string.trim() -> string\nwithout white space at its ends\n'  a b\\n'.trim() == 'a b'",
         {(str,): lambda text: text.strip(_SPACE)},
+        pace=FAST,
     ),
     overloaded(
         "replace",
@@ -231,6 +242,7 @@ STRING_FUNCTIONS: Final[tuple[Row, ...]] = (
             "'%s has %d'.format(['x', 3]) == 'x has 3'",
         ),
         {(str, list): format_text},
+        metered={(str, list): format_metered},
     ),
     overloaded(
         "strings.quote",

@@ -11,7 +11,8 @@ from mcp_acl.expr.el.classes import class_of, referred_class
 from mcp_acl.expr.el.comparing import get_key, hash_ordered
 from mcp_acl.expr.el.conversions import convert
 from mcp_acl.expr.el.fields import STATIC_FIELDS
-from mcp_acl.expr.el.methods import Whitelist, call, classes_of, receiver_class
+from mcp_acl.expr.el.metering import paid, weigh, weigh_key, weighed, weighed_method
+from mcp_acl.expr.el.methods import Whitelist, call, classes_of, property_names, receiver_class
 from mcp_acl.expr.el.values import (
     Array,
     Attributes,
@@ -29,11 +30,16 @@ from mcp_acl.expr.el.values import (
     shown,
     units,
 )
+from mcp_acl.expr.meter import FLAT, SLOW, Meter
 from mcp_acl.expr.nodes import Function
 from mcp_acl.problems import EvalError
 
 WHITELIST: Final = Whitelist((*strings.ROWS, *numbers.ROWS, *collections.ROWS, *dates.ROWS))
 """Every method and constructor an expression may call."""
+
+
+_GETTERS: Final = frozenset(name for row in WHITELIST.rows() if not row.params for name in property_names(row.name))
+"""Properties that may be more than a field: those that a method gives."""
 
 
 # ---- properties ------------------------------------------------------------------------------------------------------
@@ -104,7 +110,8 @@ def property_of(name: str, *, safe: bool = False) -> Function:
     def run(target: object) -> object:
         return None if safe and target is None else read_property(target, name)
 
-    return Function(f".{name}", run, inline=inline.key(name))
+    pace = SLOW if name in _GETTERS else FLAT
+    return Function(f".{name}", run, inline=inline.key(name), pace=pace, metered=weighed_method(name, run))
 
 
 def attribute_of(name: str) -> Function:
@@ -114,7 +121,7 @@ def attribute_of(name: str) -> Function:
         assert isinstance(context, Context)
         return context.attributes[name]
 
-    return Function("attribute", run, inline=inline.attribute(name))
+    return Function("attribute", run, inline=inline.attribute(name), pace=FLAT)
 
 
 def bean_property_of(name: str) -> Function:
@@ -123,7 +130,7 @@ def bean_property_of(name: str) -> Function:
     def run(bean: object) -> object:
         return read_property(bean, name)
 
-    return Function(f".{name}", run, inline=inline.bean_property(name))
+    return Function(f".{name}", run, inline=inline.bean_property(name), pace=FLAT)
 
 
 # ---- indexes ---------------------------------------------------------------------------------------------------------
@@ -191,7 +198,14 @@ def index_of(key: str | Int32, *, safe: bool = False) -> Function:
     def run(target: object) -> object:
         return None if safe and target is None else read_index(target, key)
 
-    return Function("[…]", run, inline=inline.key(key) if isinstance(key, str) else inline.position(int(key)))
+    if isinstance(key, str):
+        return Function("[…]", run, inline=inline.key(key), pace=FLAT)
+
+    def in_loop(meter: Meter, target: object) -> object:
+        weigh_key(meter, target, key)
+        return run(target)
+
+    return Function("[…]", run, inline=inline.position(int(key)), metered=in_loop)
 
 
 def bare_index(name: str, *, safe: bool = False) -> Function:
@@ -204,10 +218,16 @@ def bare_index(name: str, *, safe: bool = False) -> Function:
             raise EvalError(f"`[{shown(name)}]` is for maps: write `['{shown(name)}']` or a number")
         return read_index(target, name)
 
-    return Function("[…]", run, inline=inline.key(name))
+    return Function("[…]", run, inline=inline.key(name), pace=FLAT)
 
 
-INDEX: Final = Function("[…]", read_index, doc="an element by position, an entry by key")
+def _index_in_loop(meter: Meter, target: object, index: object) -> object:
+    weigh_key(meter, target, index)
+    weigh(meter, index)
+    return read_index(target, index)
+
+
+INDEX: Final = Function("[…]", read_index, doc="an element by position, an entry by key", metered=_index_in_loop)
 
 
 # ---- methods ---------------------------------------------------------------------------------------------------------
@@ -225,7 +245,7 @@ def method_of(name: str, *, safe: bool = False, reads_now: bool = False) -> Func
         owner, static = receiver_class(target)
         return call(WHITELIST.resolve(owner, name, static, classes_of(given)), target, given, now)
 
-    return Function(f".{name}()", run, inline=inline.METHODS.get(name))
+    return Function(f".{name}()", run, inline=inline.METHODS.get(name), metered=weighed_method(name, run))
 
 
 def clock_property_of(name: str) -> Function:
@@ -250,7 +270,7 @@ def constructor_of(reference: ClassRef, *, reads_now: bool) -> Function:
         given, now = (args[:-1], args[-1]) if reads_now else (args, None)
         return call(WHITELIST.constructor(owner, classes_of(given)), None, given, now)
 
-    return Function(f"new {owner.name}", run)
+    return Function(f"new {owner.name}", run, metered=weighed(run))
 
 
 COMPONENTS: Final = frozenset(
@@ -276,7 +296,7 @@ def array_of(component: str, *, sized: bool, filled: bool) -> Function:
             raise EvalError("an array's size is not the number of its elements")
         return Array(tuple(convert(item, component) for item in items), component)
 
-    return Function(f"new {component}[]", run)
+    return Function(f"new {component}[]", run, metered=weighed(run))
 
 
 def failing(message: str) -> Function:
@@ -285,7 +305,7 @@ def failing(message: str) -> Function:
     def run(*_args: object) -> object:
         raise EvalError(message)
 
-    return Function("error", run)
+    return Function("error", run, pace=FLAT)
 
 
 # ---- selections and projections --------------------------------------------------------------------------------------
@@ -302,7 +322,7 @@ def items_of(*, safe: bool) -> Function:
             raise EvalError("a selection or projection needs a list or a map")
         return list(items)
 
-    return Function("items", run)
+    return Function("items", run, pace=FLAT)
 
 
 def _iterable(target: object) -> object:
@@ -358,7 +378,18 @@ def _as_map(picked: Sequence[object]) -> RawMap:
     return RawMap(hash_ordered({entry.key: entry.value for entry in picked if isinstance(entry, Entry)}))
 
 
-SELECTED: Final = Function(".?[…]", _selected, doc="the elements for which a condition holds")
-FIRST: Final = Function(".^[…]", _first, doc="the first of them")
-LAST: Final = Function(".$[…]", _last, doc="the last of them")
-PROJECTED: Final = Function(".![…]", _projected, doc="what an expression makes of each element")
+def _gathered(name: str, run: Callable[[object, object], object], doc: str) -> Function:
+    """A row that puts together what a loop gathered; the keys of a map are hashed as Java does."""
+
+    def in_loop(meter: Meter, target: object, made: object) -> object:
+        if _is_map(target):
+            weigh(meter, made)
+        return paid(meter, run(target, made))
+
+    return Function(name, run, doc=doc, metered=in_loop)
+
+
+SELECTED: Final = _gathered(".?[…]", _selected, "the elements for which a condition holds")
+FIRST: Final = _gathered(".^[…]", _first, "the first of them")
+LAST: Final = _gathered(".$[…]", _last, "the last of them")
+PROJECTED: Final = _gathered(".![…]", _projected, "what an expression makes of each element")

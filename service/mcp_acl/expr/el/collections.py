@@ -5,6 +5,7 @@ from functools import reduce
 from typing import Final
 
 from mcp_acl.expr.el.comparing import (
+    budget,
     check_pairs,
     compare_to,
     contains,
@@ -13,6 +14,7 @@ from mcp_acl.expr.el.comparing import (
     get_key,
     hash_code,
     java_equals,
+    same_items,
     texts_of,
 )
 from mcp_acl.expr.el.methods import row
@@ -69,11 +71,13 @@ def _disjoint(left: object, right: object) -> bool:
     if first is not None and second is not None:
         return first.isdisjoint(second)
     check_pairs(one, other)
-    return not any(contains(other, item) for item in one)
+    spent = budget()
+    return not any(contains(other, item, spent) for item in one)
 
 
 def _frequency(values: object, wanted: object) -> Int32:
-    return Int32(sum(java_equals(wanted, item) for item in _items(values)))
+    spent = budget()
+    return Int32(sum(java_equals(wanted, item, spent) for item in _items(values)))
 
 
 def _extreme(sign: int) -> Callable[[object], object]:
@@ -89,8 +93,8 @@ def _extreme(sign: int) -> Callable[[object], object]:
 def _sublist_starts(source: object, target: object) -> list[int]:
     whole, part = _items(source), _items(target)
     check_pairs(whole, part)
-    starts = range(len(whole) - len(part) + 1)
-    return [start for start in starts if all(map(java_equals, part, whole[start : start + len(part)]))]
+    starts, spent = range(len(whole) - len(part) + 1), budget()
+    return [start for start in starts if same_items(part, whole[start : start + len(part)], spent)]
 
 
 def _binary_search(values: object, key: object) -> Int32:

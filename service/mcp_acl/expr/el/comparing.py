@@ -14,17 +14,26 @@ from mcp_acl.expr.el.arithmetic import as_number, compare_numbers, int32, int64,
 from mcp_acl.expr.el.classes import class_of
 from mcp_acl.expr.el.temporal import Instant, JavaDate, LocalDate, LocalDateTime, LocalTime, ZonedDateTime, ZoneOffset
 from mcp_acl.expr.el.values import Array, Attributes, Char, Entry, EnumConstant, Group, Int32, JFloat, is_list, units
+from mcp_acl.expr.meter import Budget
 from mcp_acl.problems import EvalError
 
-_MAX_PAIRS: Final = 1_000_000
+MAX_COMPARISONS: Final = 200_000
+"""How many values one operation may look at: a list may hold one list many times over, at every level."""
+
+_MAX_PAIRS: Final = 250_000
 """How many pairs of elements one operation may compare."""
 
 _ORDERED: Final = (JavaDate, LocalDate, LocalTime, LocalDateTime, ZonedDateTime, Instant)
 _PRIMITIVE_ARRAYS: Final = frozenset(("byte", "char", "int", "long", "double", "float", "boolean", "short"))
 
 
-def java_equals(left: object, right: object) -> bool:
-    """`Objects.equals`: same class, same content."""
+def budget() -> Budget:
+    """For one operation."""
+    return Budget(MAX_COMPARISONS)
+
+
+def java_equals(left: object, right: object, left_over: Budget | None = None) -> bool:
+    """`Objects.equals`: same class, same content. `left_over` is what an operation of many comparisons may still spend."""
     if isinstance(left, str) and isinstance(right, str):
         return str(left) == str(right)
     if left is None or right is None:
@@ -32,36 +41,48 @@ def java_equals(left: object, right: object) -> bool:
     for one in (left, right):
         if isinstance(one, InexactNumber):
             class_of(one)
+    spent = budget() if left_over is None else left_over
     if is_list(left) and is_list(right):
-        return _same_items(left, right)  # type: ignore[arg-type]
+        return same_items(left, right, spent)  # type: ignore[arg-type]
     if isinstance(left, Mapping) and isinstance(right, Mapping):
-        return _same_maps(_stored(left), _stored(right))
-    return type(left) is type(right) and _same_content(left, right)
+        return _same_maps(_stored(left), _stored(right), spent)
+    return type(left) is type(right) and _same_content(left, right, spent)
 
 
-def _same_content(left: object, right: object) -> bool:
+def _same_content(left: object, right: object, spent: Budget) -> bool:
     match left, right:
         case (float(), float()):
             return compare_numbers(left, right) == 0
         case (Entry(), Entry()):
-            return java_equals(left.key, right.key) and java_equals(left.value, right.value)
+            return java_equals(left.key, right.key, spent) and java_equals(left.value, right.value, spent)
         case (Group(), Group()) if left.is_set and right.is_set:
-            return len(left.items) == len(right.items) and contains_all(left.items, right.items)
+            return len(left.items) == len(right.items) and contains_all(left.items, right.items, spent)
     return left == right
 
 
-def _same_items(left: Sequence[object], right: Sequence[object]) -> bool:
-    return len(left) == len(right) and all(map(java_equals, left, right))
+def same_items(left: Sequence[object], right: Sequence[object], spent: Budget) -> bool:
+    """Whether two lists have equal elements in the same order."""
+    if len(left) != len(right):
+        return False
+    for one, other in zip(left, right, strict=True):
+        spent.spend()
+        if not java_equals(one, other, spent):
+            return False
+    return True
 
 
 def _stored(values: Mapping[str, object]) -> Mapping[str, object]:
     return values.stored() if isinstance(values, Attributes) else values
 
 
-def _same_maps(left: Mapping[str, object], right: Mapping[str, object]) -> bool:
+def _same_maps(left: Mapping[str, object], right: Mapping[str, object], spent: Budget) -> bool:
     if len(left) != len(right):
         return False
-    return all(find_key(right, key) and java_equals(value, get_key(right, key)) for key, value in left.items())
+    for key, value in left.items():
+        spent.spend(1 if isinstance(key, str) else len(right))
+        if not find_key(right, key) or not java_equals(value, get_key(right, key), spent):
+            return False
+    return True
 
 
 def find_key(values: Mapping[str, object], key: object) -> bool:
@@ -80,18 +101,20 @@ def get_key(values: Mapping[str, object], key: object) -> object:
     return next((value for known, value in values.items() if java_equals(key, known)), None)
 
 
-def contains(items: Iterable[object], wanted: object) -> bool:
+def contains(items: Iterable[object], wanted: object, left_over: Budget | None = None) -> bool:
     """`Collection.contains`."""
-    return any(java_equals(wanted, item) for item in items)
+    spent = budget() if left_over is None else left_over
+    return any(java_equals(wanted, item, spent) for item in items)
 
 
-def contains_all(items: Sequence[object], wanted: Sequence[object]) -> bool:
+def contains_all(items: Sequence[object], wanted: Sequence[object], left_over: Budget | None = None) -> bool:
     """`Collection.containsAll`."""
     known = texts_of(items)
     if known is not None:
         return all(isinstance(one, str) and str(one) in known for one in wanted)
     check_pairs(items, wanted)
-    return all(contains(items, one) for one in wanted)
+    spent = budget() if left_over is None else left_over
+    return all(contains(items, one, spent) for one in wanted)
 
 
 def texts_of(items: Sequence[object]) -> frozenset[str] | None:
@@ -126,7 +149,7 @@ def equal(left: object, right: object) -> bool:
 def _same_arrays(left: Array, right: Array) -> bool:
     if left.component != right.component and {left.component, right.component} & _PRIMITIVE_ARRAYS:
         return False
-    return _same_items(left.items, right.items)
+    return same_items(left.items, right.items, budget())
 
 
 def order(left: object, right: object) -> int | None:
@@ -187,7 +210,7 @@ def _not_comparable(left: object, right: object) -> EvalError:
     return EvalError(f"cannot compare {class_of(left).name} with {class_of(right).name}")
 
 
-def hash_code(value: object) -> Int32:
+def hash_code(value: object, left_over: Budget | None = None) -> Int32:
     """`hashCode` of texts, characters, booleans, numbers and lists of them; an error for anything else."""
     match value:
         case bool():
@@ -203,7 +226,9 @@ def hash_code(value: object) -> Int32:
         case float():
             return hash_code(int64(_bits(value, "d")))
         case list() | tuple():
-            return reduce(lambda code, item: int32(31 * code + _hash_or_zero(item)), value, Int32(1))
+            spent = budget() if left_over is None else left_over
+            spent.spend(len(value))
+            return reduce(lambda code, item: int32(31 * code + _hash_or_zero(item, spent)), value, Int32(1))
     raise EvalError("the value has no hash code here")
 
 
@@ -212,8 +237,8 @@ def _bits(value: float, size: str) -> int:
     return int.from_bytes(struct.pack(f">{size}", math.nan if math.isnan(value) else value))
 
 
-def _hash_or_zero(value: object) -> int:
-    return 0 if value is None else hash_code(value)
+def _hash_or_zero(value: object, spent: Budget) -> int:
+    return 0 if value is None else hash_code(value, spent)
 
 
 def _text_hash(text: str) -> int:

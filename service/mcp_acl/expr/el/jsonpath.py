@@ -16,12 +16,16 @@ from typing import Final, NoReturn
 from mcp_acl.domain import InexactNumber
 from mcp_acl.expr.el.arithmetic import INT_MAX, INT_MIN, as_float, as_number
 from mcp_acl.expr.el.values import Group, Int32, JsonArray, JsonText, RawMap, shown
+from mcp_acl.expr.meter import SLOW, Budget, Meter
 from mcp_acl.problems import EvalError
 
 MAX_PATH: Final = 1_000
 MAX_STEPS: Final = 100
 MAX_VISITS: Final = 100_000
 """How many values one path may visit in a document."""
+
+_VISIT: Final = 4
+"""What a visit costs in a loop."""
 
 _EXACT: Final = 2**53 - 1
 
@@ -46,17 +50,22 @@ class Step:
     accepts: "Callable[[object, object, Visits], bool] | None" = None
 
 
-@dataclass(slots=True)
-class Visits:
-    """What is left of the number of values a path may visit."""
+class Visits(Budget):
+    """What is left of the number of values a path may visit; in a loop a meter pays for them too."""
 
-    left: int = MAX_VISITS
+    __slots__ = ("_meter",)
 
-    def spend(self, count: int = 1) -> None:
+    def __init__(self, meter: Meter | None = None) -> None:
+        super().__init__(MAX_VISITS)
+        self._meter = meter
+
+    def spend(self, units: int = 1) -> None:
         """Count visited values; an error beyond the limit."""
-        self.left -= count
+        self.left -= units
         if self.left < 0:
             raise EvalError("the path visits too many values")
+        if self._meter is not None:
+            self._meter.spend(units * _VISIT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +115,7 @@ class _Run:
 
     def property(self, place: int, model: object, upstream: bool) -> None:
         step = self.steps[place]
+        self.visits.spend(len(step.names) - 1)
         if not isinstance(model, Mapping):
             if upstream:
                 raise NoPath("the path asks a value that is no object for a property")
@@ -198,6 +208,7 @@ class _Run:
 
     def function(self, place: int, model: object, upstream: bool) -> None:
         del upstream
+        self.visits.spend(len(model) if isinstance(model, Mapping | list | tuple) else 0)
         self.found.append(_FUNCTIONS[self.steps[place].names[0]](model))
 
 
@@ -308,14 +319,17 @@ def _arrays(value: object) -> object:
     return value
 
 
-def read_path(path: Path, document: object) -> object:
-    """`#jsonPath(document, path)`: the document is JSON text, or a value."""
+def read_path(path: Path, document: object, meter: Meter | None = None) -> object:
+    """`#jsonPath(document, path)`: the document is JSON text, or a value. In a loop `meter` pays."""
+    visits = Visits(meter)
     if document is None:
         raise EvalError("there is no document for the path: it is null")
     if isinstance(document, JsonText):
         document = document.value
     elif isinstance(document, str):
+        if meter is not None:
+            meter.spend(len(document) // SLOW)
         document = parse_json(document)
     if document is None:
         raise EvalError("there is no document for the path: it is null")
-    return path.read(document, document, Visits())
+    return path.read(document, document, visits)

@@ -145,6 +145,12 @@ class Whitelist:
         return None
 
 
+def property_names(method: str) -> tuple[str, ...]:
+    """The properties through which a method without parameters is reached."""
+    bare = method.removeprefix("get") if method.startswith("get") else method.removeprefix("is")
+    return (method, bare, bare[:1].lower() + bare[1:])
+
+
 def _suffixes(name: str) -> tuple[str, ...]:
     suffix = name if len(name) > 1 and name[1].isupper() else name[:1].upper() + name[1:]
     return (suffix,) if suffix[:1].isupper() else (suffix, suffix[:1].upper() + suffix[1:])

@@ -13,7 +13,9 @@ from mcp_acl.expr.el.arithmetic import as_number, calculate, minus, power
 from mcp_acl.expr.el.classes import PRIMITIVES, class_of, referred_class
 from mcp_acl.expr.el.comparing import compare, equal, order
 from mcp_acl.expr.el.conversions import as_boolean, as_text, concatenated, is_assignable
+from mcp_acl.expr.el.metering import weigh, weigh_search, weighed
 from mcp_acl.expr.el.values import ClassRef, Int32, RawMap, check_length, made_text, units
+from mcp_acl.expr.meter import CALL, FAST, FLAT, Meter
 from mcp_acl.expr.nodes import Function, Type
 from mcp_acl.problems import EvalError
 
@@ -53,13 +55,19 @@ def _is_absent(value: object) -> bool:
     return value is None or (isinstance(value, str) and not value)
 
 
-CONDITION: Final = Function("condition", _condition, inline=inline.is_bool, doc="true, false, or null for empty")
-TRUTH: Final = Function("truth", _truth, Type.BOOL, inline.is_bool, "a boolean, or a text for one")
-PICKED: Final = Function("picked", _picked, Type.BOOL, inline.is_bool, "a boolean and nothing else")
-NOT: Final = Function("!", lambda value: not _truth(value), Type.BOOL, doc="the opposite of a boolean")
-IS_ABSENT: Final = Function("?:", _is_absent, Type.BOOL, doc="whether the default is wanted: null or an empty text")
-IS_NULL: Final = Function("null?", lambda value: value is None, Type.BOOL, doc="whether a safe step ends here")
-IDENTITY: Final = Function("identity", lambda value: value, Type.BOOL)
+CONDITION: Final = Function(
+    "condition", _condition, inline=inline.is_bool, doc="true, false, or null for empty", pace=FLAT
+)
+TRUTH: Final = Function("truth", _truth, Type.BOOL, inline.is_bool, "a boolean, or a text for one", pace=FLAT)
+PICKED: Final = Function("picked", _picked, Type.BOOL, inline.is_bool, "a boolean and nothing else", pace=FLAT)
+NOT: Final = Function("!", lambda value: not _truth(value), Type.BOOL, doc="the opposite of a boolean", pace=FLAT)
+IS_ABSENT: Final = Function(
+    "?:", _is_absent, Type.BOOL, doc="whether the default is wanted: null or an empty text", pace=FLAT
+)
+IS_NULL: Final = Function(
+    "null?", lambda value: value is None, Type.BOOL, doc="whether a safe step ends here", pace=FLAT
+)
+IDENTITY: Final = Function("identity", lambda value: value, Type.BOOL, pace=FLAT)
 
 
 # ---- relations -------------------------------------------------------------------------------------------------------
@@ -99,6 +107,14 @@ def _instance_of(value: object, reference: object) -> bool:
     return known is not None and is_assignable(class_of(value), known.name)
 
 
+def _matches_in_loop(meter: Meter, value: object, pattern: object) -> bool:
+    meter.spend(CALL)
+    weigh(meter, value)
+    if isinstance(value, str) and isinstance(pattern, str):
+        weigh_search(meter, pattern, value)
+    return _matches(value, pattern)
+
+
 def matches_pattern(text: str) -> Function:
     """`matches` with a pattern known at load time. Raises `EvalError` if it cannot be used."""
     pattern = regexes.compile_pattern(text)
@@ -109,7 +125,13 @@ def matches_pattern(text: str) -> Function:
             raise EvalError("`matches` has null on its left")
         return pattern.matches(wanted)
 
-    return Function("matches", run, Type.BOOL, doc="whether the pattern matches the whole text")
+    def in_loop(meter: Meter, value: object) -> bool:
+        meter.spend(CALL)
+        weigh(meter, value)
+        meter.spend(pattern.price(value) if isinstance(value, str) else 0)
+        return run(value)
+
+    return Function("matches", run, Type.BOOL, doc="whether the pattern matches the whole text", metered=in_loop)
 
 
 # ---- arithmetic ------------------------------------------------------------------------------------------------------
@@ -194,28 +216,50 @@ def _map(*parts: object) -> RawMap:
     return RawMap(zip(parts[::2], parts[1::2], strict=True))
 
 
-LIST: Final = Function("{…}", lambda *items: list(items), doc="an inline list")
-MAP: Final = Function("{:}", _map, Type.MAP, doc="an inline map")
-TEMPLATE: Final = Function("template", _template, Type.STRING, doc="texts and blocks, joined")
+def _not_equal(left: object, right: object) -> bool:
+    return not equal(left, right)
+
+
+LIST: Final = Function("{…}", lambda *items: list(items), doc="an inline list", pace=FLAT)
+MAP: Final = Function("{:}", _map, Type.MAP, doc="an inline map", pace=FLAT)
+TEMPLATE: Final = Function(
+    "template", _template, Type.STRING, doc="texts and blocks, joined", metered=weighed(_template)
+)
 
 EQUAL: Final = Function(
-    "==", equal, Type.BOOL, inline.equal, "numbers by value, texts by content, lists by their elements"
+    "==",
+    equal,
+    Type.BOOL,
+    inline.equal,
+    "numbers by value, texts by content, lists by their elements",
+    flat_beside_constant=True,
+    metered=weighed(equal, FAST),
 )
-MATCHES: Final = Function("matches", _matches, Type.BOOL, doc="whether a pattern matches the whole text")
+MATCHES: Final = Function(
+    "matches", _matches, Type.BOOL, doc="whether a pattern matches the whole text", metered=_matches_in_loop
+)
 
 BINARY: Final[Mapping[str, Function]] = {
     "==": EQUAL,
     "!=": Function(
-        "!=", lambda left, right: not equal(left, right), Type.BOOL, inline.not_equal, "the opposite of `==`"
+        "!=",
+        _not_equal,
+        Type.BOOL,
+        inline.not_equal,
+        "the opposite of `==`",
+        flat_beside_constant=True,
+        metered=weighed(_not_equal, FAST),
     ),
     "<": Function("<", _relation(lambda found: found < 0), Type.BOOL, inline.less, "null is below everything"),
     "<=": Function("<=", _relation(lambda found: found <= 0), Type.BOOL, inline.less_or_equal, "below or equal"),
     ">": Function(">", _relation(lambda found: found > 0), Type.BOOL, inline.greater, "above"),
     ">=": Function(">=", _relation(lambda found: found >= 0), Type.BOOL, inline.greater_or_equal, "above or equal"),
-    "between": Function("between", _between, Type.BOOL, doc="within two bounds, both included"),
+    "between": Function(
+        "between", _between, Type.BOOL, doc="within two bounds, both included", metered=weighed(_between)
+    ),
     "matches": MATCHES,
-    "instanceof": Function("instanceof", _instance_of, Type.BOOL, doc="whether a value is of a class"),
-    "+": Function("+", _add, doc="a sum, or texts joined"),
+    "instanceof": Function("instanceof", _instance_of, Type.BOOL, doc="whether a value is of a class", pace=FLAT),
+    "+": Function("+", _add, doc="a sum, or texts joined", metered=weighed(_add)),
     "-": Function("-", _subtract, doc="a difference; a text of one character less a number is an earlier character"),
     "*": Function("*", _multiply, doc="a product, or a text repeated"),
     "/": Function("/", _arithmetic("/"), doc="a quotient; whole for whole numbers"),

@@ -14,6 +14,8 @@ import re2
 
 from mcp_acl.expr.el.javaregex import Translation, translate
 from mcp_acl.expr.el.values import check_length, made_text, shown
+from mcp_acl.expr.meter import MAX_WORK
+from mcp_acl.expr.searching import search_price
 from mcp_acl.problems import EvalError
 
 MAX_PATTERN: Final = 1_000
@@ -32,6 +34,18 @@ DIFFERENCES: Final = (
 )
 """What is written, how the engines differ, what is done."""
 
+MAX_SEARCHED: Final = 100_000
+"""How long a text may be that is split, or in which matches are replaced, in characters."""
+
+_MATCH: Final = 8
+"""What a match is charged that may begin at any character."""
+
+_SHORT: Final = 500
+"""No pattern is too large for a text as short as this."""
+
+_STOPPING: Final = re.compile(r"(?:\[(?:\\.|[^\[\]\\])+\]|\\[^A-Za-z]|[^\\\[\](){}|?*+.^$])*[+*]?", re.DOTALL)
+"""Single characters and classes of some, the last perhaps repeated."""
+
 _TERMINATORS: Final = ("\n", "\r", "\x85", "\u2028", "\u2029")
 _MAX_MEMORY: Final = 1 << 22
 
@@ -39,12 +53,29 @@ _MAX_MEMORY: Final = 1 << 22
 class Pattern:
     """A compiled pattern, and the texts it must not meet."""
 
-    __slots__ = ("_full", "_source", "_translation")
+    __slots__ = ("_full", "_program", "_source", "_translation")
 
     def __init__(self, source: str, translation: Translation) -> None:
         self._source = source
         self._translation = translation
-        self._full = self._compiled(translation.text.encode(), never_capture=True).fullmatch
+        try:
+            compiled = self._compiled(translation.text.encode(), never_capture=True)
+        except UnicodeError:
+            raise EvalError("the pattern holds half a character") from None
+        self._program = compiled.programsize
+        self._full = compiled.fullmatch
+
+    def price(self, text: str, *, again_and_again: bool = False) -> int:
+        """What it costs at most to match the text, or to find every match in it. Raises `EvalError` as `matches` does."""
+        once = search_price(self._program, len(text))
+        if not again_and_again:
+            return once
+        return len(text) * _MATCH + (once if self._stops else once * len(text))
+
+    @property
+    def _stops(self) -> bool:
+        """Whether a search never looks further than its match, so that all of them together read the text once."""
+        return _STOPPING.fullmatch(self._translation.text) is not None
 
     def _compiled(self, text: str | bytes, *, never_capture: bool) -> "re2._Regexp":
         options = re2.Options()
@@ -66,23 +97,32 @@ class Pattern:
     def matches(self, text: str) -> bool:
         """Whether the pattern matches the whole text."""
         self.check(text)
+        if len(text) > _SHORT:
+            self.price(text)
         try:
             return self._full(text.encode()) is not None
         except UnicodeError:
             raise _half_character() from None
 
     def finds(self, text: str) -> Iterator["re2._Match"]:
-        """Java's `find` again and again: an empty match is followed by a search one character on."""
+        """Java's `find` again and again: an empty match is followed by a search one character on.
+
+        RE2's own iteration goes over the text once. It finds an empty match ahead of it twice.
+        """
         self.check(text)
         if not text.isascii() and any("\ud800" <= char <= "\udfff" for char in text):
             raise _half_character()
-        search, start = self._compiled(self._translation.text, never_capture=False).search, 0
-        while start <= len(text):
-            match = search(str(text), start)
-            if match is None:
-                return
-            yield match
-            start = match.end() + (match.end() == match.start())
+        if len(text) > MAX_SEARCHED:
+            raise EvalError(f"a text may have {MAX_SEARCHED:,} characters at most to find every match in it")
+        each = 0 if self._stops else self.price(text)
+        left, last = MAX_WORK, (-1, -1)
+        for match in self._compiled(self._translation.text, never_capture=False).finditer(str(text)):
+            left -= each
+            if left < 0:
+                raise EvalError("the text has too many matches for so large a pattern")
+            if match.span() != last:
+                yield match
+            last = match.span()
 
 
 def _half_character() -> EvalError:
