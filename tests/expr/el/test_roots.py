@@ -169,3 +169,8 @@ def test_text_and_lists_of_other_makes_are_what_they_look_like() -> None:
     assert _value("#properties.text instanceof T(String)", scope) is True
     assert _value("#properties.list instanceof T(java.util.List)", scope) is True
     assert _value("#properties.object instanceof T(String)", scope) is False
+
+
+def test_a_path_looks_into_no_attributes_but_those_named() -> None:
+    scope = PlainScope(el_context=context_root({"plan": "gold"}))
+    assert isinstance(_value("#jsonPath({#context.attributes}, '$[0].plan') == null", scope), EvalError)

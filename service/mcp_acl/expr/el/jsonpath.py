@@ -15,7 +15,7 @@ from typing import Final, NoReturn
 
 from mcp_acl.domain import InexactNumber
 from mcp_acl.expr.el.arithmetic import INT_MAX, INT_MIN, as_float, as_number
-from mcp_acl.expr.el.values import Group, Int32, JsonArray, JsonText, RawMap, shown
+from mcp_acl.expr.el.values import Attributes, Group, Int32, JsonArray, JsonText, RawMap, shown
 from mcp_acl.expr.meter import SLOW, Budget, Meter
 from mcp_acl.problems import EvalError
 
@@ -116,6 +116,8 @@ class _Run:
     def property(self, place: int, model: object, upstream: bool) -> None:
         step = self.steps[place]
         self.visits.spend(len(step.names) - 1)
+        if isinstance(model, Attributes):
+            raise EvalError("`#jsonPath` does not look into all attributes: name one")
         if not isinstance(model, Mapping):
             if upstream:
                 raise NoPath("the path asks a value that is no object for a property")
