@@ -86,10 +86,8 @@ def input_decisions(policies: PolicySet, request: Request, asked: Json) -> Itera
     try:
         messages = inputs_of(asked)
     except MessageError as error:
-        yield _deny(Reason.MESSAGE_REFUSED, policies.revision, error.message)
-        return
-    for message in messages:
-        yield decide(policies, from_server(request, message))
+        return iter((_deny(Reason.MESSAGE_REFUSED, policies.revision, error.message),))
+    return (decide(policies, from_server(request, message)) for message in messages)
 
 
 def from_server(request: Request, message: Message) -> Request:
