@@ -162,3 +162,11 @@ def test_half_a_character_in_a_pattern_is_an_error(call: str) -> None:
     found = only(parsed.node, SCOPE)
     assert isinstance(found, EvalError)
     assert "half a character" in found.message
+
+
+def test_the_last_of_many_near_misses_is_looked_for_in_time_that_grows_with_the_text() -> None:
+    scope = PlainScope(el_properties={"text": "a" * 90_000, "part": "b" + "a" * 45_000})
+    assert (
+        only(parse_el_value("{(#properties.text.lastIndexOf(#properties.part) == -1)}", ENVIRONMENT).node, scope)
+        is True
+    )

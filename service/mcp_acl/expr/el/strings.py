@@ -71,9 +71,12 @@ def _index(text: str, wanted: object, start: int = 0) -> Int32:
 
 def _last_index(text: str, wanted: object, start: int | None = None) -> Int32:
     whole, part = units(text), _wanted(wanted)
-    if start is None:
-        return Int32(whole.rfind(part))
-    return Int32(whole.rfind(part, 0, start + len(part)) if start >= 0 else -1)
+    if start is not None and start < 0:
+        return Int32(-1)
+    if start is not None:
+        whole = whole[: start + len(part)]
+    found = whole[::-1].find(part[::-1])  # Python's `rfind` is quadratic, its `find` is not
+    return Int32(len(whole) - found - len(part) if found >= 0 else -1)
 
 
 def _fold(char: str) -> str:
