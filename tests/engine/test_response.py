@@ -259,6 +259,7 @@ def test_a_completion_of_too_many_values_is_withheld() -> None:
         ("report://public/{x}", {}),
         ("report://public/a", {"name": "x"}),
         ("report://public/{x}" + "{x}" * 31, {"name": "x"}),
+        ("report://public/{x" + ",x" * 31 + "}", {"name": "x"}),
     ],
 )
 def test_values_of_which_nobody_knows_where_they_lead_are_hidden(ref: str, argument: dict[str, str]) -> None:
@@ -267,7 +268,9 @@ def test_values_of_which_nobody_knows_where_they_lead_are_hidden(ref: str, argum
     assert ("a" * 300,) == found.hidden
 
 
-@pytest.mark.parametrize("ref", ["report://public/{a:x}", "report://public/" + "{a}" * 33])
+@pytest.mark.parametrize(
+    "ref", ["report://public/{a:x}", "report://public/" + "{a}" * 33, "report://public/{a" + ",a" * 32 + "}"]
+)
 def test_a_template_that_cannot_be_read_withholds_the_completion(ref: str) -> None:
     asked = request(
         "completion/complete", ref={"type": "ref/resource", "uri": ref}, argument={"name": "a", "value": ""}

@@ -18,8 +18,8 @@ from mcp_acl.problems import MessageError
 MAX_VALUES: Final = 100
 """How many values one answer may hold (MCP completion/complete)."""
 
-MAX_EXPRESSIONS: Final = 32
-"""How many expressions a template may have if its values are to be read."""
+MAX_VARIABLES: Final = 32
+"""How many variables a template may name, one as often as it stands there, if its values are to be read."""
 
 _UNRESOLVED: Final = ("x", "1")
 """What stands for a variable that has no value yet. A value stays if one of them makes it readable: a guess, because whether
@@ -55,9 +55,14 @@ def _template(text: str) -> URITemplate:
         template = URITemplate(text)
     except ValueError:
         raise MessageError("response", "the template of the completion cannot be read") from None
-    if len(template.variables) > MAX_EXPRESSIONS:
-        raise MessageError("response", f"the template of the completion has more than {MAX_EXPRESSIONS} expressions")
+    if _places(template) > MAX_VARIABLES:
+        raise MessageError("response", f"the template of the completion names more than {MAX_VARIABLES} variables")
     return template
+
+
+def _places(template: URITemplate) -> int:
+    """How many values an expansion holds."""
+    return sum(len(expression.variables) for expression in template.variables)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +76,7 @@ class _Leads:
     def may_be_read(self, value: str) -> bool:
         """Whether what a value makes of the template may be read (RFC 6570)."""
         known = self._known(value)
-        expressions = len(self.template.variables)
-        if known is None or max(map(len, known.values())) * expressions > MAX_LENGTH:
+        if known is None or max(map(len, known.values())) * _places(self.template) > MAX_LENGTH:
             return False
         names = self.template.variable_names
         uris = {self.template.expand({**dict.fromkeys(names, other), **known}) for other in _UNRESOLVED}
