@@ -237,6 +237,56 @@ class FilterResponseResponse(_message.Message):
     refused: str
     def __init__(self, content_type: _Optional[str] = ..., body: _Optional[bytes] = ..., status: _Optional[int] = ..., changed: _Optional[bool] = ..., shown: _Optional[int] = ..., hidden_count: _Optional[int] = ..., hidden: _Optional[_Iterable[str]] = ..., dropped: _Optional[_Iterable[str]] = ..., errors: _Optional[_Iterable[_Union[RuleError, _Mapping]]] = ..., revision: _Optional[str] = ..., refused: _Optional[str] = ...) -> None: ...
 
+class FilterStreamRequest(_message.Message):
+    __slots__ = ("start", "piece")
+    START_FIELD_NUMBER: _ClassVar[int]
+    PIECE_FIELD_NUMBER: _ClassVar[int]
+    start: FilterStreamStart
+    piece: bytes
+    def __init__(self, start: _Optional[_Union[FilterStreamStart, _Mapping]] = ..., piece: _Optional[bytes] = ...) -> None: ...
+
+class FilterStreamStart(_message.Message):
+    __slots__ = ("context", "content_type", "status", "report_hidden")
+    CONTEXT_FIELD_NUMBER: _ClassVar[int]
+    CONTENT_TYPE_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    REPORT_HIDDEN_FIELD_NUMBER: _ClassVar[int]
+    context: bytes
+    content_type: str
+    status: int
+    report_hidden: bool
+    def __init__(self, context: _Optional[bytes] = ..., content_type: _Optional[str] = ..., status: _Optional[int] = ..., report_hidden: _Optional[bool] = ...) -> None: ...
+
+class FilterStreamResponse(_message.Message):
+    __slots__ = ("head", "body", "shown", "hidden_count", "hidden", "dropped", "errors", "revision", "refused")
+    HEAD_FIELD_NUMBER: _ClassVar[int]
+    BODY_FIELD_NUMBER: _ClassVar[int]
+    SHOWN_FIELD_NUMBER: _ClassVar[int]
+    HIDDEN_COUNT_FIELD_NUMBER: _ClassVar[int]
+    HIDDEN_FIELD_NUMBER: _ClassVar[int]
+    DROPPED_FIELD_NUMBER: _ClassVar[int]
+    ERRORS_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    REFUSED_FIELD_NUMBER: _ClassVar[int]
+    head: FilterStreamHead
+    body: bytes
+    shown: int
+    hidden_count: int
+    hidden: _containers.RepeatedScalarFieldContainer[str]
+    dropped: _containers.RepeatedScalarFieldContainer[str]
+    errors: _containers.RepeatedCompositeFieldContainer[RuleError]
+    revision: str
+    refused: str
+    def __init__(self, head: _Optional[_Union[FilterStreamHead, _Mapping]] = ..., body: _Optional[bytes] = ..., shown: _Optional[int] = ..., hidden_count: _Optional[int] = ..., hidden: _Optional[_Iterable[str]] = ..., dropped: _Optional[_Iterable[str]] = ..., errors: _Optional[_Iterable[_Union[RuleError, _Mapping]]] = ..., revision: _Optional[str] = ..., refused: _Optional[str] = ...) -> None: ...
+
+class FilterStreamHead(_message.Message):
+    __slots__ = ("content_type", "status")
+    CONTENT_TYPE_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    content_type: str
+    status: int
+    def __init__(self, content_type: _Optional[str] = ..., status: _Optional[int] = ...) -> None: ...
+
 class ExplainRequest(_message.Message):
     __slots__ = ("check",)
     CHECK_FIELD_NUMBER: _ClassVar[int]
@@ -278,14 +328,26 @@ class GetPolicySetRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class GetPolicySetResponse(_message.Message):
-    __slots__ = ("revision", "policies", "findings")
+    __slots__ = ("revision", "policies", "findings", "since", "refused")
     REVISION_FIELD_NUMBER: _ClassVar[int]
     POLICIES_FIELD_NUMBER: _ClassVar[int]
     FINDINGS_FIELD_NUMBER: _ClassVar[int]
+    SINCE_FIELD_NUMBER: _ClassVar[int]
+    REFUSED_FIELD_NUMBER: _ClassVar[int]
     revision: str
     policies: _containers.RepeatedCompositeFieldContainer[PolicyInfo]
     findings: _containers.RepeatedCompositeFieldContainer[Finding]
-    def __init__(self, revision: _Optional[str] = ..., policies: _Optional[_Iterable[_Union[PolicyInfo, _Mapping]]] = ..., findings: _Optional[_Iterable[_Union[Finding, _Mapping]]] = ...) -> None: ...
+    since: _timestamp_pb2.Timestamp
+    refused: RefusedPolicySet
+    def __init__(self, revision: _Optional[str] = ..., policies: _Optional[_Iterable[_Union[PolicyInfo, _Mapping]]] = ..., findings: _Optional[_Iterable[_Union[Finding, _Mapping]]] = ..., since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., refused: _Optional[_Union[RefusedPolicySet, _Mapping]] = ...) -> None: ...
+
+class RefusedPolicySet(_message.Message):
+    __slots__ = ("time", "problems")
+    TIME_FIELD_NUMBER: _ClassVar[int]
+    PROBLEMS_FIELD_NUMBER: _ClassVar[int]
+    time: _timestamp_pb2.Timestamp
+    problems: _containers.RepeatedCompositeFieldContainer[Finding]
+    def __init__(self, time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., problems: _Optional[_Iterable[_Union[Finding, _Mapping]]] = ...) -> None: ...
 
 class PolicyInfo(_message.Message):
     __slots__ = ("id", "file", "servers", "rules")

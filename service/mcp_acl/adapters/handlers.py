@@ -1,0 +1,33 @@
+"""What a host serves: a table from the path of a method to its handler. Handlers know no host, and do not wait.
+
+A handler that takes one message is a function from bytes to bytes. One that takes many opens a session for each call, a state
+machine that is fed messages and gives answers. Both raise `ApiError` if the interface was misused; a host turns that, and
+anything else, into a status by `status_of`. The host owns deadlines, cancellation, limits, back-pressure, TLS and the drain.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+Unary: TypeAlias = Callable[[bytes], bytes]
+
+
+class Session(Protocol):
+    """One call that takes many messages. Answers are sent in order; the next message is fed when they have been taken."""
+
+    def feed(self, message: bytes) -> Sequence[bytes]:
+        """The answers to a message."""
+
+    def close(self) -> Sequence[bytes]:
+        """The answers that were due at the end of the messages. Nothing is fed any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Streaming:
+    """A handler that takes many messages and gives many answers."""
+
+    open: Callable[[], Session]
+
+
+Handler: TypeAlias = Unary | Streaming
+Table: TypeAlias = Mapping[str, Handler]
