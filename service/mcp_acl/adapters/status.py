@@ -20,10 +20,13 @@ class Code(IntEnum):
     OK = 0
     INVALID_ARGUMENT = 3
     DEADLINE_EXCEEDED = 4
+    NOT_FOUND = 5
+    PERMISSION_DENIED = 7
     RESOURCE_EXHAUSTED = 8
     FAILED_PRECONDITION = 9
     UNIMPLEMENTED = 12
     INTERNAL = 13
+    UNAVAILABLE = 14
 
 
 class Status(NamedTuple):
@@ -34,10 +37,11 @@ class Status(NamedTuple):
 
 
 class ApiError(AclError):
-    """The interface was misused. `text` says what to do."""
+    """The call cannot be answered as it is: the interface was misused, if `code` says nothing else. `text` says what to do."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, code: Code = Code.INVALID_ARGUMENT) -> None:
         self.text = text
+        self.code = code
         super().__init__(text)
 
 
@@ -54,7 +58,7 @@ _BUG: Final = Status(Code.INTERNAL, "internal error")
 
 def status_of(error: BaseException) -> Status:
     """The status of a call that ended with an error. What is not an error of ours is a bug: logged here, never told."""
-    code = next((CODES[kind] for kind in type(error).__mro__ if kind in CODES), None)
+    code = error.code if isinstance(error, ApiError) else next((CODES[kind] for kind in type(error).__mro__ if kind in CODES), None)
     if code is None:
         _LOG.error("a call failed", exc_info=error)
         return _BUG
