@@ -19,7 +19,9 @@ from google.protobuf import json_format
 from google.protobuf.struct_pb2 import Struct
 from typer.testing import CliRunner
 
-from mcp_acl.adapters.grpc_api import SERVICE, handlers
+from mcp_acl.adapters.grpc_api import SERVICE
+from mcp_acl.adapters.health import Health
+from mcp_acl.adapters.table import for_gateways
 from mcp_acl.cli import app, asking
 from mcp_acl.domain import Denial, Direction, Effect, Reason, ResponseNeeds, TaskFact, TokenState
 from mcp_acl.engine.scenario_file import parse_scenarios
@@ -36,6 +38,7 @@ from mcp_acl.engine.scenarios import (
 )
 from mcp_acl.gen import acl_pb2 as pb
 from mcp_acl.hosts import grpcio
+from mcp_acl.hosts.listening import Limits, Listener
 from mcp_acl.mcp.methods import METHODS, MethodClass
 from mcp_acl.policy.compiler import compile_policies
 from mcp_acl.policy.index import PolicySet
@@ -234,9 +237,10 @@ def check_request(question: Question) -> pb.CheckRequest:
 async def asked_over_grpc(policies: PolicySet, scenarios: Sequence[Scenario]) -> str:
     """The service in this loop, its caller in a thread."""
     tasks: dict[str, TaskFact] = {}
-    table = handlers(Gate(policies, tasks=tasks), for_people=False)
+    table = for_gateways(Gate(policies, tasks=tasks))
     bound: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-    host = asyncio.create_task(grpcio.run(table, parse_address("127.0.0.1:0"), 0.0, bound.set_result))
+    listener = Listener(parse_address("127.0.0.1:0"), table)
+    host = asyncio.create_task(grpcio.run([listener], Limits(), Health(), 0.0, lambda told: bound.set_result(told[0])))
 
     def ask(address: str) -> str:
         options = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]

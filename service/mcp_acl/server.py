@@ -3,13 +3,15 @@
 import asyncio
 import gc
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from mcp_acl.adapters.grpc_api import handlers
+from mcp_acl.adapters.health import Health
+from mcp_acl.adapters.table import for_gateways, for_people
 from mcp_acl.hosts import asgi, grpcio
+from mcp_acl.hosts.listening import Limits, Listener
 from mcp_acl.policy.index import PolicySet
 from mcp_acl.runtime.address import parse_address
 from mcp_acl.runtime.gate import Gate
@@ -38,16 +40,17 @@ def serve(settings: Settings, ready: Callable[[str, PolicySet], None]) -> None:
     """
     address = parse_address(settings.listen, insecure=settings.insecure)
     policies = load_policies(settings.policies)
-    table = handlers(Gate(policies), for_people=address.is_local)
+    gate = Gate(policies)
+    table = {**for_gateways(gate), **(for_people(gate) if address.is_local else {})}
     # What is loaded stays: from here on the collector need not look at it.
     gc.freeze()
 
-    def started(bound: str) -> None:
-        _LOG.info("listening on %s, revision %s", bound, policies.revision)
-        ready(bound, policies)
+    def started(bound: Sequence[str]) -> None:
+        _LOG.info("listening on %s, revision %s", bound[0], policies.revision)
+        ready(bound[0], policies)
 
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(grpcio.run(table, address, settings.drain, started))
+        runner.run(grpcio.run([Listener(address, table)], Limits(), Health(), settings.drain, started))
 
 
 def _loop_factory() -> "Callable[[], asyncio.AbstractEventLoop] | None":
@@ -61,4 +64,4 @@ def _loop_factory() -> "Callable[[], asyncio.AbstractEventLoop] | None":
 
 def asgi_application(policies: Path) -> asgi.Application:
     """The service over a policy directory as an ASGI application. Raises SourceError."""
-    return asgi.application(handlers(Gate(load_policies(policies)), for_people=False))
+    return asgi.application(for_gateways(Gate(load_policies(policies))))

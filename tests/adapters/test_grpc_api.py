@@ -13,8 +13,11 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mcp_acl.adapters.grpc_api import MAX_HEADERS, MAX_REQUEST, SERVICE, Handler, handlers, question_from
+from mcp_acl.adapters.grpc_api import MAX_HEADERS, MAX_REQUEST, SERVICE, question_from
+from mcp_acl.adapters.handlers import Streaming, Unary
+from mcp_acl.adapters.reflection import PATHS
 from mcp_acl.adapters.status import ApiError
+from mcp_acl.adapters.table import for_gateways, for_people
 from mcp_acl.domain import Direction, Http, InexactNumber, Message, MessageKind, Reason, ResponseNeeds, TokenState
 from mcp_acl.gen import acl_pb2 as pb
 from mcp_acl.mcp.limits import DEFAULT_LIMITS
@@ -43,8 +46,10 @@ def many_keys() -> Struct:
     return Struct(fields={str(number): Value(bool_value=True) for number in range(DEFAULT_LIMITS.keys + 1)})
 
 
-def handler(name: str, of: Gate | None = None) -> Handler:
-    return handlers(of or gate(), for_people=True)[f"/{SERVICE}/{name}"]
+def handler(name: str, of: Gate | None = None) -> Unary:
+    found = {**for_gateways(of or gate()), **for_people(of or gate())}[f"/{SERVICE}/{name}"]
+    assert not isinstance(found, Streaming)
+    return found
 
 
 def check(asked: pb.CheckRequest, of: Gate | None = None) -> pb.CheckResponse:
@@ -178,9 +183,10 @@ def test_bytes_that_are_no_request_are_misuse(name: str) -> None:
 
 @given(st.binary(max_size=60))
 def test_any_bytes_are_answered_or_misuse(data: bytes) -> None:
-    for one in handlers(gate(), for_people=True).values():
+    for one in [*for_gateways(gate()).values(), *for_people(gate()).values()]:
         try:
-            assert isinstance(one(data), bytes)
+            answers = one.open().feed(data) if isinstance(one, Streaming) else [one(data)]
+            assert all(isinstance(answer, bytes) for answer in answers)
         except ApiError:
             continue
 
@@ -375,11 +381,15 @@ def test_policy_set_is_told() -> None:
     assert gate().policies.revision == response.revision
 
 
-def test_what_is_for_people_is_not_served_to_others() -> None:
-    assert {f"/{SERVICE}/Check", f"/{SERVICE}/FilterResponse"} == set(handlers(gate(), for_people=False))
-
-
 def test_the_service_has_exactly_the_methods_of_the_proto() -> None:
     methods = pb.DESCRIPTOR.services_by_name["AccessControl"].methods_by_name
-    assert {f"/{SERVICE}/{name}" for name in methods} == set(handlers(gate(), for_people=True))
+    served = for_gateways(gate()).keys() | for_people(gate()).keys()
+    assert {f"/{SERVICE}/{name}" for name in methods} == served - set(PATHS)
+    streaming = {path for path, one in for_gateways(gate()).items() if isinstance(one, Streaming)}
+    assert {f"/{SERVICE}/{name}" for name, method in methods.items() if method.client_streaming} == streaming
+
+
+def test_what_is_for_people_is_not_for_gateways() -> None:
+    assert {f"/{SERVICE}/Explain", f"/{SERVICE}/GetPolicySet", *PATHS} == for_people(gate()).keys()
+    assert for_people(gate()).keys().isdisjoint(for_gateways(gate()))
     assert SERVICE == pb.DESCRIPTOR.services_by_name["AccessControl"].full_name

@@ -6,7 +6,9 @@ from dataclasses import replace
 import pytest
 
 from mcp_acl.engine.completion import MAX_VALUES
-from mcp_acl.engine.response import MAX_EVENTS, MAX_TTL_MS, Filtered, filter_response
+from mcp_acl.engine.messages import MAX_TTL_MS
+from mcp_acl.engine.response import Filtered, filter_response
+from mcp_acl.engine.streaming import MAX_EVENTS
 from tests.engine.weather import policies, request
 
 POLICIES = policies()

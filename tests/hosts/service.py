@@ -7,10 +7,11 @@ import asyncio
 import sys
 import time
 from asyncio import CancelledError
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
-from mcp_acl.adapters.grpc_api import Handler, handlers
+from mcp_acl.adapters.handlers import Handler, Table
 from mcp_acl.adapters.status import ApiError
+from mcp_acl.adapters.table import for_gateways, for_people
 from mcp_acl.hosts import asgi
 from tests.runtime.weather import gate
 
@@ -39,9 +40,10 @@ FAULTS: Mapping[str, Callable[[], BaseException]] = {
 }
 
 
-def table() -> Mapping[str, Handler]:
+def table() -> Table:
     return {
-        **handlers(gate(), for_people=True),
+        **for_gateways(gate()),
+        **for_people(gate()),
         **{f"/test.Fault/{name}": _raising(error) for name, error in FAULTS.items()},
         "/test.Fault/Misuse": _raising(lambda: ApiError(UNREADABLE)),
         "/test.Echo/Slow": _slow,
@@ -52,11 +54,13 @@ def table() -> Mapping[str, Handler]:
 app = asgi.application(table())
 
 if __name__ == "__main__":
+    from mcp_acl.adapters.health import Health
     from mcp_acl.hosts import grpcio
+    from mcp_acl.hosts.listening import Limits, Listener
     from mcp_acl.runtime.address import parse_address
 
-    def ready(bound: str) -> None:
-        sys.stdout.write(f"listening on {bound}\n")
+    def ready(bound: Sequence[str]) -> None:
+        sys.stdout.write(f"listening on {bound[0]}\n")
         sys.stdout.flush()
 
-    asyncio.run(grpcio.run(table(), parse_address("127.0.0.1:0"), 0.0, ready))
+    asyncio.run(grpcio.run([Listener(parse_address("127.0.0.1:0"), table())], Limits(), Health(), 0.0, ready))

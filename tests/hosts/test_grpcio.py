@@ -16,8 +16,11 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2  # type: ignore[import-untyped]
 
-from mcp_acl.adapters.grpc_api import SERVICE, Handler
-from mcp_acl.hosts import grpcio
+from mcp_acl.adapters.grpc_api import SERVICE
+from mcp_acl.adapters.handlers import Handler
+from mcp_acl.adapters.health import Health
+from mcp_acl.hosts import grpcio, grpcio_calls
+from mcp_acl.hosts.listening import Limits, Listener, ListenError
 from mcp_acl.runtime.address import parse_address
 from tests.hosts.service import FAULTS
 
@@ -78,8 +81,9 @@ async def running(
     address: str = "127.0.0.1:0", drain: float = 0.0, handler: Handler = lambda body: body
 ) -> AsyncIterator[Running]:
     bound: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    listener = Listener(parse_address(address), {"/test.Echo/Echo": handler})
     task = asyncio.ensure_future(
-        grpcio.run({"/test.Echo/Echo": handler}, parse_address(address), drain, bound.set_result)
+        grpcio.run([listener], Limits(), Health(), drain, lambda told: bound.set_result(told[0]))
     )
     waiting: set[asyncio.Future[Any]] = {bound, task}
     await asyncio.wait(waiting, timeout=SECONDS, return_when=asyncio.FIRST_COMPLETED)
@@ -125,7 +129,7 @@ def test_socket_file_is_served(tmp_path: Path) -> None:
 def test_address_in_use_is_refused_and_never_shared() -> None:
     async def scene() -> None:
         async with running() as one:
-            with pytest.raises(grpcio.ListenError, match="in use"):
+            with pytest.raises(ListenError, match="in use"):
                 async with running(one.address):
                     pass
             assert b"x" == await one.echo(b"x")
@@ -137,7 +141,7 @@ def test_socket_file_in_use_is_refused_and_never_taken_over(tmp_path: Path) -> N
     async def scene() -> None:
         address = f"unix:{tmp_path}/acl.sock"
         async with running(address) as one:
-            with pytest.raises(grpcio.ListenError, match="in use"):
+            with pytest.raises(ListenError, match="in use"):
                 async with running(address):
                     pass
             assert b"x" == await one.echo(b"x")
@@ -199,7 +203,7 @@ def test_socket_file_that_cannot_be_used_says_why(tmp_path: Path, name: str, why
         (tmp_path / "file").touch()
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as other:
             other.bind(str(tmp_path / "datagrams"))
-            with pytest.raises(grpcio.ListenError, match=why):
+            with pytest.raises(ListenError, match=why):
                 async with running(f"unix:{tmp_path}/{name}"):
                     pass
         assert {"file", "datagrams"} == files(tmp_path)
@@ -337,7 +341,7 @@ def test_calls_that_have_arrived_are_answered_before_the_end() -> None:
 
 
 def test_health_is_answered_while_calls_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(grpcio, "_QUIET", 0.2)
+    monkeypatch.setattr(grpcio_calls, "_QUIET", 0.2)
 
     async def scene() -> None:
         async with running() as one:

@@ -4,11 +4,10 @@ A handler is synchronous and takes a message's bytes to its answer's bytes. It r
 misused; a host turns that, and anything else, into a status by `status_of`.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import partial
-from typing import Final, TypeAlias, TypeVar
+from typing import Final, TypeVar
 
 from google.protobuf.message import DecodeError
 from google.protobuf.message import Message as Protobuf
@@ -35,8 +34,6 @@ from mcp_acl.mcp.message import parse_json, parse_message
 from mcp_acl.policy.index import PolicySet
 from mcp_acl.problems import MessageError
 from mcp_acl.runtime.gate import Answer, Gate, Question, Reply
-
-Handler: TypeAlias = Callable[[bytes], bytes]
 
 SERVICE: Final = "mcp_acl.v1.AccessControl"
 MAX_REQUEST: Final = 16 * 1024 * 1024
@@ -77,35 +74,32 @@ _TEXT_LIMITS: Final = replace(DEFAULT_LIMITS, number=310)
 """Of the text that a structured message stands for: no whole number that is a double has more characters."""
 
 
-def handlers(gate: Gate, *, for_people: bool) -> Mapping[str, Handler]:
-    """The table a host serves: HTTP/2 path of a method to its handler. `for_people` adds what shows claims and policies."""
-    table: dict[str, Handler] = {"Check": partial(_check, gate), "FilterResponse": partial(_filter_response, gate)}
-    if for_people:
-        table |= {"Explain": partial(_explain, gate), "GetPolicySet": partial(_get_policy_set, gate)}
-    return {f"/{SERVICE}/{name}": handler for name, handler in table.items()}
+def check(gate: Gate, body: bytes) -> bytes:
+    """`Check`."""
+    return reply_for(gate.check(question_from(parsed(pb.CheckRequest, body)))).SerializeToString()
 
 
-def _check(gate: Gate, body: bytes) -> bytes:
-    return reply_for(gate.check(question_from(_parsed(pb.CheckRequest, body)))).SerializeToString()
-
-
-def _filter_response(gate: Gate, body: bytes) -> bytes:
-    request = _parsed(pb.FilterResponseRequest, body)
+def filter_response(gate: Gate, body: bytes) -> bytes:
+    """`FilterResponse`."""
+    request = parsed(pb.FilterResponseRequest, body)
     reply = gate.filter(request.context, request.content_type, request.body, request.status or 200)
     return filter_reply_for(reply, report_hidden=request.report_hidden).SerializeToString()
 
 
-def _explain(gate: Gate, body: bytes) -> bytes:
-    answer, trials = gate.explain(question_from(_parsed(pb.ExplainRequest, body).check))
+def explain(gate: Gate, body: bytes) -> bytes:
+    """`Explain`."""
+    answer, trials = gate.explain(question_from(parsed(pb.ExplainRequest, body).check))
     return pb.ExplainResponse(decision=reply_for(answer), trials=map(_trial, trials)).SerializeToString()
 
 
-def _get_policy_set(gate: Gate, body: bytes) -> bytes:
-    _parsed(pb.GetPolicySetRequest, body)
+def get_policy_set(gate: Gate, body: bytes) -> bytes:
+    """`GetPolicySet`."""
+    parsed(pb.GetPolicySetRequest, body)
     return policy_set_for(gate.policies).SerializeToString()
 
 
-def _parsed(kind: type[_Request], body: bytes) -> _Request:
+def parsed(kind: type[_Request], body: bytes) -> _Request:
+    """A message of the interface. Raises ApiError."""
     try:
         return kind.FromString(body)
     except DecodeError:
@@ -235,7 +229,7 @@ def reply_for(answer: Answer) -> pb.CheckResponse:
         decision=_DECISIONS[decision.effect],
         reason=decision.reason,
         rules=map(_rule, decision.rules),
-        errors=_errors(decision.errors),
+        errors=errors_for(decision.errors),
         revision=decision.revision,
         decision_id=answer.decision_id,
         response_needs=_NEEDS[decision.response_needs],
@@ -257,7 +251,7 @@ def filter_reply_for(reply: Reply, *, report_hidden: bool) -> pb.FilterResponseR
         hidden_count=len(filtered.hidden),
         hidden=filtered.hidden if report_hidden else (),
         dropped=filtered.dropped,
-        errors=_errors(filtered.errors),
+        errors=errors_for(filtered.errors),
         revision=reply.revision,
         refused=filtered.refused,
     )
@@ -289,7 +283,8 @@ def _rule(rule: RuleRef) -> pb.RuleRef:
     return pb.RuleRef(policy=rule.policy, rule=rule.rule, file=rule.file, line=rule.line)
 
 
-def _errors(errors: Iterable[RuleError]) -> list[pb.RuleError]:
+def errors_for(errors: Iterable[RuleError]) -> list[pb.RuleError]:
+    """Conditions that broke."""
     return [pb.RuleError(rule=_rule(error.rule), message=error.message) for error in errors]
 
 

@@ -58,7 +58,11 @@ _BUG: Final = Status(Code.INTERNAL, "internal error")
 
 def status_of(error: BaseException) -> Status:
     """The status of a call that ended with an error. What is not an error of ours is a bug: logged here, never told."""
-    code = error.code if isinstance(error, ApiError) else next((CODES[kind] for kind in type(error).__mro__ if kind in CODES), None)
+    code = (
+        error.code
+        if isinstance(error, ApiError)
+        else next((CODES[kind] for kind in type(error).__mro__ if kind in CODES), None)
+    )
     if code is None:
         _LOG.error("a call failed", exc_info=error)
         return _BUG

@@ -11,7 +11,7 @@ from mcp_acl.cli.inputs import AsJson, Policies
 from mcp_acl.cli.printing import print_record
 from mcp_acl.cli.records import policy_records
 from mcp_acl.cli.refusals import print_problems, reading
-from mcp_acl.hosts.grpcio import ListenError
+from mcp_acl.hosts.listening import ListenError
 from mcp_acl.policy.index import PolicySet
 from mcp_acl.runtime.address import AddressError
 from mcp_acl.server import Settings, serve

@@ -12,7 +12,8 @@ import zlib
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, MutableMapping
 from typing import Any, Final, TypeAlias
 
-from mcp_acl.adapters.grpc_api import MAX_REQUEST, Handler
+from mcp_acl.adapters.grpc_api import MAX_REQUEST
+from mcp_acl.adapters.handlers import Handler
 from mcp_acl.adapters.status import Code, Status, status_of
 
 Scope: TypeAlias = MutableMapping[str, Any]

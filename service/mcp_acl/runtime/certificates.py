@@ -4,7 +4,6 @@ A pair that cannot be used (half written, a key that is another certificate's) n
 """
 
 import logging
-import ssl
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final

@@ -28,9 +28,9 @@ from mcp_acl.domain import (
     TokenState,
 )
 from mcp_acl.engine.decision import decide
-from mcp_acl.engine.denial import denial_for, error_body
+from mcp_acl.engine.denial import denial_for
 from mcp_acl.engine.explanation import Trial, explain
-from mcp_acl.engine.response import REFUSED_CODE, Filtered, filter_response
+from mcp_acl.engine.response import Filtered, ResponseStream, filter_response, refusal
 from mcp_acl.mcp.message import parse_message
 from mcp_acl.policy.index import PolicySet
 from mcp_acl.problems import MessageError
@@ -130,18 +130,17 @@ class Gate:
         want the status 200 if it was not an error already.
         """
         policies = self.policies
-        try:
-            request = replace(read_context(context), tasks=self._tasks)
-            filtered = filter_response(policies, request, content_type, body)
-        except MessageError as error:
-            filtered = _withheld(Reason.RESPONSE_REFUSED, error.message)
-        except Exception:  # noqa: BLE001 - the gate is total
-            _LOG.exception("a response could not be filtered")
-            filtered = _withheld(Reason.INTERNAL_ERROR, "internal error")
-        if filtered.refused and status < 400:
-            status = 200
+        filtered = _total(content_type, lambda: filter_response(policies, self.request_of(context), content_type, body))
         changed = filtered.body != body or filtered.content_type != content_type
-        return Reply(filtered, status, changed, policies.revision)
+        return Reply(filtered, _status(filtered, status), changed, policies.revision)
+
+    def request_of(self, context: bytes) -> Request:
+        """The request that a response answers, with what is known of tasks by now. Raises MessageError."""
+        return replace(read_context(context), tasks=self._tasks)
+
+    def filter_stream(self, context: bytes, content_type: str, status: int = 200) -> "Filtering":
+        """Begin to filter a response that comes in pieces, as `filter` does a whole one. Never raises."""
+        return Filtering(self, context, content_type, status)
 
     def _ask(self, policies: PolicySet, question: Question) -> tuple[Answer, Request | None]:
         """The answer, and the request as it was decided, if the message could be read."""
@@ -197,6 +196,54 @@ def _read(message: bytes | Message | MessageError) -> Message | MessageError:
         return error
 
 
-def _withheld(reason: Reason, why: str) -> Filtered:
-    body = error_body(None, REFUSED_CODE, f"the response was withheld: {why}", reason, "")
-    return Filtered("application/json", body, refused=why)
+class Filtering:
+    """One response that is filtered as it comes, by the policies in force when each piece has come. Never raises.
+
+    `head` is what is known before the first piece: content type, status, and the body of a response that is withheld already.
+    """
+
+    def __init__(self, gate: Gate, context: bytes, content_type: str, status: int) -> None:
+        self._gate = gate
+        self._content_type = content_type
+        self._stream: ResponseStream | None = None
+        head = _total(content_type, lambda: self._opened(context))
+        self._refused = head.refused
+        self.head = Reply(head, _status(head, status), bool(head.refused), gate.policies.revision)
+
+    def feed(self, piece: bytes) -> Reply:
+        """What may be passed on, now that this piece has come. Nothing once the response is refused."""
+        return self._next(lambda stream, policies: stream.feed(policies, piece))
+
+    def close(self) -> Reply:
+        """What may be passed on at the end."""
+        return self._next(ResponseStream.close)
+
+    def _opened(self, context: bytes) -> Filtered:
+        self._stream = ResponseStream(self._gate.request_of(context), self._content_type)
+        return Filtered(self._stream.content_type, b"")
+
+    def _next(self, step: Callable[[ResponseStream, PolicySet], Filtered]) -> Reply:
+        policies, stream = self._gate.policies, self._stream
+        content_type = self.head.filtered.content_type
+        if stream is None:
+            filtered = Filtered(content_type, b"", refused=self._refused)
+        else:
+            filtered = _total(content_type, lambda: step(stream, policies))
+        if filtered.refused:
+            self._refused, self._stream = filtered.refused, None
+        return self.head._replace(filtered=filtered, changed=True, revision=policies.revision)
+
+
+def _total(content_type: str, run: Callable[[], Filtered]) -> Filtered:
+    """What `run` makes of a response; if it breaks, the error in its place."""
+    try:
+        return run()
+    except MessageError as error:
+        return refusal(None, content_type, Reason.RESPONSE_REFUSED, error.message)
+    except Exception:  # noqa: BLE001 - the gate is total
+        _LOG.exception("a response could not be filtered")
+        return refusal(None, content_type, Reason.INTERNAL_ERROR, "internal error")
+
+
+def _status(filtered: Filtered, status: int) -> int:
+    return 200 if filtered.refused and status < 400 else status

@@ -1,0 +1,204 @@
+"""The calls of the default host: a table of handlers as grpcio has methods. Knows no policy, no address and no process.
+
+Handlers run on the event loop; one of a large request runs in a thread, one at a time. A call's deadline and its end by the client are
+grpcio's: it cancels what waits here, and a handler does not wait.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import Executor
+from functools import partial
+from typing import Any, Final, NoReturn, TypeAlias, TypeVar
+
+import grpc
+
+from mcp_acl.adapters import health as grpc_health
+from mcp_acl.adapters.handlers import Handler, Streaming, Unary
+from mcp_acl.adapters.health import Health
+from mcp_acl.adapters.status import Code, Status, status_of
+from mcp_acl.hosts.listening import Listener
+
+_SETTLE: Final = 0.5
+_QUIET: Final = 0.02
+"""Seconds: how long calls are given to settle, and how long nothing must happen for them to have settled."""
+_LARGE: Final = 256 * 1024
+"""Bytes from which a request is worked on beside the event loop: everything else, health first, goes on meanwhile."""
+_LOOK: Final = 1.0
+"""Seconds between looks at what a watcher of health is told."""
+_GRPC_CODES: Final = {code.value[0]: code for code in grpc.StatusCode}
+_SHUTTING_DOWN: Final = Status(Code.UNAVAILABLE, "the service is shutting down")
+
+_Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
+_Method: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
+_T = TypeVar("_T")
+
+
+class Calls(grpc.GenericRpcHandler):
+    """Every method of a listener by its path. A path that is not here is answered UNIMPLEMENTED by grpcio."""
+
+    def __init__(self, listener: Listener, message_seconds: float, health: Health, pool: Executor) -> None:
+        self._message_seconds = message_seconds
+        self._health = health
+        self._pool = pool
+        self._moves = 0
+        self._idle: set[asyncio.Task[Any]] = set()
+        self._refusing = False
+        self._draining = asyncio.Event()
+        served = {path: self._method(one, listener.names.get(path)) for path, one in listener.table.items()}
+        self._methods: Mapping[str, _Method] = {
+            **served,
+            grpc_health.CHECK: self._method(health.check, None),
+            grpc_health.WATCH: grpc.stream_stream_rpc_method_handler(self._watch),
+        }
+        self._refusals: Mapping[str, _Method] = dict.fromkeys(served, grpc.stream_unary_rpc_method_handler(_refuse))
+
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> "_Method | None":
+        """The method that a call asks for (grpc.GenericRpcHandler)."""
+        self._moves += 1
+        return self._methods.get(handler_call_details.method)
+
+    async def settled(self) -> None:
+        """Wait until calls have neither come nor ended for a while, but not for long."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + _SETTLE
+        before = -1
+        while before != self._moves and loop.time() < until:
+            before = self._moves
+            await asyncio.sleep(_QUIET)
+
+    def drain(self) -> None:
+        """Tell whoever watches health."""
+        self._draining.set()
+
+    def refuse(self) -> None:
+        """From here on refuse whatever comes, health aside; and end the streams that wait for their client."""
+        self._refusing = True
+        self._methods = {**self._methods, **self._refusals}
+        for task in self._idle:
+            task.cancel()
+
+    # ---- methods ---------------------------------------------------------------------------------------------------
+
+    def _method(self, handler: Handler, names: frozenset[str] | None) -> _Method:
+        """A method; with `names`, for the clients alone whose certificate has one of them."""
+        if isinstance(handler, Streaming):
+            stream = partial(self._stream, handler)
+            return grpc.stream_stream_rpc_method_handler(stream if names is None else _named(names, stream))
+        # As one that takes many messages: grpcio never ends a unary call that brings none. A second message is not looked for: to wait
+        # for the end of each request costs a seventh of an empty call's time.
+        unary = partial(self._unary, handler)
+        return grpc.stream_unary_rpc_method_handler(unary if names is None else _named(names, unary))
+
+    async def _unary(self, handler: Unary, _: object, context: _Context) -> bytes:
+        outcome = await self._outcome(handler, await self._message(context))
+        if isinstance(outcome, Status):
+            await _abort(context, outcome)
+        self._moves += 1
+        return outcome
+
+    async def _message(self, context: _Context) -> bytes:
+        try:
+            async with asyncio.timeout(self._message_seconds):
+                message = await context.read()
+        except TimeoutError:
+            await _abort(context, Status(Code.DEADLINE_EXCEEDED, "the request did not arrive in time"))
+        if message is grpc.aio.EOF:
+            await _abort(context, Status(Code.INTERNAL, "the request ended before its message was whole"))
+        assert isinstance(message, bytes)
+        return message
+
+    async def _stream(self, handler: Streaming, _: object, context: _Context) -> None:
+        """Feed each message, and read the next when its answers are written: a client that does not read is not read from."""
+        session = handler.open()
+        while (message := await self._next(context)) is not grpc.aio.EOF:
+            await self._answer(context, await self._outcome(session.feed, message))
+        await self._answer(context, await self._outcome(lambda _: session.close(), b""))
+
+    async def _next(self, context: _Context) -> Any:
+        """The next message of a stream. While this waits, the end of the service ends the call."""
+        task = asyncio.current_task()
+        assert task is not None
+        self._idle.add(task)
+        try:
+            if not self._refusing:
+                return await context.read()
+        except asyncio.CancelledError:
+            if not self._refusing:
+                raise
+        finally:
+            self._idle.discard(task)
+        return await _abort(context, _SHUTTING_DOWN)
+
+    async def _answer(self, context: _Context, outcome: Sequence[bytes] | Status) -> None:
+        self._moves += 1
+        if isinstance(outcome, Status):
+            await _abort(context, outcome)
+        for answer in outcome:
+            await context.write(answer)
+
+    async def _outcome(self, run: Callable[[bytes], _T], request: bytes) -> _T | Status:
+        if len(request) < _LARGE:
+            return _outcome(run, request)
+        return await asyncio.get_running_loop().run_in_executor(self._pool, _outcome, run, request)
+
+    async def _watch(self, _: object, context: _Context) -> None:
+        """A watcher is told of every change, and let go at the end, so that it does not hold the drain up."""
+        request = await self._message(context)
+        told = b""
+        while True:
+            status = _outcome(self._health.watched, request)
+            if isinstance(status, Status):
+                await _abort(context, status)
+            elif status != told:
+                await context.write(status)
+                told = status
+            if self._draining.is_set():
+                return
+            await wait(self._draining, _LOOK)
+
+
+async def wait(event: asyncio.Event, seconds: float) -> None:
+    """Wait for the event, but no longer than that."""
+    try:
+        await asyncio.wait_for(event.wait(), seconds)
+    except TimeoutError:
+        return
+
+
+def _named(
+    names: frozenset[str], run: Callable[[object, _Context], Awaitable[_T]]
+) -> Callable[[object, _Context], Awaitable[_T]]:
+    async def checked(messages: object, context: _Context) -> _T:
+        if names.isdisjoint(_names(context)):
+            await _abort(
+                context,
+                Status(Code.PERMISSION_DENIED, "the client's certificate does not have a name that may call this"),
+            )
+        return await run(messages, context)
+
+    return checked
+
+
+def _names(context: _Context) -> set[str]:
+    """The names of the client's certificate: of its subject alternative name, never of its subject (RFC 9525 §2)."""
+    found = context.auth_context()
+    return {name.decode(errors="replace") for kind in _NAMES for name in found.get(kind, ())}
+
+
+_NAMES: Final = ("peer_dns", "peer_uri")
+
+
+async def _abort(context: _Context, status: Status) -> NoReturn:
+    await context.abort(_GRPC_CODES[status.code], status.text)
+    raise AssertionError  # abort has raised
+
+
+async def _refuse(_: object, context: _Context) -> None:
+    await _abort(context, _SHUTTING_DOWN)
+
+
+def _outcome(run: Callable[[bytes], _T], request: bytes) -> _T | Status:
+    try:
+        return run(request)
+    except BaseException as error:  # noqa: BLE001 - no error of a handler ends the server, or the call without a status
+        return status_of(error)
