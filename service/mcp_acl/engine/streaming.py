@@ -53,6 +53,7 @@ class EventFilter:
                 if number > MAX_EVENTS:
                     raise MessageError("response", f"it has more than {MAX_EVENTS:,} events; hand over fewer at a time")
                 yield event
+        yield from self._sse.feed(b"")  # raises if the stream broke after its last event
 
     def _passed(self, messages: MessageFilter, events: Iterator[SseEvent]) -> bytes:
         out: list[bytes] = []
