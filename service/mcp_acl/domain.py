@@ -5,12 +5,13 @@ and metrics.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import NamedTuple, NoReturn, TypeAlias
+from typing import Any, Final, NamedTuple, NoReturn, TypeAlias
 
 from mcp_acl.problems import EvalError
+
+_NOTHING: Final[Mapping[str, Any]] = {}
 
 Json: TypeAlias = "bool | int | float | str | InexactNumber | Sequence[Json] | Mapping[str, Json] | None"
 
@@ -113,14 +114,13 @@ class Reason(StrEnum):
     INTERNAL_ERROR = "internal_error"
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(NamedTuple):
     """One JSON-RPC message that every parser reads the same way. `method` is `''` for a response."""
 
     kind: MessageKind
     method: str = ""
     id: str | int | None = None
-    params: Mapping[str, Json] = field(default_factory=dict)
+    params: Mapping[str, Json] = _NOTHING
 
 
 class TaskFact(NamedTuple):
@@ -134,18 +134,16 @@ class TaskFact(NamedTuple):
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-@dataclass(frozen=True, slots=True)
-class Http:
+class Http(NamedTuple):
     """The HTTP request the message came in. Header names are lower case, each with all its values."""
 
     method: str = "POST"
     path: str = ""
-    headers: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    headers: Mapping[str, Sequence[str]] = _NOTHING
     remote_address: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """One question: may this principal send this message through this server.
 
     `attributes` are the gateway's own facts. `filters_responses` says the caller will hand list responses back to
@@ -154,15 +152,15 @@ class Request:
 
     server: str
     message: Message
-    claims: Mapping[str, Json] = field(default_factory=dict)
+    claims: Mapping[str, Json] = _NOTHING
     token: TokenState = TokenState.NONE
     direction: Direction = Direction.CLIENT_TO_SERVER
     http: Http = Http()
-    attributes: Mapping[str, Json] = field(default_factory=dict)
+    attributes: Mapping[str, Json] = _NOTHING
     session_id: str = ""
     filters_responses: bool = False
     time: datetime = _EPOCH
-    tasks: Mapping[str, TaskFact] = field(default_factory=dict)
+    tasks: Mapping[str, TaskFact] = _NOTHING
 
 
 class RuleRef(NamedTuple):

@@ -1,7 +1,6 @@
 """An explanation names every rule that governs, what its condition saw, and why it did or did not apply."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any, Final
 
 import pytest
@@ -34,7 +33,7 @@ def rules(*lines: str, variables: str = "") -> PolicySet:
 
 def sent(asked: Request) -> Request:
     """The message as the server's."""
-    return replace(asked, direction=Direction.SERVER_TO_CLIENT)
+    return asked._replace(direction=Direction.SERVER_TO_CLIENT)
 
 
 def test_every_rule_of_the_server_is_tried_in_order() -> None:
@@ -140,7 +139,7 @@ SPELLING: Final = rules(
 def listening(method: str, *uris: str, tasks: Sequence[str] = (), **claims: Json) -> Request:
     wanted: dict[str, Json] = {"resourceSubscriptions": uris and list(uris), "taskIds": list(tasks)}
     wanted = {key: value for key, value in wanted.items() if value}
-    asked = replace(request(method, notifications=wanted), claims=claims)
+    asked = request(method, notifications=wanted)._replace(claims=claims)
     return asked if method == "subscriptions/listen" else sent(asked)
 
 
@@ -313,7 +312,7 @@ def test_a_condition_may_be_only_what_the_call_can_still_change(
     rule: str, claims: dict[str, Json], expected: tuple[bool, str], asked: Request
 ) -> None:
     among = rules(f"{{id: a, methods: [tools/list, prompts/get, tools/call], effect: {rule}}}")
-    found = trial("a", replace(asked, claims={**OWNER, **claims}), among)
+    found = trial("a", asked._replace(claims={**OWNER, **claims}), among)
     assert expected == (found.applies, found.why)
 
 

@@ -1,7 +1,6 @@
 """What is sent out in place of a response: nothing that is hidden, nothing in doubt, and the rest byte for byte."""
 
 import json
-from dataclasses import replace
 
 import pytest
 
@@ -249,7 +248,7 @@ def test_events_that_cannot_be_read_do_not_become_more_than_they_were() -> None:
 def test_a_completion_of_too_many_values_is_withheld() -> None:
     asked = request("completion/complete", {})
     ref = {"type": "ref/resource", "uri": "report://public/{x}"}
-    asked = replace(asked, message=replace(asked.message, params={"ref": ref}))
+    asked = asked._replace(message=asked.message._replace(params={"ref": ref}))
     body = result('{"completion":{"values":[' + '"a",' * MAX_VALUES + '"a"]}}').encode()
     assert "the completion holds more than 100 values" == filter_response(POLICIES, asked, JSON, body).refused
 
@@ -306,7 +305,7 @@ rules:
 """
     asked = request("tools/list")
     headers = {"mcp-protocol-version": ["2025-11-25"], "mcp-method": ["tools/list"]}
-    asked = replace(asked, http=replace(asked.http, headers=headers))
+    asked = asked._replace(http=asked.http._replace(headers=headers))
     body = b'data: {"jsonrpc":"2.0","method":"notifications/message","params":{}}\n\n'
     assert body == filter_response(policies(text), asked, STREAM, body).body
 

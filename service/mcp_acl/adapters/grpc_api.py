@@ -7,6 +7,7 @@ misused; a host turns that, and anything else, into a status by `status_of`.
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Final, TypeVar
 
 from google.protobuf.message import DecodeError
@@ -69,6 +70,9 @@ _NEEDS: Final[Mapping[ResponseNeeds, pb.ResponseNeeds]] = {
     ResponseNeeds.RESULT: pb.RESPONSE_NEEDS_RESULT,
     ResponseNeeds.STREAM: pb.RESPONSE_NEEDS_STREAM,
 }
+_REMEMBERED: Final = 1024
+_REMEMBERED_SIZE: Final = 4096
+"""How many tokens' claims are remembered, and bytes of the largest."""
 _NO_HTTP: Final = Http()
 _TEXT_LIMITS: Final = replace(DEFAULT_LIMITS, number=310)
 """Of the text that a structured message stands for: no whole number that is a double has more characters."""
@@ -182,13 +186,22 @@ def _principal(principal: pb.Principal) -> tuple[TokenState, Mapping[str, Json]]
         raise ApiError("claims came without a token; say TOKEN_STATE_VALID if they were verified, else leave them out")
     if form == "claims_struct":
         return token, _struct(principal, "claims_struct")
+    text = principal.claims_json
+    return token, (_known_claims if len(text) <= _REMEMBERED_SIZE else _claims)(text)
+
+
+def _claims(text: bytes) -> Mapping[str, Json]:
     try:
-        claims = parse_json(principal.claims_json)
+        claims = parse_json(text)
     except MessageError as error:
         raise ApiError(f"`principal.claims_json` cannot be used: {error.message}") from None
     if not isinstance(claims, dict):
         raise ApiError("`principal.claims_json` must be one JSON object")
-    return token, claims
+    return claims
+
+
+_known_claims: Final = lru_cache(_REMEMBERED)(_claims)
+"""A principal sends many messages with one token. Nothing changes the values that are read."""
 
 
 def _struct(owner: pb.CheckRequest | pb.Principal, field: str) -> Mapping[str, Json]:
@@ -202,11 +215,17 @@ def _struct(owner: pb.CheckRequest | pb.Principal, field: str) -> Mapping[str, J
 
 def _http(http: pb.Http) -> Http:
     """Header names in lower case, the values of one name together whatever its case was."""
-    if max(len(http.headers), sum(len(header.values) for header in http.headers[:MAX_HEADERS])) > MAX_HEADERS:
-        raise ApiError(f"`http.headers` has more than {MAX_HEADERS} entries or values; refuse such a request")
     headers: dict[str, list[str]] = {}
-    for header in http.headers:
-        headers.setdefault(header.name.lower(), []).extend(header.values)
+    entries, number = len(http.headers), 0
+    for header in http.headers if entries <= MAX_HEADERS else ():
+        name, values = header.name.lower(), header.values[:]
+        number += len(values)
+        if name in headers:
+            headers[name] += values
+        else:
+            headers[name] = values
+    if entries > MAX_HEADERS or number > MAX_HEADERS:
+        raise ApiError(f"`http.headers` has more than {MAX_HEADERS} entries or values; refuse such a request")
     return Http(http.method or "POST", http.path, headers, http.remote_address)
 
 

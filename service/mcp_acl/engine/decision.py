@@ -5,7 +5,6 @@ The rule: deny unless some allow rule applies; a deny rule that applies wins; a 
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from functools import lru_cache
 from typing import Final
 
@@ -93,8 +92,8 @@ def input_decisions(policies: PolicySet, request: Request, asked: Json) -> Itera
 def from_server(request: Request, message: Message) -> Request:
     """A message of the server's to the principal of `request`. Headers that mirror the client's message say nothing of it."""
     headers = {name: values for name, values in request.http.headers.items() if not name.startswith(MIRRORS)}
-    http = replace(request.http, headers=headers)
-    return replace(request, message=message, direction=Direction.SERVER_TO_CLIENT, http=http)
+    http = request.http._replace(headers=headers)
+    return request._replace(message=message, direction=Direction.SERVER_TO_CLIENT, http=http)
 
 
 def settle(rule: Rule, scope: Scope) -> bool | EvalError:

@@ -7,7 +7,6 @@ that goes with a response. It is total: what breaks unexpectedly is logged with 
 import logging
 import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import count
 from typing import Final, NamedTuple
@@ -136,7 +135,7 @@ class Gate:
 
     def request_of(self, context: bytes) -> Request:
         """The request that a response answers, with what is known of tasks by now. Raises MessageError."""
-        return replace(read_context(context), tasks=self._tasks)
+        return read_context(context)._replace(tasks=self._tasks)
 
     def filter_stream(self, context: bytes, content_type: str, status: int = 200) -> "Filtering":
         """Begin to filter a response that comes in pieces, as `filter` does a whole one. Never raises."""
