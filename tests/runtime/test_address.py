@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from mcp_acl.runtime.address import Address, AddressError, parse_address
+from mcp_acl.runtime.address import Address, AddressError, parse_address, worker_addresses
 
 LONGEST = 107 if sys.platform == "linux" else 103
 
@@ -78,3 +78,36 @@ def test_what_is_no_address_is_refused_and_says_why(text: str, why: str) -> None
 )
 def test_socket_file_is_the_path_as_it_is(text: str, file: str) -> None:
     assert file == parse_address(text).file
+
+
+def test_address_that_others_reach_is_fine_with_tls() -> None:
+    assert not parse_address("0.0.0.0:9191", encrypted=True).is_local
+
+
+@pytest.mark.parametrize(
+    ("text", "workers", "addresses"),
+    [
+        ("127.0.0.1:9191", 1, ("127.0.0.1:9191",)),
+        ("127.0.0.1:9191", 3, ("127.0.0.1:9191", "127.0.0.1:9192", "127.0.0.1:9193")),
+        ("[::1]:9199", 2, ("[::1]:9199", "[::1]:9200")),
+        ("localhost:65534", 2, ("localhost:65534", "localhost:65535")),
+        ("127.0.0.1:0", 3, ("127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0")),
+        ("unix:/run/x.sock", 1, ("unix:/run/x.sock",)),
+        ("unix:/run/x.sock", 2, ("unix:/run/x.sock.0", "unix:/run/x.sock.1")),
+    ],
+)
+def test_each_worker_has_an_address(text: str, workers: int, addresses: tuple[str, ...]) -> None:
+    assert addresses == worker_addresses(text, workers)
+
+
+@pytest.mark.parametrize(
+    ("text", "workers", "why"),
+    [
+        ("127.0.0.1:65535", 2, "2 workers from port 65535 on need ports to 65536"),
+        ("unix:/" + (LONGEST - 3) * "x", 11, f"at most {LONGEST} bytes"),
+        ("9191", 2, "not `host:port`"),
+    ],
+)
+def test_workers_without_an_address_are_refused(text: str, workers: int, why: str) -> None:
+    with pytest.raises(AddressError, match=why):
+        worker_addresses(text, workers)

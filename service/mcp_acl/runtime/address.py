@@ -14,6 +14,7 @@ _UNIX: Final = "unix:"
 _LONGEST_FILE: Final = 107 if sys.platform == "linux" else 103
 """Bytes of a socket's path: `sun_path` less its NUL (unix(7); 104 on BSD and macOS)."""
 _LONGEST_PORT: Final = 5
+_LAST_PORT: Final = 65535
 
 
 class AddressError(ValueError):
@@ -35,14 +36,41 @@ class Address:
         return "" if self.host else self.text.removeprefix(_UNIX)
 
 
-def parse_address(text: str, *, insecure: bool = False) -> Address:
-    """Read an address. One that others can reach needs `insecure`: nothing here encrypts. Raises AddressError."""
-    address = _socket_file(text) if text.startswith(_UNIX) else _host_and_port(text)
-    if not address.is_local and not insecure:
+def parse_address(text: str, *, insecure: bool = False, encrypted: bool = False) -> Address:
+    """Read an address. One that others can reach needs TLS (`encrypted`) or `insecure`. Raises AddressError."""
+    address = _socket_file(text) if is_socket_file(text) else _host_and_port(text)
+    if not (address.is_local or insecure or encrypted):
         raise AddressError(
-            f"`{text}` can be reached from elsewhere and has no TLS; listen on loopback, or insist with `--insecure`"
+            f"`{text}` can be reached from elsewhere and has no TLS; give it a certificate (`--tls-cert`, `--tls-key`), "
+            "listen on loopback, or insist with `--insecure`"
         )
     return address
+
+
+def is_socket_file(text: str) -> bool:
+    """Whether an address is a socket file, and no host and port."""
+    return text.startswith(_UNIX)
+
+
+def worker_addresses(text: str, workers: int) -> tuple[str, ...]:
+    """The address of each worker: as it is for one, else the ports from it on, or the path with `.0`, `.1`, … appended.
+
+    Port 0 stays: it is another free one for each. Raises AddressError if one of them is none.
+    """
+    if workers == 1:
+        return (text,)
+    if is_socket_file(text):
+        addresses = tuple(f"{text}.{worker}" for worker in range(workers))
+        _socket_file(addresses[-1])
+        return addresses
+    address = _host_and_port(text)
+    if not address.port:
+        return (text,) * workers
+    last = address.port + workers - 1
+    if last > _LAST_PORT:
+        raise AddressError(f"{workers} workers from port {address.port} on need ports to {last}; begin at a lower one")
+    before = text.removesuffix(text.rpartition(":")[2])
+    return tuple(f"{before}{port}" for port in range(address.port, last + 1))
 
 
 def _socket_file(text: str) -> Address:
@@ -63,7 +91,7 @@ def _host_and_port(text: str) -> Address:
         raise AddressError(f"`{text}` is ambiguous; write an IPv6 address in brackets: `[::1]:9191`")
     if host != written and not (written == f"[{host}]" and _is_v6(host)):
         raise AddressError(f"`{written}` is no IPv6 address in brackets; write `[::1]:9191` or `127.0.0.1:9191`")
-    if not (port.isascii() and port.isdigit() and len(port) <= _LONGEST_PORT and int(port) <= 65535):
+    if not (port.isascii() and port.isdigit() and len(port) <= _LONGEST_PORT and int(port) <= _LAST_PORT):
         raise AddressError(f"`{port[:20]}` is not a port; use 0 (any free one) to 65535")
     return Address(text, host, int(port), _is_loopback(host))
 
