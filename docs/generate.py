@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from mcp_acl.cli.config import as_yaml, file_example
 from mcp_acl.engine.scenario_file import parse_scenarios
 from mcp_acl.expr.cel import builder
 from mcp_acl.expr.cel.functions import FUNCTIONS as CEL_FUNCTIONS
@@ -21,6 +22,8 @@ from mcp_acl.policy.conditions import MAX_NODES as MAX_PARTS
 from mcp_acl.policy.facts import render_facts
 from mcp_acl.policy.schema import json_schema
 from mcp_acl.policy.source import SourceFile
+from mcp_acl.runtime.loading import CONFIG
+from mcp_acl.runtime.rows import PREFIX, ROWS
 
 DOCS: Final = Path(__file__).parent
 SCENARIOS: Final = Path("..", "tests", "scenarios", "methods.yaml")
@@ -54,6 +57,70 @@ a condition may read, and when it is known, is the same table for both:
 What Gravitee's whitelist allows of Java's classes; anything else is refused when the policy is read.
 
 {methods}"""
+
+SETTINGS: Final = """\
+# Settings
+
+Written by `make docs` from the model in the code.
+
+`mcp-acl serve` and `mcp-acl config` take the same settings. Each is taken from the first of these that says it:
+
+1. its flag;
+2. its environment variable, `{prefix}` and the setting in capitals;
+3. a YAML file, named by `--config` or `{config}`;
+4. its default.
+
+`mcp-acl config` prints what is in force and where each value came from; it takes what `serve` takes and loads no policies.
+
+{settings}
+* Several names: repeat the flag; in a variable, separate them by commas; in a file, write a list.
+* `--no-insecure` takes back what a variable or a file says.
+* Numbers and booleans are written as in YAML, whatever the source: `true` and `false`, not `yes` or `1`.
+* Relative paths are taken from where the service is started. `.env` files are not read.
+
+What is wrong ends with exit code 2 and names everything at once: a value that cannot be used, settings that do not go together, an empty
+value, a key of the file or a variable beginning with `{prefix}` that is no setting. So a misspelt `{prefix}TLS_CLIENT_CA` never leaves a
+listener open. Variables that Kubernetes sets beside a Service named `mcp-acl` or `mcp-acl-…` are left alone.
+
+What does not go together:
+
+* a certificate without its key, a key or `tls_client_ca` without a certificate, names without `tls_client_ca`;
+* a `listen` that others can reach, without a certificate or `insecure`; an `admin_listen` that others can reach, without `tls_client_ca`
+  and `admin_names`, or `insecure`;
+* a certificate if all listeners are socket files, and `client_names` if `listen` is one: there is no TLS on a socket file;
+* an `admin_listen` with an address of `listen`, or workers whose ports would end beyond 65535;
+* a `socket_mode` that lets others write, without `insecure`.
+
+## A file to begin with
+
+As `mcp-acl config --file-example` prints it:
+
+```yaml
+{example}```
+"""
+
+
+def settings() -> str:
+    """Every setting: flag, variable, default, meaning; and a file with all of them."""
+    head = ("Setting", "Flag", "Variable", "Default", "Meaning")
+    rows = (
+        (
+            _code(row.name),
+            _code(f"{row.flag} {row.metavar}" if row.kind is not bool else row.flag),
+            _code(row.variable),
+            "*must be given*"
+            if row.required
+            else _code(as_yaml(row.default))
+            if row.default not in _NOTHING
+            else "*none*",
+            row.meaning,
+        )
+        for row in ROWS.values()
+    )
+    return SETTINGS.format(prefix=PREFIX, config=CONFIG, settings=_table(head, rows), example=file_example())
+
+
+_NOTHING: Final = (None, "", ())
 
 
 def conditions() -> str:
@@ -167,6 +234,7 @@ PAGES: Final[Mapping[str, Callable[[], str]]] = {
     "methods.md": methods,
     "policies.md": policies,
     "policy.schema.json": policy_schema,
+    "settings.md": settings,
 }
 
 

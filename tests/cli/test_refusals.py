@@ -54,10 +54,9 @@ def test_problem_is_a_record_on_standard_output(run: Run, broken: Path, name: st
 @pytest.mark.parametrize("name", COMMANDS)
 def test_directory_must_not_be_empty(run: Run, name: str) -> None:
     result = run(name, *("" if one == "DIR" else one for one in COMMANDS[name]))
-    assert (2, "error: a directory must not be empty; write `.` for the current one\n") == (
-        result.exit_code,
-        result.output,
-    )
+    told = "a directory must not be empty; write `.` for the current one"
+    of_a_setting = "--policies: it is empty; give a value, or leave it out"
+    assert (2, f"error: {of_a_setting if name == 'serve' else told}\n") == (result.exit_code, result.output)
 
 
 @pytest.mark.parametrize(("text", "place"), [(SCENARIOS, "2:17"), (OWN, "3:8")])
@@ -85,7 +84,7 @@ def test_bad_input_is_a_record_too(run: Run, policies: Path, args: list[str], me
     result = run(*args, "--policies", policies, "--json")
     assert (2, "") == (result.exit_code, result.stderr)
     (problem,) = json.loads(result.stdout)["problems"]
-    assert ("problem", "input") == (problem["severity"], problem["code"])
+    assert ("problem", "setting" if args[0] == "serve" else "input") == (problem["severity"], problem["code"])
     assert message in problem["message"]
 
 

@@ -16,6 +16,7 @@ from mcp_acl import server
 from mcp_acl.adapters.grpc_api import SERVICE
 from mcp_acl.gen import acl_pb2 as pb
 from mcp_acl.hosts import grpcio
+from mcp_acl.runtime.settings import Settings
 from tests.cli.conftest import Run
 from tests.cli.test_check import ODD
 
@@ -95,7 +96,7 @@ def test_what_shows_claims_and_policies_is_served_on_loopback_alone(
         served.append(set(table))
 
     monkeypatch.setattr(grpcio, "run", run)
-    server.serve(server.Settings(policies, listen, insecure=True), lambda *_: None)
+    server.serve(Settings(policies=policies, listen=listen, insecure=True), lambda *_: None)
     (paths,) = served
     assert for_people == (f"/{SERVICE}/Explain" in paths) == (f"/{SERVICE}/GetPolicySet" in paths)
     assert {f"/{SERVICE}/Check", f"/{SERVICE}/FilterResponse"} <= paths
@@ -110,9 +111,9 @@ def test_service_runs_without_uvloop(policies: Path, monkeypatch: pytest.MonkeyP
         loops.append(type(asyncio.get_running_loop()).__module__)
 
     monkeypatch.setattr(grpcio, "run", run)
-    server.serve(server.Settings(policies), lambda *_: None)
+    server.serve(Settings(policies=policies), lambda *_: None)
     monkeypatch.setitem(sys.modules, "uvloop", None)
-    server.serve(server.Settings(policies), lambda *_: None)
+    server.serve(Settings(policies=policies), lambda *_: None)
     assert ["uvloop", "asyncio.unix_events"] == loops
 
 

@@ -54,7 +54,7 @@ class Scene:
     def run(self, count: int, then: Callable[[Sequence[Record]], Awaitable[None]], seconds: float = SECONDS) -> None:
         async def scene() -> None:
             told: asyncio.Future[Sequence[Record]] = asyncio.get_running_loop().create_future()
-            task = asyncio.ensure_future(Supervisor(count, self.command, seconds).run(told.set_result))
+            task = asyncio.ensure_future(Supervisor(count, self.command, os.environ, seconds).run(told.set_result))
             waiting: set[asyncio.Future[object]] = {told, task}  # type: ignore[arg-type]
             await asyncio.wait(waiting, timeout=SECONDS, return_when=asyncio.FIRST_COMPLETED)
             if told.done():
@@ -174,7 +174,7 @@ def test_worker_ends_with_whoever_started_it(tmp_path: Path) -> None:
 import asyncio, os, signal, sys
 from mcp_acl.runtime.supervisor import Supervisor
 command = {json.dumps([sys.executable, str(scene._worker), "0", str(scene.log)])}
-asyncio.run(Supervisor(1, lambda *_: command, 5.0).run(lambda _: os.kill(os.getpid(), signal.SIGKILL)))
+asyncio.run(Supervisor(1, lambda *_: command, os.environ, 5.0).run(lambda _: os.kill(os.getpid(), signal.SIGKILL)))
 """
 
     async def run() -> None:

@@ -13,7 +13,7 @@ from mcp_acl.cli.exits import Exit, InputError, RefusedError
 from mcp_acl.cli.printing import give_up_output
 from mcp_acl.cli.refusals import print_refusal
 
-COMMANDS: Final = ("serve", "check", "decide", "filter", "explain", "test", "eval", "schema", "demo")
+COMMANDS: Final = ("serve", "config", "check", "decide", "filter", "explain", "test", "eval", "schema", "demo")
 """Each is a module here with a function `command`."""
 
 

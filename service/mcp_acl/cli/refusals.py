@@ -22,8 +22,13 @@ def reading(directory: Path) -> Iterator[None]:
 
 
 def print_problems(directory: Path, problems: Sequence[Problem], *, err: bool = False) -> None:
-    """Problems for people, with their files as paths from where the person stands."""
-    print_lines(render_problems([_from_here(directory, problem) for problem in problems]), err=err)
+    """Problems for people, with their files as paths from where the person stands. First what is wrong with no file."""
+    for problem in problems:
+        if not problem.place.file:
+            print_lines(f"error: {problem.message}{problem.hint and f'; {problem.hint}'}", err=err)
+    placed = [_from_here(directory, problem) for problem in problems if problem.place.file]
+    if placed:
+        print_lines(render_problems(placed), err=err)
 
 
 def _from_here(directory: Path, problem: Problem) -> Problem:

@@ -1,51 +1,81 @@
 """`mcp-acl serve`: run the gRPC service."""
 
 import logging
-from math import isfinite
+import os
+import signal
+import threading
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 
-from mcp_acl.cli.exits import InputError
-from mcp_acl.cli.inputs import AsJson, Policies
-from mcp_acl.cli.printing import print_record
+from mcp_acl.cli.exits import InputError, RefusedError
+from mcp_acl.cli.flags import with_settings
+from mcp_acl.cli.inputs import AsJson
+from mcp_acl.cli.printing import Record, print_record
 from mcp_acl.cli.records import policy_records
 from mcp_acl.cli.refusals import print_problems, reading
 from mcp_acl.hosts.listening import ListenError
 from mcp_acl.policy.index import PolicySet
-from mcp_acl.runtime.address import AddressError
-from mcp_acl.server import Settings, serve
+from mcp_acl.runtime.certificates import CertificateError
+from mcp_acl.runtime.loading import Loaded
+from mcp_acl.runtime.settings import Settings
+from mcp_acl.runtime.supervisor import WorkerError
+from mcp_acl.runtime import supervisor
+from mcp_acl.server import serve, supervise
 
 
+@with_settings
 def command(
-    policies: Policies,
-    listen: Annotated[
-        str, typer.Option(metavar="ADDR", help="host:port, [v6]:port or unix:path. Port 0 is any free one.")
-    ] = "127.0.0.1:9191",
-    insecure: Annotated[
-        bool,
-        typer.Option("--insecure", help="Listen without TLS where others can reach it. They may then ask anything."),
-    ] = False,
-    drain: Annotated[
-        float, typer.Option(min=0, help="Seconds to go on answering after SIGTERM while health says NOT_SERVING.")
-    ] = 0.0,
+    loaded: Loaded,
     as_json: AsJson = False,
+    attached: Annotated[bool, typer.Option("--attached", hidden=True)] = False,
 ) -> None:
-    """Serve until SIGTERM or SIGINT. The first line on standard output says where."""
-    if not isfinite(drain):
-        raise InputError(f"--drain: `{drain}` is no number of seconds")
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    """Serve until SIGTERM or SIGINT. The first line on standard output says where.
 
-    def ready(bound: str, loaded: PolicySet) -> None:
-        if loaded.findings:
-            print_problems(policies, loaded.findings, err=True)
-        if as_json:
-            print_record({"listening": bound, "revision": loaded.revision, "policies": policy_records(loaded)})
-        else:
-            typer.echo(f"listening on {bound}")
-
+    `--attached` is for whoever starts it as a part of something: it ends when its standard input closes, whatever closed it.
+    """
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(process)d %(levelname)s %(name)s: %(message)s")
+    if attached:
+        threading.Thread(target=_end_with_input, daemon=True).start()
     try:
-        with reading(policies):
-            serve(Settings(policies, listen, insecure, drain), ready)
-    except (AddressError, ListenError) as error:
-        raise InputError(f"--listen: {error}") from None
+        with reading(loaded.settings.policies):
+            _serve(loaded.settings, as_json=as_json or attached)
+    except ListenError as error:
+        raise RefusedError(loaded.settings.policies, [loaded.origins["listen"].problem("listen", str(error))]) from None
+    except CertificateError as error:
+        raise RefusedError(loaded.settings.policies, [loaded.origins["tls_cert"].problem("tls_cert", str(error))]) from None
+    except WorkerError as error:
+        raise InputError(str(error)) from None
+
+
+def _serve(settings: Settings, *, as_json: bool) -> None:
+    if settings.workers > 1:
+        supervise(settings, lambda workers: _print_ready(_together(workers), as_json=as_json))
+    else:
+        serve(settings, lambda bound, found: _ready(settings, bound, found, as_json=as_json))
+
+
+def _ready(settings: Settings, bound: Sequence[str], found: PolicySet, *, as_json: bool) -> None:
+    if found.findings:
+        print_problems(settings.policies, found.findings, err=True)
+    record = {"listening": list(bound), "revision": found.revision, "policies": policy_records(found)}
+    _print_ready(record, as_json=as_json)
+
+
+def _together(workers: Sequence[supervisor.Record]) -> Record:
+    """What the first worker said, and where each listens."""
+    return {**workers[0], "listening": [address for worker in workers for address in worker["listening"]]}
+
+
+def _print_ready(record: Record, *, as_json: bool) -> None:
+    if as_json:
+        print_record(record)
+    else:
+        typer.echo(f"listening on {', '.join(record['listening'])}")
+
+
+def _end_with_input() -> None:
+    while os.read(0, 4096):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)

@@ -38,8 +38,9 @@ class WorkerError(RuntimeError):
 class Supervisor:
     """Runs `count` workers. `seconds`: how long they have to end after a signal, before they are killed."""
 
-    def __init__(self, count: int, command: Command, seconds: float) -> None:
+    def __init__(self, count: int, command: Command, environment: Mapping[str, str], seconds: float) -> None:
         self._command = command
+        self._environment = environment
         self._seconds = seconds
         self._records: list[Record | None] = [None] * count
         self._processes: dict[int, Process] = {}
@@ -72,7 +73,12 @@ class Supervisor:
         command = self._command(number, self._records[number])
         # A session of its own keeps the terminal's Ctrl-C from it, which would be a second signal.
         process = await asyncio.create_subprocess_exec(
-            *command, stdin=PIPE, stdout=PIPE, limit=_LONGEST_LINE, start_new_session=True
+            *command,
+            env=self._environment,
+            stdin=PIPE,
+            stdout=PIPE,
+            limit=_LONGEST_LINE,
+            start_new_session=True,
         )
         self._processes[number] = process
         if self._stopping.is_set():
