@@ -173,7 +173,7 @@ def cerbos(modelling: Modelling) -> Iterator[Cerbos]:
         port = _configure(Path(made), modelling)
         with (Path(made) / "log").open("wb") as log:
             command = [binary, "server", "--config", f"{made}/cerbos.yaml", "--log-level", "error"]
-            server = subprocess.Popen(command, stdout=log, stderr=log)  # noqa: S603
+            server = subprocess.Popen(command, stdout=log, stderr=log)
         try:
             with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
                 grpc.channel_ready_future(channel).result(_START_SECONDS)

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.certificates import Certified
+
 ROOT = Path(__file__).parents[1]
 
 # The same examples on every machine and every run; `HYPOTHESIS_PROFILE=deep` draws new ones, and many.
@@ -19,6 +21,12 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 def root() -> Path:
     """The project's top directory."""
     return ROOT
+
+
+@pytest.fixture
+def certified(tmp_path: Path) -> Certified:
+    """Certificates of a server and of its clients."""
+    return Certified(tmp_path)
 
 
 @pytest.fixture(scope="session")

@@ -66,7 +66,9 @@ def worker_flags(settings: Settings, number: int, before: Record | None) -> Iter
         if isinstance(value, bool):
             yield ROWS[name].flag if value else f"--no-{name}"
         elif value is not None and value != "":
-            yield from chain.from_iterable((ROWS[name].flag, str(one)) for one in (value if isinstance(value, tuple) else [value]))
+            yield from chain.from_iterable(
+                (ROWS[name].flag, str(one)) for one in (value if isinstance(value, tuple) else [value])
+            )
 
 
 def listeners_of(settings: Settings, gate: Gate) -> Sequence[Listener]:

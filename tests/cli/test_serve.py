@@ -1,6 +1,7 @@
 """`serve`: what is said when it starts, and what keeps it from starting. It runs in a process of its own, on loopback."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -19,12 +20,14 @@ from mcp_acl.hosts import grpcio
 from mcp_acl.runtime.settings import Settings
 from tests.cli.conftest import Run
 from tests.cli.test_check import ODD
+from tests.runtime.weather import body
 
 
 @contextmanager
 def serving(policies: Path, *args: str) -> "Iterator[tuple[subprocess.Popen[str], str]]":
     command = [sys.executable, "-m", "mcp_acl", "serve", "--policies", str(policies), "--listen", "127.0.0.1:0", *args]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as process:
         assert process.stdout is not None
         try:
             yield process, process.stdout.readline()
@@ -32,26 +35,37 @@ def serving(policies: Path, *args: str) -> "Iterator[tuple[subprocess.Popen[str]
             process.kill()
 
 
-def policies_of(address: str) -> list[str]:
+def asked(address: str, method: str, message: bytes = b"", *, wait: bool = False) -> bytes:
     with grpc.insecure_channel(address) as channel:
-        call: Any = channel.unary_unary(f"/{SERVICE}/GetPolicySet")
-        return [policy.id for policy in pb.GetPolicySetResponse.FromString(call(b"", timeout=10)).policies]
+        call: Any = channel.unary_unary(f"/{SERVICE}/{method}")
+        answer: bytes = call(message, timeout=20, wait_for_ready=wait)
+        return answer
+
+
+def policies_of(address: str) -> list[str]:
+    return [policy.id for policy in pb.GetPolicySetResponse.FromString(asked(address, "GetPolicySet")).policies]
+
+
+def revision_at(address: str, *, wait: bool = False) -> str:
+    request = pb.CheckRequest(server="weather", direction=pb.DIRECTION_CLIENT_TO_SERVER, raw=body("ping"))
+    return pb.CheckResponse.FromString(asked(address, "Check", request.SerializeToString(), wait=wait)).revision
 
 
 @pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])
 def test_first_line_says_where_and_a_signal_ends_with_0(policies: Path, sign: signal.Signals) -> None:
     with serving(policies) as (process, line):
         assert line.startswith("listening on 127.0.0.1:")
-        assert ["weather"] == policies_of(line.split()[-1])
+        assert revision_at(line.split()[-1])
         process.send_signal(sign)
         assert 0 == process.wait(10)
 
 
 def test_first_line_as_json_and_findings_beside_it(policies: Path) -> None:
     (policies / "odd.yaml").write_text(ODD)
-    with serving(policies, "--json") as (process, line):
+    with serving(policies, "--json", "--admin-listen", "127.0.0.1:0") as (process, line):
         found = json.loads(line)
-        assert ["odd", "weather"] == [policy["id"] for policy in found["policies"]] == policies_of(found["listening"])
+        _, admin = found["listening"]
+        assert ["odd", "weather"] == [policy["id"] for policy in found["policies"]] == policies_of(admin)
         process.terminate()
         _, errors = process.communicate(timeout=10)
     assert "odd.yaml:4:" in errors
@@ -86,20 +100,42 @@ def test_policies_that_are_refused_end_with_2(run: Run, policies: Path) -> None:
     assert 2 == run("serve", "--policies", policies, "--listen", "127.0.0.1:0").exit_code
 
 
-@pytest.mark.parametrize(("listen", "for_people"), [("127.0.0.1:0", True), ("0.0.0.0:0", False)])
-def test_what_shows_claims_and_policies_is_served_on_loopback_alone(
-    policies: Path, listen: str, for_people: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    served: list[set[str]] = []
+@pytest.mark.parametrize("args", [(), ("--admin-listen", "127.0.0.1:0")])
+def test_every_worker_has_an_address_of_its_own_and_is_replaced_there(policies: Path, args: tuple[str, ...]) -> None:
+    with serving(policies, "--workers", "2", "--json", *args) as (process, line):
+        found = json.loads(line)
+        addresses = found["listening"]
+        assert (2 * (2 if args else 1), ["weather"]) == (len(set(addresses)), [one["id"] for one in found["policies"]])
+        assert 2 == len({*found["pids"]} - {process.pid})
+        os.kill(found["pids"][-1], signal.SIGKILL)
+        assert {revision_at(address, wait=True) for address in addresses} == {found["revision"]}
+        process.terminate()
+        assert 0 == process.wait(20)
 
-    async def run(table: dict[str, object], *_: object) -> None:
-        served.append(set(table))
 
-    monkeypatch.setattr(grpcio, "run", run)
-    server.serve(Settings(policies=policies, listen=listen, insecure=True), lambda *_: None)
-    (paths,) = served
-    assert for_people == (f"/{SERVICE}/Explain" in paths) == (f"/{SERVICE}/GetPolicySet" in paths)
-    assert {f"/{SERVICE}/Check", f"/{SERVICE}/FilterResponse"} <= paths
+def test_what_is_wrong_with_every_worker_is_said_once(policies: Path) -> None:
+    (policies / "broken.yaml").write_text("rules")
+    with serving(policies, "--workers", "3") as (process, line):
+        _, errors = process.communicate(timeout=20)
+    assert ("", 2, 1) == (line, process.returncode, errors.count("broken.yaml:1"))
+    assert "worker 0 ended with code 2 before it was ready" in errors
+
+
+def test_worker_reads_no_variable_of_its_own(policies: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MCP_ACL_WORKERS", "2")
+    monkeypatch.setenv("MCP_ACL_DRAIN", "0.01")
+    with serving(policies, "--json") as (process, line):
+        assert 2 == len(json.loads(line)["listening"])
+        process.terminate()
+        assert 0 == process.wait(20)
+
+
+def test_service_that_is_attached_ends_with_its_input(policies: Path) -> None:
+    with serving(policies, "--attached") as (process, line):
+        assert json.loads(line)["listening"]
+        assert process.stdin is not None
+        process.stdin.close()
+        assert 0 == process.wait(20)
 
 
 def test_service_runs_without_uvloop(policies: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -115,7 +151,3 @@ def test_service_runs_without_uvloop(policies: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setitem(sys.modules, "uvloop", None)
     server.serve(Settings(policies=policies), lambda *_: None)
     assert ["uvloop", "asyncio.unix_events"] == loops
-
-
-def test_service_is_an_asgi_application_too(policies: Path) -> None:
-    assert callable(server.asgi_application(policies))

@@ -17,11 +17,11 @@ from mcp_acl.cli.records import policy_records
 from mcp_acl.cli.refusals import print_problems, reading
 from mcp_acl.hosts.listening import ListenError
 from mcp_acl.policy.index import PolicySet
+from mcp_acl.runtime import supervisor
 from mcp_acl.runtime.certificates import CertificateError
 from mcp_acl.runtime.loading import Loaded
 from mcp_acl.runtime.settings import Settings
 from mcp_acl.runtime.supervisor import WorkerError
-from mcp_acl.runtime import supervisor
 from mcp_acl.server import serve, supervise
 
 
@@ -44,14 +44,16 @@ def command(
     except ListenError as error:
         raise RefusedError(loaded.settings.policies, [loaded.origins["listen"].problem("listen", str(error))]) from None
     except CertificateError as error:
-        raise RefusedError(loaded.settings.policies, [loaded.origins["tls_cert"].problem("tls_cert", str(error))]) from None
+        raise RefusedError(
+            loaded.settings.policies, [loaded.origins["tls_cert"].problem("tls_cert", str(error))]
+        ) from None
     except WorkerError as error:
         raise InputError(str(error)) from None
 
 
 def _serve(settings: Settings, *, as_json: bool) -> None:
     if settings.workers > 1:
-        supervise(settings, lambda workers: _print_ready(_together(workers), as_json=as_json))
+        supervise(settings, lambda workers: _ready_together(workers, as_json=as_json))
     else:
         serve(settings, lambda bound, found: _ready(settings, bound, found, as_json=as_json))
 
@@ -59,20 +61,23 @@ def _serve(settings: Settings, *, as_json: bool) -> None:
 def _ready(settings: Settings, bound: Sequence[str], found: PolicySet, *, as_json: bool) -> None:
     if found.findings:
         print_problems(settings.policies, found.findings, err=True)
-    record = {"listening": list(bound), "revision": found.revision, "policies": policy_records(found)}
-    _print_ready(record, as_json=as_json)
+    told = {"revision": found.revision, "policies": policy_records(found)}
+    record = {"listening": list(bound), "pids": [os.getpid()], **told}
+    _print_ready(bound, record, as_json=as_json)
 
 
-def _together(workers: Sequence[supervisor.Record]) -> Record:
+def _ready_together(workers: Sequence[supervisor.Record], *, as_json: bool) -> None:
     """What the first worker said, and where each listens."""
-    return {**workers[0], "listening": [address for worker in workers for address in worker["listening"]]}
+    bound = [address for worker in workers for address in worker["listening"]]
+    pids = [pid for worker in workers for pid in worker["pids"]]
+    _print_ready(bound, {**workers[0], "listening": bound, "pids": pids}, as_json=as_json)
 
 
-def _print_ready(record: Record, *, as_json: bool) -> None:
+def _print_ready(listening: Sequence[str], record: Record, *, as_json: bool) -> None:
     if as_json:
         print_record(record)
     else:
-        typer.echo(f"listening on {', '.join(record['listening'])}")
+        typer.echo(f"listening on {', '.join(listening)}")
 
 
 def _end_with_input() -> None:
