@@ -52,8 +52,8 @@ ROOT = Path(__file__).parents[1]
 PATHS = [*sorted((ROOT / "tests" / "scenarios").glob("*.yaml")), *sorted(ROOT.glob("policies/*/*.scenarios.yaml"))]
 SHIPPED = sorted(path for path in (ROOT / "policies").iterdir() if path.is_dir())
 
-NOT_BY_DATA = {Reason.INTERNAL_ERROR, Reason.RESPONSE_REFUSED}
-"""Reasons that no message leads to: an error of our own, and what a response that is withheld says in its body."""
+NOT_BY_DATA = {Reason.INTERNAL_ERROR, Reason.RESPONSE_REFUSED, Reason.UNAVAILABLE}
+"""Reasons that no message leads to: an error of our own, what a response that is withheld says in its body, and no answer."""
 
 
 def path_id(path: Path) -> str:

@@ -112,6 +112,7 @@ class Reason(StrEnum):
     TOKEN_INVALID = "token_invalid"  # noqa: S105 - a reason, not a secret
     RESPONSE_REFUSED = "response_refused"
     INTERNAL_ERROR = "internal_error"
+    UNAVAILABLE = "unavailable"
 
 
 class Message(NamedTuple):

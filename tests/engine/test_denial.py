@@ -17,6 +17,7 @@ EXPECTED = {
     Reason.WRONG_DIRECTION: (200, -32601),
     Reason.TOKEN_INVALID: (401, 403),
     Reason.INTERNAL_ERROR: (200, -32603),
+    Reason.UNAVAILABLE: (200, -32603),
 }
 
 

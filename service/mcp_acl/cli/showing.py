@@ -31,6 +31,7 @@ IN_WORDS: Final[Mapping[Reason, str]] = {
     Reason.TOKEN_INVALID: "the token is not valid",
     Reason.RESPONSE_REFUSED: "the response cannot be read with certainty",
     Reason.INTERNAL_ERROR: "it could not be decided; this is a bug",
+    Reason.UNAVAILABLE: "the service gave no answer",
 }
 _NEEDS: Final[Mapping[ResponseNeeds, str]] = {
     ResponseNeeds.NONE: "nothing",

@@ -15,6 +15,9 @@ from mcp_acl.domain import Decision, Denial, Message, MessageKind, Reason
 DENIED_CODE: Final = 403
 """JSON-RPC code of a denial by policy. Application-defined: outside −32768…−32000 (JSON-RPC 2.0 §5.1)."""
 
+WITHHELD_CODE: Final = -32603
+"""JSON-RPC code of the error in the place of what is withheld: internal error (JSON-RPC 2.0 §5.1)."""
+
 _JSON: Final = (("content-type", "application/json"),)
 _CHALLENGE: Final = ("www-authenticate", 'Bearer error="invalid_token"')
 
@@ -37,6 +40,7 @@ _SHAPES: Final[Mapping[Reason, _Shape]] = {
     Reason.WRONG_DIRECTION: _Shape("the method does not travel in this direction", 200, -32601),
     Reason.TOKEN_INVALID: _Shape("the access token is not valid", 401),
     Reason.INTERNAL_ERROR: _Shape("the message could not be decided", 200, -32603),
+    Reason.UNAVAILABLE: _Shape("access cannot be decided at the moment", 200, -32603),
 }
 
 
@@ -52,6 +56,11 @@ def denial_for(decision: Decision, message: Message | None, decision_id: str) ->
     headers = (*_JSON, _CHALLENGE) if shape.status == 401 else _JSON
     text = decision.message or shape.text
     return Denial(shape.status, headers, error_body(message, shape.code, text, decision.reason, decision_id))
+
+
+def withheld(asked: Message | None, reason: Reason, why: str) -> bytes:
+    """The JSON-RPC error in the place of what is not passed on. `asked`: the message it answers, if that is known."""
+    return error_body(asked, WITHHELD_CODE, f"the response was withheld: {why}", reason, "")
 
 
 def error_body(message: Message | None, code: int, text: str, reason: Reason, decision_id: str) -> bytes:

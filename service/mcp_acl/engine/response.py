@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from mcp_acl.domain import Message, Reason, Request, RuleError
+from mcp_acl.engine.denial import withheld
 from mcp_acl.engine.messages import MessageFilter, Report
-from mcp_acl.engine.streaming import EventFilter, withheld
+from mcp_acl.engine.streaming import EventFilter
 from mcp_acl.policy.index import PolicySet
 from mcp_acl.problems import MessageError
 

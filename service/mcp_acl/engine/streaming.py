@@ -7,17 +7,14 @@ nothing. A stream that is no event stream any more (not UTF-8, an event beyond a
 from collections.abc import Iterator
 from typing import Final
 
-from mcp_acl.domain import Message, Reason
-from mcp_acl.engine.denial import error_body
+from mcp_acl.domain import Reason
+from mcp_acl.engine.denial import withheld
 from mcp_acl.engine.messages import MessageFilter
 from mcp_acl.mcp.sse import SseEvent, SseReader, render
 from mcp_acl.problems import MessageError
 
 MAX_EVENTS: Final = 100_000
 """How many events may be handed over at once."""
-
-_WITHHELD_CODE: Final = -32603
-"""JSON-RPC code of the error in the place of what is withheld: internal error (JSON-RPC 2.0 §5.1)."""
 
 _SLICE: Final = 64 * 1024  # bytes of a piece that are read at once
 
@@ -84,8 +81,3 @@ class EventFilter:
         if out is None:
             return None
         return render(event) if out is text else render(event, out.decode())
-
-
-def withheld(asked: Message | None, reason: Reason, why: str) -> bytes:
-    """The JSON-RPC error in the place of what is not passed on. `asked`: the message it answers, if that is known."""
-    return error_body(asked, _WITHHELD_CODE, f"the response was withheld: {why}", reason, "")
