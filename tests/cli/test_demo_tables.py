@@ -10,7 +10,8 @@ from rich.console import Console
 from mcp_acl.cli.demo.gateway import Exchange, Timings
 from mcp_acl.cli.demo.story import CALLS, PRINCIPALS, Outcome, Story
 from mcp_acl.cli.demo.tables import console_for_people, show
-from mcp_acl.gen import acl_pb2 as acl
+from mcp_acl.client import Question, Verdict
+from mcp_acl.domain import Denial, RuleRef
 
 NAMES = {
     "tools/list": ["trigger-long-running-operation"],
@@ -19,18 +20,22 @@ NAMES = {
     "resources/templates/list": ["demo://resource/dynamic/text/{resourceId}"],
 }
 ANSWER = "what the server says is not short"
-GRANTED = acl.CheckResponse(
-    decision=acl.DECISION_ALLOW,
+QUESTION = Question("everything", b"{}")
+GRANTED = Verdict(
+    QUESTION,
+    allowed=True,
     reason="granted",
-    rules=[acl.RuleRef(policy="everything", rule="analysts-use-the-data-tools", file="everything.yaml", line=30)],
+    rules=(RuleRef("everything", "analysts-use-the-data-tools", "everything.yaml", 30),),
 )
-DENIED = acl.CheckResponse(
-    decision=acl.DECISION_DENY,
+DENIED = Verdict(
+    QUESTION,
+    allowed=False,
     reason="denied_by_rule",
-    rules=[
-        acl.RuleRef(policy="everything", rule="nobody-reads-the-environment", file="everything.yaml", line=50),
-        acl.RuleRef(policy="everything", rule="no-fetching-from-the-network", file="everything.yaml", line=56),
-    ],
+    rules=(
+        RuleRef("everything", "nobody-reads-the-environment", "everything.yaml", 50),
+        RuleRef("everything", "no-fetching-from-the-network", "everything.yaml", 56),
+    ),
+    denial=Denial(200, (), b""),
 )
 
 
@@ -85,11 +90,11 @@ def test_answers_are_shown_where_there_is_room(width: int, there_is_room: bool) 
 
 def test_nothing_commands_the_terminal() -> None:
     names: dict[str, Sequence[str]] = {method: ["a\x1b[2J"] for method in NAMES}
-    rule = acl.RuleRef(policy="p", rule="r", file="a\x1b.yaml", line=1)
-    decision = acl.CheckResponse(decision=acl.DECISION_ALLOW, reason="granted", rules=[rule])
+    rule = RuleRef("p", "r", "a\x1b.yaml", 1)
+    verdict = Verdict(QUESTION, allowed=True, reason="granted", rules=(rule,))
     story = replace(STORY, existing=names, seen=dict.fromkeys(PRINCIPALS, names))
     story.outcomes = [
-        replace(one, exchange=Exchange(decision, 200, {"result": {"text": "\x1b[31m"}})) for one in STORY.outcomes
+        replace(one, exchange=Exchange(verdict, 200, {"result": {"text": "\x1b[31m"}})) for one in STORY.outcomes
     ]
     text = shown(120, story)
     assert "\x1b" not in "".join(text)

@@ -5,20 +5,21 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
-import grpc
 import typer
 
 from mcp_acl.cli.demo.children import DemoError, listening, unwinding_on_signals
 from mcp_acl.cli.demo.everything import everything
-from mcp_acl.cli.demo.gateway import AccessControl
 from mcp_acl.cli.demo.story import Story, tell
 from mcp_acl.cli.demo.tables import as_json as story_as_json
 from mcp_acl.cli.demo.tables import console_for_people, show
 from mcp_acl.cli.exits import Exit
 from mcp_acl.cli.inputs import AsJson, Policies, directory_of
 from mcp_acl.cli.printing import print_lines, print_record
+from mcp_acl.client import Client
+
+_SECONDS: Final = 5.0
 
 
 def command(
@@ -48,11 +49,11 @@ def _told(policies: Path, node_modules: Path) -> Story:
         unwinding_on_signals(),
         everything(node_modules) as port,
         _service(policies) as address,
-        grpc.insecure_channel(address) as channel,
+        Client(address, timeout=_SECONDS) as service,
     ):
         try:
-            return tell(AccessControl(channel), port)
-        except (grpc.RpcError, OSError) as error:
+            return tell(service, port)
+        except OSError as error:
             raise DemoError(f"there was no answer: {error}") from None
 
 

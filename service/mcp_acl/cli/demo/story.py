@@ -8,7 +8,8 @@ from typing import Final
 
 from mcp_acl.cli.demo.children import DemoError
 from mcp_acl.cli.demo.everything import REVISION, Session
-from mcp_acl.cli.demo.gateway import AccessControl, Exchange, Gateway, Timings
+from mcp_acl.cli.demo.gateway import Exchange, Gateway, Timings
+from mcp_acl.client import Client
 from mcp_acl.domain import Json
 from mcp_acl.mcp.methods import METHODS
 
@@ -114,7 +115,7 @@ class Story:
             yield from outcome.surprises
 
 
-def tell(service: AccessControl, port: int) -> Story:
+def tell(service: Client, port: int) -> Story:
     """Let everything happen. Raises `DemoError` if a session or a list cannot be had."""
     story = Story()
     with closing(Session(port)) as session:
@@ -126,7 +127,7 @@ def tell(service: AccessControl, port: int) -> Story:
             _open(gateway.send)
             story.seen[principal] = {method: _names(method, gateway.send(request(method)).reply) for method in LISTS}
             story.outcomes += [Outcome(principal, call, gateway.send(call.message)) for call in CALLS]
-    story.revision = story.outcomes[-1].exchange.decision.revision
+    story.revision = story.outcomes[-1].exchange.verdict.revision
     return story
 
 

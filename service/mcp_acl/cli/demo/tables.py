@@ -174,10 +174,10 @@ def _grouped(outcomes: Iterable[Outcome]) -> Mapping[_Reason, Sequence[str]]:
     """The principals that share a reason, in their order."""
     groups: defaultdict[_Reason, list[str]] = defaultdict(list)
     for outcome in outcomes:
-        decision = outcome.exchange.decision
-        rules = tuple((rule.rule, printable(f"{rule.file}:{rule.line}")) for rule in decision.rules)
-        because = rules or ((printable(decision.message) or IN_WORDS[Reason(decision.reason)], ""),)
-        groups[_Reason(outcome.exchange.allowed, decision.reason, because)].append(outcome.principal)
+        verdict = outcome.exchange.verdict
+        rules = tuple((rule.rule, printable(f"{rule.file}:{rule.line}")) for rule in verdict.rules)
+        because = rules or ((printable(verdict.message) or IN_WORDS[Reason(verdict.reason)], ""),)
+        groups[_Reason(outcome.exchange.allowed, verdict.reason, because)].append(outcome.principal)
     return groups
 
 
@@ -185,7 +185,7 @@ def _denials(story: Story) -> Iterator[Outcome]:
     """The first denial of each reason."""
     reasons: set[str] = set()
     for outcome in story.outcomes:
-        reason = outcome.exchange.decision.reason
+        reason = outcome.exchange.verdict.reason
         if not outcome.exchange.allowed and reason not in reasons:
             reasons.add(reason)
             yield outcome
@@ -221,13 +221,13 @@ def as_json(story: Story) -> Mapping[str, Json]:
 
 
 def _call_as_json(outcome: Outcome) -> Mapping[str, Json]:
-    decision = outcome.exchange.decision
-    rules: Sequence[Json] = [f"{rule.policy}/{rule.rule} {rule.file}:{rule.line}" for rule in decision.rules]
+    verdict = outcome.exchange.verdict
+    rules: Sequence[Json] = [f"{rule} {rule.file}:{rule.line}" for rule in verdict.rules]
     return {
         "principal": outcome.principal,
         "call": outcome.call.text,
         "decision": "allow" if outcome.exchange.allowed else "deny",
-        "reason": decision.reason,
+        "reason": verdict.reason,
         "rules": rules,
         "reply": outcome.exchange.reply,
     }

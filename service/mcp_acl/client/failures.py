@@ -1,0 +1,38 @@
+"""How a call ended that brought no answer: gRPC's status as an error of ours."""
+
+from typing import Final
+
+import grpc
+
+from mcp_acl.client.values import MisuseError, UnavailableError
+
+AGAIN: Final = "UNAVAILABLE"
+"""The status that says: ask another worker, or again."""
+UNKNOWN_SERVICE: Final = "NOT_FOUND"
+"""What health says of a name that it does not know."""
+
+
+def failure_of(code: grpc.StatusCode, details: str | None) -> MisuseError | UnavailableError:
+    """The error for a status: the caller's mistake, or no answer."""
+    if code is grpc.StatusCode.INVALID_ARGUMENT:
+        return MisuseError(details or "the service says that it was misused")
+    if code is grpc.StatusCode.OK:
+        return ended()
+    return UnavailableError(details or "no answer", code.name)
+
+
+def late(seconds: float) -> UnavailableError:
+    """The error for an answer in a stream that did not come in time."""
+    return UnavailableError(f"no answer within {seconds} s", grpc.StatusCode.DEADLINE_EXCEEDED.name)
+
+
+def ended() -> UnavailableError:
+    """The error for a stream that the service ended while an answer was due."""
+    return UnavailableError("the service ended the stream", AGAIN)
+
+
+def check_timeout(seconds: float) -> float:
+    """The seconds. Raises MisuseError for what is no time to wait."""
+    if not 0 < seconds < float("inf"):
+        raise MisuseError(f"`timeout` is {seconds}; give the seconds to wait for an answer")
+    return seconds
