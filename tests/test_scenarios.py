@@ -1,10 +1,8 @@
-"""Every scenario through every entrance: the library, the gRPC service on loopback, the command line."""
+"""Every scenario through every entrance: the library and the command line; hosts have theirs beside their tests."""
 
-import asyncio
 import functools
 import json
 import os
-import signal
 import subprocess
 import sys
 from collections import Counter
@@ -12,76 +10,32 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import grpc
 import pytest
 import yaml
-from google.protobuf import json_format
-from google.protobuf.struct_pb2 import Struct
 from typer.testing import CliRunner
 
-from mcp_acl.adapters.grpc_api import SERVICE
-from mcp_acl.adapters.health import Health
-from mcp_acl.adapters.table import for_gateways
 from mcp_acl.cli import app, asking
-from mcp_acl.domain import Denial, Direction, Effect, Reason, ResponseNeeds, TaskFact, TokenState
-from mcp_acl.engine.scenario_file import parse_scenarios
+from mcp_acl.domain import Denial, Direction, Effect, Reason, ResponseNeeds, TokenState
 from mcp_acl.engine.scenarios import (
     LIBRARY,
     Answer,
     Question,
     Response,
     Scenario,
-    ScenarioFile,
     Shown,
-    request_of,
     run_scenarios,
 )
-from mcp_acl.gen import acl_pb2 as pb
-from mcp_acl.hosts import grpcio
-from mcp_acl.hosts.listening import Limits, Listener
 from mcp_acl.mcp.methods import METHODS, MethodClass
 from mcp_acl.policy.compiler import compile_policies
 from mcp_acl.policy.index import PolicySet
 from mcp_acl.policy.source import SourceFile
-from mcp_acl.runtime.address import parse_address
-from mcp_acl.runtime.context import write_context
-from mcp_acl.runtime.gate import Gate
 from mcp_acl.runtime.store import load_policies, read_policies
+from tests.corpus import PATHS, ROOT, every_scenario, file_of, path_id, policies_of, policy_files, shown_of
 
-ROOT = Path(__file__).parents[1]
-PATHS = [*sorted((ROOT / "tests" / "scenarios").glob("*.yaml")), *sorted(ROOT.glob("policies/*/*.scenarios.yaml"))]
 SHIPPED = sorted(path for path in (ROOT / "policies").iterdir() if path.is_dir())
 
 NOT_BY_DATA = {Reason.INTERNAL_ERROR, Reason.RESPONSE_REFUSED, Reason.UNAVAILABLE}
 """Reasons that no message leads to: an error of our own, what a response that is withheld says in its body, and no answer."""
-
-
-def path_id(path: Path) -> str:
-    return f"{path.parent.name}/{path.name.removesuffix('.yaml')}"
-
-
-@functools.cache
-def file_of(path: Path) -> ScenarioFile:
-    return parse_scenarios(SourceFile(path.name, path.read_bytes()))
-
-
-@functools.cache
-def policy_files(path: Path) -> Sequence[SourceFile]:
-    own = file_of(path).policies
-    return read_policies(path.parent) if own is None else own
-
-
-@functools.cache
-def policies_of(path: Path) -> PolicySet:
-    return compile_policies(policy_files(path))
-
-
-def every_scenario() -> list[Scenario]:
-    return [scenario for path in PATHS for scenario in file_of(path).scenarios]
-
-
-def shown_of(differences: Sequence[object]) -> str:
-    return "\n".join(map(str, differences))
 
 
 # ---- the library -----------------------------------------------------------------------------------------------------
@@ -131,132 +85,6 @@ def test_response_of_which_nothing_is_needed_would_not_change() -> None:
                     assert answers.body == LIBRARY.filter(policies_of(path), scenario.question, answers).body, scenario
     assert any(b'"tools/call"' in body for body in left)
     assert any(b'"subscriptions/listen"' in body for body in left)
-
-
-# ---- gRPC ------------------------------------------------------------------------------------------------------------
-
-DIRECTIONS = {
-    Direction.CLIENT_TO_SERVER: pb.DIRECTION_CLIENT_TO_SERVER,
-    Direction.SERVER_TO_CLIENT: pb.DIRECTION_SERVER_TO_CLIENT,
-}
-TOKENS = {
-    TokenState.NONE: pb.TOKEN_STATE_NONE,
-    TokenState.INVALID: pb.TOKEN_STATE_INVALID,
-    TokenState.VALID: pb.TOKEN_STATE_VALID,
-}
-EFFECTS = {pb.DECISION_ALLOW: Effect.ALLOW, pb.DECISION_DENY: Effect.DENY}
-NEEDS = {
-    pb.RESPONSE_NEEDS_NONE: ResponseNeeds.NONE,
-    pb.RESPONSE_NEEDS_LIST: ResponseNeeds.LIST,
-    pb.RESPONSE_NEEDS_RESULT: ResponseNeeds.RESULT,
-    pb.RESPONSE_NEEDS_STREAM: ResponseNeeds.STREAM,
-}
-
-
-class Service:
-    """The gRPC service, as a gateway sees it. `tasks` is the memory of the gate it asks."""
-
-    filters = True
-
-    def __init__(self, channel: grpc.Channel, tasks: dict[str, TaskFact]) -> None:
-        self._tasks = tasks
-        self._context = b""
-        self._check = channel.unary_unary(
-            f"/{SERVICE}/Check", pb.CheckRequest.SerializeToString, pb.CheckResponse.FromString
-        )
-        self._filter = channel.unary_unary(
-            f"/{SERVICE}/FilterResponse",
-            pb.FilterResponseRequest.SerializeToString,
-            pb.FilterResponseResponse.FromString,
-        )
-
-    def check(self, _policies: PolicySet, question: Question) -> Answer:
-        self._tasks.clear()
-        self._tasks.update(question.tasks)
-        reply = self._check(check_request(question), timeout=20)
-        self._context = reply.context
-        denial = None
-        if reply.HasField("denial"):
-            headers = tuple((header.name, value) for header in reply.denial.headers for value in header.values)
-            denial = Denial(reply.denial.status, headers, reply.denial.body)
-        return Answer(
-            EFFECTS[reply.decision],
-            Reason(reply.reason),
-            rule_names(reply.rules),
-            rule_names(error.rule for error in reply.errors),
-            NEEDS[reply.response_needs],
-            reply.message,
-            denial,
-        )
-
-    def filter(self, _policies: PolicySet, question: Question, response: Response) -> Shown:
-        """A gateway that hands everything back, what needs nothing as well: its context then is made here."""
-        request = pb.FilterResponseRequest(
-            context=self._context or write_context(request_of(question)),
-            content_type=response.content_type,
-            body=response.body,
-            report_hidden=True,
-        )
-        reply = self._filter(request, timeout=20)
-        return Shown(
-            reply.content_type,
-            reply.body,
-            tuple(reply.hidden),
-            len(reply.dropped),
-            reply.refused != "",
-            rule_names(error.rule for error in reply.errors),
-        )
-
-
-def rule_names(rules: Any) -> tuple[str, ...]:
-    return tuple(f"{rule.policy}/{rule.rule}" for rule in rules)
-
-
-def check_request(question: Question) -> pb.CheckRequest:
-    principal = pb.Principal(token=TOKENS[question.token])
-    if question.token is TokenState.VALID:
-        principal.claims_json = question.claims
-    request = pb.CheckRequest(
-        server=question.server,
-        direction=DIRECTIONS[question.direction],
-        raw=question.body,
-        principal=principal,
-        http=pb.Http(
-            method=question.http.method,
-            path=question.http.path,
-            headers=[pb.Header(name=name, values=values) for name, values in question.http.headers.items()],
-            remote_address=question.http.remote_address,
-        ),
-        attributes=json_format.Parse(question.attributes, Struct()),
-        filters_responses=question.filters_responses,
-    )
-    request.time.FromDatetime(question.time)
-    return request
-
-
-async def asked_over_grpc(policies: PolicySet, scenarios: Sequence[Scenario]) -> str:
-    """The service in this loop, its caller in a thread."""
-    tasks: dict[str, TaskFact] = {}
-    table = for_gateways(Gate(policies, tasks=tasks))
-    bound: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-    listener = Listener(parse_address("127.0.0.1:0"), table)
-    host = asyncio.create_task(grpcio.run([listener], Limits(), Health(), 0.0, lambda told: bound.set_result(told[0])))
-
-    def ask(address: str) -> str:
-        options = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
-        with grpc.insecure_channel(address, options) as channel:
-            return shown_of(run_scenarios(policies, scenarios, Service(channel, tasks)))
-
-    try:
-        return await asyncio.to_thread(ask, await bound)
-    finally:
-        signal.raise_signal(signal.SIGTERM)
-        await host
-
-
-@pytest.mark.parametrize("path", PATHS, ids=path_id)
-def test_scenarios_hold_over_grpc(path: Path) -> None:
-    assert "" == asyncio.run(asked_over_grpc(policies_of(path), file_of(path).scenarios))
 
 
 # ---- the command line ------------------------------------------------------------------------------------------------

@@ -1,18 +1,28 @@
 """What the tests of hosts serve: the real service on test policies, and handlers that go wrong.
 
-Run as a module it is the default host, on a free port; `app` is the same table for an ASGI server.
+Run as a module it is one host, which is told as JSON where to listen. What it answers by can be changed from outside.
 """
 
 import asyncio
+import json
 import sys
 import time
 from asyncio import CancelledError
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 from mcp_acl.adapters.handlers import Handler, Table
+from mcp_acl.adapters.health import Health
 from mcp_acl.adapters.status import ApiError
 from mcp_acl.adapters.table import for_gateways, for_people
-from mcp_acl.hosts import asgi
+from mcp_acl.domain import TaskFact
+from mcp_acl.hosts import grpcio
+from mcp_acl.hosts.listening import Limits, Listener
+from mcp_acl.policy.compiler import compile_policies
+from mcp_acl.policy.source import SourceFile
+from mcp_acl.runtime.address import parse_address
+from mcp_acl.runtime.certificates import Certificates
 from tests.runtime.weather import gate
 
 UNREADABLE = "größe: 100 % \n second line \x00"
@@ -40,27 +50,55 @@ FAULTS: Mapping[str, Callable[[], BaseException]] = {
 }
 
 
+TASKS: dict[str, TaskFact] = {}
+GATE = gate(tasks=TASKS)
+
+
+def _load(body: bytes) -> bytes:
+    """Put policies in force: file names and their bytes as Latin-1."""
+    files: dict[str, str] = json.loads(body)
+    GATE.policies = compile_policies([SourceFile(name, text.encode("latin-1")) for name, text in files.items()])
+    return b""
+
+
+def _remember(body: bytes) -> bytes:
+    """What is known of tasks from here on."""
+    TASKS.clear()
+    TASKS.update({name: TaskFact(*fact) for name, fact in json.loads(body).items()})
+    return b""
+
+
 def table() -> Table:
     return {
-        **for_gateways(gate()),
-        **for_people(gate()),
+        **for_gateways(GATE),
+        **for_people(GATE),
         **{f"/test.Fault/{name}": _raising(error) for name, error in FAULTS.items()},
         "/test.Fault/Misuse": _raising(lambda: ApiError(UNREADABLE)),
         "/test.Echo/Slow": _slow,
         "/test.Echo/Echo": lambda body: body,
+        "/test.Control/Load": _load,
+        "/test.Control/Remember": _remember,
     }
 
 
-app = asgi.application(table())
+def listener(told: Mapping[str, Any]) -> Listener:
+    served = table()
+    certificates = None
+    if "cert" in told:
+        client_ca = Path(told["client_ca"]) if "client_ca" in told else None
+        certificates = Certificates(Path(told["cert"]), Path(told["key"]), client_ca)
+    names = dict.fromkeys(served, frozenset(told["names"])) if "names" in told else {}
+    address = parse_address(told.get("listen", "127.0.0.1:0"), encrypted=certificates is not None)
+    return Listener(address, served, certificates, names)
+
+
+def ready(bound: Sequence[str]) -> None:
+    sys.stdout.write(f"listening on {bound[0]}\n")
+    sys.stdout.flush()
+
 
 if __name__ == "__main__":
-    from mcp_acl.adapters.health import Health
-    from mcp_acl.hosts import grpcio
-    from mcp_acl.hosts.listening import Limits, Listener
-    from mcp_acl.runtime.address import parse_address
-
-    def ready(bound: Sequence[str]) -> None:
-        sys.stdout.write(f"listening on {bound[0]}\n")
-        sys.stdout.flush()
-
-    asyncio.run(grpcio.run([Listener(parse_address("127.0.0.1:0"), table())], Limits(), Health(), 0.0, ready))
+    host, told = sys.argv[1:]
+    match host:
+        case "grpcio":
+            asyncio.run(grpcio.run([listener(json.loads(told))], Limits(), Health(), 0.0, ready))
