@@ -202,9 +202,11 @@ class AsyncClient(AbstractAsyncContextManager["AsyncClient"]):
     async def _once(self, path: str, request: bytes, until: float) -> bytes:
         call: Any = next(self._turns).unary_unary(path)
         try:
-            answer: bytes = await call(request, timeout=until - time.monotonic())
+            answer: bytes | None = await call(request, timeout=until - time.monotonic())
         except grpc.aio.AioRpcError as error:
             raise failure_of(error.code(), error.details()) from error
+        if answer is None:
+            raise ended()
         return answer
 
     def _open(self, method: str) -> "_Turns":

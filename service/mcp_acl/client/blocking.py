@@ -207,9 +207,11 @@ class Client(AbstractContextManager["Client"]):
 
     def _once(self, path: str, request: bytes, until: float) -> bytes:
         try:
-            answer: bytes = next(self._calls[path])(request, timeout=until - time.monotonic())
+            answer: bytes | None = next(self._calls[path])(request, timeout=until - time.monotonic())
         except grpc.RpcError as error:
             raise _failure(error) from error
+        if answer is None:
+            raise ended()
         return answer
 
     def _open(self, method: str) -> "_Turns":

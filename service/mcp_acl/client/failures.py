@@ -27,8 +27,8 @@ def late(seconds: float) -> UnavailableError:
 
 
 def ended() -> UnavailableError:
-    """The error for a stream that the service ended while an answer was due."""
-    return UnavailableError("the service ended the stream", AGAIN)
+    """The error for a call that the service ended properly while an answer was due."""
+    return UnavailableError("the service ended the call without an answer", AGAIN)
 
 
 def check_timeout(seconds: float) -> float:
