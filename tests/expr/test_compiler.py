@@ -1,6 +1,8 @@
 """The compiled function means what the reference walk means."""
 
+import gc
 import itertools
+import weakref
 
 import pytest
 from hypothesis import given, settings
@@ -191,6 +193,22 @@ def _chain(depth: int) -> Node:
         condition = Logic(False, (Const(False), node), TRUTH, True)
         node = Comprehension(Gather.EXISTS, (name,), Fact(NUMBERS), ITEMS, condition, TRUTH)
     return node
+
+
+@pytest.mark.parametrize("depth", [1, 40])
+def test_condition_is_freed_without_the_collector(depth: int) -> None:
+    node: Node = Const(True)
+    for _ in range(depth):
+        node = Logic(True, (node, Const(True)), TRUTH, True)
+    gc.disable()
+    try:
+        run = compile_node(node)
+        assert run(SCOPE) is True
+        alive = weakref.ref(run)
+        del run
+        assert alive() is None
+    finally:
+        gc.enable()
 
 
 def test_lifted_code_sees_the_locals_around_it() -> None:

@@ -58,7 +58,8 @@ def compile_node(node: Node) -> Callable[[object], Value]:
     module = ast.fix_missing_locations(ast.Module(body=emitter.functions, type_ignores=[]))
     namespace: dict[str, object] = {"__builtins__": {}, **INLINE_NAMES, **emitter.bound}
     exec(compile(module, "<condition>", "exec"), namespace)  # noqa: S102 - built from ast nodes above
-    run = namespace["run"]
+    # Taken out, so that nothing in its globals refers back to them: a condition is freed with its last user.
+    run = namespace.pop("run")
     assert callable(run)
     return run
 
@@ -100,7 +101,7 @@ class _Emitter:
         self._locals: dict[str, str] = {}
 
     def define(self, name: str, parameters: list[str], node: Node, *, guarded: bool) -> None:
-        """Emit `def name(s, n, *parameters)` returning the node's value; `run` makes the meter `n` and guards all."""
+        """Emit `def name(s, n, *parameters)` returning the node's value; `run` makes the meter `n`, guards all and holds the others."""
         outer, outer_depth = self._block, self._depth
         self._block, self._depth = [], 0
         if guarded:
@@ -110,7 +111,8 @@ class _Emitter:
         body, self._block, self._depth = self._block, outer, outer_depth
         if guarded:
             caught = ast.Return(_call_name("as_error", [_name("e")]))
-            body = [_try(body, "e", [caught])]
+            body = [_try([*self.functions, *body], "e", [caught])]
+            self.functions = []
         arguments = ["s"] if guarded else ["s", "n", *parameters]
         self.functions.append(
             ast.FunctionDef(
