@@ -195,6 +195,16 @@ def _chain(depth: int) -> Node:
     return node
 
 
+def test_error_that_is_a_value_keeps_nothing_of_where_it_was_raised() -> None:
+    failing = [Call(ADD, (Const("a"), Const(1))), Call(INDEX, (Const(1), Const("b")))]
+    for node in [*failing, Logic(True, (failing[0], Const(True)), TRUTH, True)]:
+        walked = walk(node, SCOPE)
+        assert isinstance(walked, tuple)
+        for error in (*walked, compile_node(node)(SCOPE)):
+            assert isinstance(error, EvalError)
+            assert (None, None) == (error.__traceback__, error.__context__)
+
+
 @pytest.mark.parametrize("depth", [1, 40])
 def test_condition_is_freed_without_the_collector(depth: int) -> None:
     node: Node = Const(True)
