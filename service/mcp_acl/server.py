@@ -1,7 +1,6 @@
 """The composition root of the service: settings, policies, gate, tables, host. Has no logic of its own."""
 
 import asyncio
-import gc
 import logging
 import os
 import sys
@@ -17,10 +16,12 @@ from mcp_acl.hosts.listening import Limits, Listener
 from mcp_acl.policy.index import PolicySet
 from mcp_acl.runtime.address import parse_address, worker_addresses
 from mcp_acl.runtime.certificates import Certificates
+from mcp_acl.runtime.collector import keep_all
 from mcp_acl.runtime.gate import Gate
+from mcp_acl.runtime.reload import Reloader
 from mcp_acl.runtime.rows import PREFIX, ROWS
 from mcp_acl.runtime.settings import Settings
-from mcp_acl.runtime.store import load_policies
+from mcp_acl.runtime.store import compile_sources, read_sources
 from mcp_acl.runtime.supervisor import Record, Supervisor
 
 _LOG: Final = logging.getLogger("mcp_acl")
@@ -33,16 +34,23 @@ def serve(settings: Settings, ready: Callable[[Sequence[str], PolicySet], None])
 
     Raises SourceError for policies that cannot be used, CertificateError for certificates, ListenError for an address.
     """
-    gate = Gate(load_policies(settings.policies))
+    sources = read_sources(settings.policies)
+    gate = Gate(compile_sources(sources))
     listeners = listeners_of(settings, gate)
-    # What is loaded stays: from here on the collector need not look at it.
-    gc.freeze()
+    keep_all()
+    reloader = Reloader(gate, settings.policies, sources)
+    if settings.reload:
+        reloader.start(settings.reload)
 
     def started(bound: Sequence[str]) -> None:
         _LOG.info("listening on %s, revision %s", ", ".join(bound), gate.policies.revision)
         ready(bound, gate.policies)
 
-    _run(lambda: grpcio.run(listeners, limits_of(settings), Health(), settings.drain, started))
+    health = Health(gate.is_current)
+    try:
+        _run(lambda: grpcio.run(listeners, limits_of(settings), health, settings.drain, started))
+    finally:
+        reloader.stop()
 
 
 def supervise(settings: Settings, ready: Callable[[Sequence[Record]], None]) -> None:

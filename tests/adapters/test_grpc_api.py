@@ -2,7 +2,8 @@
 
 import json
 import sys
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mcp_acl.adapters.grpc_api import MAX_HEADERS, MAX_REQUEST, SERVICE, question_from
+from mcp_acl.adapters.grpc_api import MAX_HEADERS, MAX_REQUEST, SERVICE, policy_set_for, question_from
 from mcp_acl.adapters.handlers import Streaming, Unary
 from mcp_acl.adapters.reflection import PATHS
 from mcp_acl.adapters.status import ApiError
@@ -21,9 +22,10 @@ from mcp_acl.adapters.table import for_gateways, for_people
 from mcp_acl.domain import Direction, Http, InexactNumber, Message, MessageKind, Reason, ResponseNeeds, TokenState
 from mcp_acl.gen import acl_pb2 as pb
 from mcp_acl.mcp.limits import DEFAULT_LIMITS
-from mcp_acl.problems import MessageError
+from mcp_acl.problems import MessageError, Place, Problem
 from mcp_acl.runtime.gate import Gate
-from tests.runtime.weather import TOOLS, body, call, gate, listed
+from mcp_acl.runtime.standing import Refused
+from tests.runtime.weather import NOON, TOOLS, body, call, gate, listed
 
 ADMIN = pb.Principal(claims_json=b'{"sub":"ann","role":"admin"}', token=pb.TOKEN_STATE_VALID)
 
@@ -379,6 +381,20 @@ def test_policy_set_is_told() -> None:
     (policy,) = response.policies
     assert ("weather", "weather.yaml", ["weather"], 4) == (policy.id, policy.file, list(policy.servers), policy.rules)
     assert gate().policies.revision == response.revision
+    assert NOON == response.since.ToDatetime(UTC)
+    assert not response.HasField("refused")
+
+
+def test_set_that_was_refused_is_told_beside_the_one_in_force() -> None:
+    problem = Problem("unknown-key", "no such key", Place("weather.yaml", 3, 5), "remove it")
+    refused = Refused(NOON + timedelta(seconds=1), (problem,))
+    response = policy_set_for(replace(gate().standing, refused=refused))
+    assert gate().policies.revision == response.revision
+    assert NOON + timedelta(seconds=1) == response.refused.time.ToDatetime(UTC)
+    expected = pb.Finding(
+        code="unknown-key", message="no such key", hint="remove it", file="weather.yaml", line=3, column=5
+    )
+    assert [expected] == list(response.refused.problems)
 
 
 def test_the_service_has_exactly_the_methods_of_the_proto() -> None:

@@ -25,6 +25,7 @@ from mcp_acl.policy.source import SourceFile
 from mcp_acl.problems import MessageError
 from mcp_acl.runtime import gate as gate_module
 from mcp_acl.runtime.gate import Gate, Question
+from mcp_acl.runtime.standing import Standing
 from tests.runtime.weather import NOON, POLICIES, TOOLS, admin, ask, body, call, gate, listed
 
 
@@ -110,7 +111,7 @@ def test_the_next_question_is_asked_of_the_set_that_was_put_in_force() -> None:
     one = gate()
     closed = compile_policies([SourceFile("c.yaml", b"version: 1\npolicy: c\nservers: [weather]\nrules: []\n")])
     assert one.check(ask(call("forecast", city="Oslo"))).decision.allowed
-    one.policies = closed
+    one.put(Standing(closed, NOON))
     answer = one.check(ask(call("forecast", city="Oslo")))
     assert (False, closed.revision) == (answer.decision.allowed, answer.decision.revision)
 

@@ -32,9 +32,9 @@ from mcp_acl.engine.explanation import Trial
 from mcp_acl.gen import acl_pb2 as pb
 from mcp_acl.mcp.limits import DEFAULT_LIMITS
 from mcp_acl.mcp.message import parse_json, parse_message
-from mcp_acl.policy.index import PolicySet
-from mcp_acl.problems import MessageError
+from mcp_acl.problems import MessageError, Problem
 from mcp_acl.runtime.gate import Answer, Gate, Question, Reply
+from mcp_acl.runtime.standing import Refused, Standing
 
 SERVICE: Final = "mcp_acl.v1.AccessControl"
 MAX_REQUEST: Final = 16 * 1024 * 1024
@@ -99,7 +99,7 @@ def explain(gate: Gate, body: bytes) -> bytes:
 def get_policy_set(gate: Gate, body: bytes) -> bytes:
     """`GetPolicySet`."""
     parsed(pb.GetPolicySetRequest, body)
-    return policy_set_for(gate.policies).SerializeToString()
+    return policy_set_for(gate.standing).SerializeToString()
 
 
 def parsed(kind: type[_Request], body: bytes) -> _Request:
@@ -276,25 +276,34 @@ def filter_reply_for(reply: Reply, *, report_hidden: bool) -> pb.FilterResponseR
     )
 
 
-def policy_set_for(policies: PolicySet) -> pb.GetPolicySetResponse:
-    """What is in force, and what is odd about it."""
+def policy_set_for(standing: Standing) -> pb.GetPolicySetResponse:
+    """What is in force, what is odd about it, and what was refused in its place."""
+    policies = standing.policies
     return pb.GetPolicySetResponse(
         revision=policies.revision,
         policies=[
             pb.PolicyInfo(id=policy.id, file=policy.file, servers=policy.servers, rules=policy.rules)
             for policy in policies.policies
         ],
-        findings=[
-            pb.Finding(
-                code=finding.code,
-                message=finding.message,
-                hint=finding.hint,
-                file=finding.place.file,
-                line=finding.place.line,
-                column=finding.place.column,
-            )
-            for finding in policies.findings
-        ],
+        findings=map(_finding, policies.findings),
+        since=standing.since,
+        refused=None if standing.refused is None else _refused(standing.refused),
+    )
+
+
+def _refused(refused: Refused) -> pb.RefusedPolicySet:
+    return pb.RefusedPolicySet(time=refused.time, problems=map(_finding, refused.problems))
+
+
+def _finding(problem: Problem) -> pb.Finding:
+    place = problem.place
+    return pb.Finding(
+        code=problem.code,
+        message=problem.message,
+        hint=problem.hint,
+        file=place.file,
+        line=place.line,
+        column=place.column,
     )
 
 

@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from mcp_acl.domain import RuleRef
 from mcp_acl.expr.condition import Condition
@@ -21,6 +21,8 @@ from mcp_acl.policy.spec import LoadedPolicy, RuleSpec, load_policies
 from mcp_acl.problems import Place, Problem, SourceError, Span
 
 _Path: TypeAlias = tuple[str | int, ...]
+
+_LABEL: Final = "+git."
 
 
 def compile_policies(files: Sequence[SourceFile], commit: str = "") -> PolicySet:
@@ -44,11 +46,20 @@ def compile_policies(files: Sequence[SourceFile], commit: str = "") -> PolicySet
     )
 
 
+def at_commit(policies: PolicySet, commit: str) -> PolicySet:
+    """The same rules, as those of another commit."""
+    digest = policies.revision.partition(_LABEL)[0]
+    return PolicySet(_labelled(digest, commit), policies.policies, policies.findings, policies.groups)
+
+
 def _revision(policies: Iterable[LoadedPolicy], commit: str) -> str:
     """SHA-256 over what the files say, in the order of policy ids; 16 hexadecimal digits, and the commit."""
     texts = sorted(json.dumps(policy.document.plain(), sort_keys=True) for policy in policies)
-    digest = hashlib.sha256("\n".join(texts).encode()).hexdigest()[:16]
-    return f"{digest}+git.{commit[:12]}" if commit else digest
+    return _labelled(hashlib.sha256("\n".join(texts).encode()).hexdigest()[:16], commit)
+
+
+def _labelled(digest: str, commit: str) -> str:
+    return f"{digest}{_LABEL}{commit[:12]}" if commit else digest
 
 
 def _info(policy: LoadedPolicy) -> PolicyInfo:

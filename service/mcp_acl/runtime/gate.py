@@ -34,6 +34,7 @@ from mcp_acl.mcp.message import parse_message
 from mcp_acl.policy.index import PolicySet
 from mcp_acl.problems import MessageError
 from mcp_acl.runtime.context import read_context, write_context
+from mcp_acl.runtime.standing import Standing
 
 _LOG: Final = logging.getLogger("mcp_acl")
 _NOTHING: Final[Mapping[str, Json]] = {}
@@ -87,9 +88,9 @@ def _now() -> datetime:
 
 
 class Gate:
-    """Asks the policy set in `policies`. To put another in force, assign it: each question reads the attribute once.
+    """Asks the policy set in `policies`: each question reads the attribute once. `standing` says more of it.
 
-    `tasks` is what is remembered of tasks, by their id.
+    `put` changes both. `tasks` is what is remembered of tasks, by their id.
     """
 
     def __init__(
@@ -99,11 +100,20 @@ class Gate:
         tasks: Mapping[str, TaskFact] | None = None,
         clock: Callable[[], datetime] = _now,
     ) -> None:
-        self.policies = policies
+        self.put(Standing(policies, clock()))
         self._tasks: Mapping[str, TaskFact] = {} if tasks is None else tasks
         self._clock = clock
         self._prefix = secrets.token_hex(4)
         self._count = count(1)
+
+    def put(self, standing: Standing) -> None:
+        """Put a set in force, or say that one was refused. Questions that are being answered keep the set they began with."""
+        self.policies = standing.policies
+        self.standing = standing
+
+    def is_current(self) -> bool:
+        """Whether what is in force is what the policy files say."""
+        return self.standing.refused is None
 
     def check(self, question: Question) -> Answer:
         """Decide one message. Never raises."""
