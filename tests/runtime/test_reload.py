@@ -127,6 +127,40 @@ def test_links_that_come_back_while_files_are_read_do_not_pass_a_mixture(
     assert {"a": 1, "b": 1} == watched.versions()
 
 
+def test_file_that_is_written_while_it_is_read_is_not_taken(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
+    check, last = store._check_regular, (watched.directory / "b.yaml").stat().st_ino
+    opened: list[int] = []
+
+    def amid(found: os.stat_result) -> None:
+        check(found)
+        opened.append(found.st_ino)
+        if [last, last] == opened[-2:]:  # its path has been looked at, and now it is open
+            fill(watched.directory, {"a": 3})
+            fill(watched.directory, {"b": 3})
+
+    rewrite(watched.directory)
+    with monkeypatch.context() as patched:
+        patched.setattr(store, "_check_regular", amid)
+        watched.look(2)
+    assert {"a": 1, "b": 1} == watched.versions()
+    watched.look(2)
+    assert {"a": 3, "b": 3} == watched.versions()
+
+
+def test_time_that_is_set_back_hides_no_change(watched: Watched) -> None:
+    file = watched.directory / "a.yaml"
+    watched.look(10)
+    before = file.stat()
+    text = file.read_text().replace("tools/call", "tools/list")
+    file.write_text(text)
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert (before.st_size, before.st_mtime_ns) == (file.stat().st_size, file.stat().st_mtime_ns)
+    watched.look(2)
+    assert {"tools/list", "tools/call"} == {
+        grant.method for _, group in watched.gate.policies.groups for grant in group.grants
+    }
+
+
 def test_change_that_the_clock_of_the_file_system_hides_is_found_by_content(
     watched: Watched, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,6 +2,7 @@
 
 import gc
 import random
+import sys
 import tempfile
 import threading
 import time
@@ -14,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mcp_acl.runtime import stamps, store
+from mcp_acl.runtime.collector import SLICE, beside_requests, keep_all
 from mcp_acl.runtime.reload import Reloader
 from mcp_acl.runtime.store import read_sources
 from tests.runtime.watched import Watched, fill, policy, relinked, replaced
@@ -82,6 +84,32 @@ def test_sets_that_were_replaced_are_freed(watched: Watched) -> None:
     assert 200 == len({id(one) for one in alive})
     assert 1 == len({id(one()) for one in alive} - {id(None)})
     assert max(frozen[100:]) < max(frozen[20:100]) + 2000
+
+
+def test_garbage_is_not_kept_with_what_is_kept() -> None:
+    class Cycle:
+        pass
+
+    one = Cycle()
+    one.__dict__["self"] = one
+    alive = weakref.ref(one)
+    gc.disable()
+    try:
+        del one
+        keep_all()
+        assert alive() is None
+    finally:
+        gc.enable()
+
+
+def test_while_a_set_is_loaded_others_get_the_interpreter_sooner_and_nothing_is_collected_in_full() -> None:
+    before = sys.getswitchinterval(), gc.get_threshold()
+    with pytest.raises(KeyError), beside_requests():
+        assert SLICE == pytest.approx(sys.getswitchinterval())
+        assert before[1][:2] == gc.get_threshold()[:2]
+        assert 1_000_000 < gc.get_threshold()[2]
+        raise KeyError
+    assert before == (sys.getswitchinterval(), gc.get_threshold())
 
 
 # ---- the law: what is in force was in the directory, as a whole, at some moment --------------------------------------
