@@ -11,12 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mcp_acl.adapters.health import Health
 from mcp_acl.adapters.status import Code
-from mcp_acl.hosts.asgi import application
+from mcp_acl.hosts.asgi import Application
+from mcp_acl.hosts.listening import Limits
 from tests.hosts.service import FAULTS, UNREADABLE, table
 
 LIMIT = 10_000
-APP = application(table(), LIMIT)
+APP = Application(table(), Limits(LIMIT), Health())
 ECHO = b"/test.Echo/Echo"
 
 

@@ -1,203 +1,264 @@
-"""gRPC over ASGI: the framing by hand around a table of handlers, for servers that speak HTTP/2 and pass trailers on.
+"""gRPC over ASGI: a table of handlers for servers that speak HTTP/2, pass trailers on and take back-pressure from `send`.
 
-Knows no policy. Its one strategy: a call is read and answered to the end before anything is sent, inside a guard that
-nothing passes, so that a call can neither end with status 0 that was not answered, nor without a status (gRPC over HTTP/2,
-"Responses"). Errors are sent as trailers-only. Health and streams are not here.
+Knows no policy and no process. Its one strategy: everything about a call happens inside a guard that nothing passes, and OK is sent in
+one place, after the last answer. So a call can neither end with status 0 that was not answered, nor without a status (gRPC over HTTP/2,
+"Responses"). Errors before the first answer are sent as trailers-only.
 """
 
 import asyncio
 import logging
-import re
-import zlib
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, MutableMapping
-from typing import Any, Final, TypeAlias
+from collections.abc import Awaitable, Callable, MutableMapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final, TypeAlias, TypeVar
 
-from mcp_acl.adapters.grpc_api import MAX_REQUEST
-from mcp_acl.adapters.handlers import Handler
+from mcp_acl.adapters import health as grpc_health
+from mcp_acl.adapters.handlers import Session, Streaming, Table, Unary
+from mcp_acl.adapters.health import Health
 from mcp_acl.adapters.status import Code, Status, status_of
+from mcp_acl.hosts.asgi_answer import Answer, ClientGoneError, Send
+from mcp_acl.hosts.framing import CallError, Frames, is_call, timeout_of
+from mcp_acl.hosts.listening import Limits
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-Application: TypeAlias = Callable[[Scope, Receive, Send], Coroutine[Any, Any, None]]
+_T = TypeVar("_T")
 
 _LOG: Final = logging.getLogger("mcp_acl")
-
-_PREFIX: Final = 5
-"""Bytes before each message: one flag, four of length (gRPC over HTTP/2, "Length-Prefixed-Message")."""
-_CONTENT_TYPE: Final = re.compile(rb"application/grpc(?:[+;].*)?")
-_TIMEOUT: Final = re.compile(rb"([0-9]{1,8})([HMSmun])")
-_SECONDS: Final = {b"H": 3600.0, b"M": 60.0, b"S": 1.0, b"m": 1e-3, b"u": 1e-6, b"n": 1e-9}
-_OURS: Final = (b"content-type", b"application/grpc")
-_ENCODINGS: Final = (b"grpc-accept-encoding", b"identity,gzip")
+_LARGE: Final = 256 * 1024
+"""Bytes from which a request is worked on beside the event loop: everything else, health first, goes on meanwhile."""
+_LOOK: Final = 1.0
+"""Seconds between looks at what a watcher of health is told."""
+_END_SECONDS: Final = 1.0
+"""How long a client may keep its flow control closed to the status of its call, after which the stream is reset."""
 
 
-class _CallError(Exception):
-    """The call ends with a status other than OK."""
+class Application:
+    """An ASGI application that serves a table to one listener. `drain` and `refuse` may be called from any thread."""
 
-    def __init__(self, code: Code, text: str) -> None:
-        self.status = Status(code, text)
-        super().__init__(text)
+    def __init__(self, table: Table, limits: Limits, health: Health) -> None:
+        self._table = {path.encode(): handler for path, handler in table.items()}
+        self._limits = limits
+        self._health = health
+        self._pool = ThreadPoolExecutor(1, "large")
+        self._active = 0
+        self._idle: set[asyncio.Task[Any]] = set()
+        self._refusing = False
+        self._draining = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
 
-
-class _NotGrpc(Exception):  # noqa: N818 - an answer
-    """The request is no gRPC call."""
-
-
-class _Gone(Exception):  # noqa: N818 - an event
-    """The client has left: there is nobody to answer."""
-
-
-def application(handlers: Mapping[str, Handler], max_request: int = MAX_REQUEST) -> Application:
-    """An ASGI application that serves unary handlers by their path. `max_request` is in bytes, also after inflation."""
-    table = {path.encode(): handler for path, handler in handlers.items()}
-
-    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One call, or the life of the server (ASGI 3)."""
         if scope["type"] == "lifespan":
-            return await _lifespan(receive, send)
+            await self._lifespan(receive, send)
+        elif scope["type"] == "http":
+            await self._call(scope, receive, send)
+
+    async def _call(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One call. What leaves here has no status yet: nothing does, unless messages were sent, so that it becomes a reset."""
+        answer = Answer(send)
+        self._active += 1
         try:
-            events = await _events(table, scope, receive, max_request)
-            for event in events:
-                await send(event)
-        except BaseException as error:  # noqa: BLE001 - an error that leaves here may be sent to the client as status 0
-            _LOG.debug("the client of a call is gone", exc_info=error)
-
-    return serve
-
-
-async def _lifespan(receive: Receive, send: Send) -> None:
-    while True:
-        event = await receive()
-        await send({"type": f"{event['type']}.complete"})
-        if event["type"] == "lifespan.shutdown":
+            status = await self._served(scope, receive, answer)
+            async with asyncio.timeout(_END_SECONDS):
+                await answer.end(status)
+        except ClientGoneError:
+            _LOG.debug("the client of a call is gone")
             return
+        except BaseException as error:  # noqa: BLE001 - an error that leaves here may be sent to the client as status 0
+            _LOG.error("a call could not be ended", exc_info=error)
+        finally:
+            self._active -= 1
+        if answer.is_cut:
+            raise RuntimeError("the client of a call has not taken its status")
+
+    def drain(self) -> None:
+        """Tell whoever watches health."""
+        self._soon(self._draining.set)
+
+    def refuse(self) -> None:
+        """From here on refuse whatever comes, health aside; and end the streams that wait for their client."""
+        self._refusing = True
+        self._soon(self._end_idle)
+
+    def _soon(self, run: Callable[[], None]) -> None:
+        if self._loop is None:
+            run()
+        else:
+            self._loop.call_soon_threadsafe(run)
+
+    def _end_idle(self) -> None:
+        for task in self._idle:
+            task.cancel()
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        self._loop = asyncio.get_running_loop()
+        while True:
+            event = await receive()
+            await send({"type": f"{event['type']}.complete"})
+            if event["type"] == "lifespan.shutdown":
+                return
+
+    # ---- a call ----------------------------------------------------------------------------------------------------
+
+    async def _served(self, scope: Scope, receive: Receive, answer: Answer) -> Status | None:
+        """Serve a call: how it ends, whatever happens, or None if it is no gRPC call."""
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        if not is_call(scope["method"], headers):
+            return None
+        try:
+            await self._within(scope["raw_path"], headers, receive, answer)
+        except ClientGoneError:
+            raise
+        except CallError as error:
+            return error.status
+        except BaseException as error:  # noqa: BLE001 - SystemExit and a cancelled task included
+            return status_of(error)
+        return _OK
+
+    async def _within(self, path: bytes, headers: dict[bytes, bytes], receive: Receive, answer: Answer) -> None:
+        """Serve a call within the time that its client gives."""
+        if headers.get(b"te") != b"trailers":
+            raise CallError(Code.INTERNAL, "the header `te: trailers` is missing, so that a status would be lost")
+        if self._active > self._limits.calls:
+            raise CallError(Code.RESOURCE_EXHAUSTED, f"more than {self._limits.calls} calls at once")
+        messages = _Messages(receive, Frames(self._limits.request, headers.get(b"grpc-encoding", b"identity")))
+        try:
+            async with asyncio.timeout(timeout_of(headers)) as clock:
+                await self._method(path, messages, answer)
+        except TimeoutError:
+            if not clock.expired():
+                raise
+            raise CallError(Code.DEADLINE_EXCEEDED, "the call took longer than its client gives") from None
+
+    async def _method(self, path: bytes, messages: "_Messages", answer: Answer) -> None:
+        if path == _CHECK:
+            return await self._unary(self._health.check, messages, answer)
+        if path == _WATCH:
+            return await self._watch(messages, answer)
+        handler = self._table.get(path)
+        if handler is None:
+            raise CallError(Code.UNIMPLEMENTED, "there is no such method")
+        if self._refusing:
+            raise _shutting_down()
+        if isinstance(handler, Streaming):
+            return await self._stream(handler, messages, answer)
+        return await self._unary(handler, messages, answer)
+
+    async def _unary(self, handler: Unary, messages: "_Messages", answer: Answer) -> None:
+        await answer.only(await self._run(handler, await self._message(messages)))
+
+    async def _message(self, messages: "_Messages") -> bytes:
+        try:
+            async with asyncio.timeout(self._limits.message_seconds) as clock:
+                return await messages.only()
+        except TimeoutError:
+            if not clock.expired():
+                raise
+            raise CallError(Code.DEADLINE_EXCEEDED, "the request did not arrive in time") from None
+
+    async def _stream(self, handler: Streaming, messages: "_Messages", answer: Answer) -> None:
+        """Feed each message, and read the next when its answers are taken: a client that does not read is not read from."""
+        session: Session = _run(lambda _: handler.open(), b"")
+        while (message := await messages.next(self._waiting)) is not None:
+            for one in await self._run(session.feed, message):
+                await answer.message(one)
+        for one in await self._run(lambda _: session.close(), b""):
+            await answer.message(one)
+
+    async def _waiting(self, receive: Callable[[], Awaitable[_T]]) -> _T:
+        """Wait for what comes next on a stream. Meanwhile, the end of the service ends the call."""
+        task = asyncio.current_task()
+        assert task is not None
+        self._idle.add(task)
+        try:
+            if self._refusing:
+                raise _shutting_down()
+            return await receive()
+        except asyncio.CancelledError:
+            if self._refusing:
+                raise _shutting_down() from None
+            raise
+        finally:
+            self._idle.discard(task)
+
+    async def _run(self, run: Callable[[bytes], _T], request: bytes) -> _T:
+        if len(request) < _LARGE:
+            return _run(run, request)
+        return await asyncio.get_running_loop().run_in_executor(self._pool, _run, run, request)
+
+    async def _watch(self, messages: "_Messages", answer: Answer) -> None:
+        """A watcher is told of every change, and let go at the end, so that it does not hold the drain up."""
+        request = await self._message(messages)
+        told = b""
+        while True:
+            status = _run(self._health.watched, request)
+            if status != told:
+                await answer.message(status)
+                told = status
+            if self._draining.is_set():
+                return
+            await _wait(self._draining, _LOOK)
+            await messages.check_client()
 
 
-async def _events(
-    table: Mapping[bytes, Handler], scope: Scope, receive: Receive, limit: int
-) -> tuple[MutableMapping[str, Any], ...]:
-    """What to send, whatever happens."""
-    try:
-        return _answered(await _answer(table, scope, receive, limit))
-    except _NotGrpc:
-        return _HTTP_415
-    except _Gone:
-        return ()
-    except _CallError as error:
-        return _failed(error.status)
-    except BaseException as error:  # noqa: BLE001 - SystemExit and a cancelled task included
-        return _failed(status_of(error))
+class _Messages:
+    """What arrives on a call."""
 
+    def __init__(self, receive: Receive, frames: Frames) -> None:
+        self._receive = receive
+        self._frames = frames
+        self._has_ended = False
 
-async def _answer(table: Mapping[bytes, Handler], scope: Scope, receive: Receive, limit: int) -> bytes:
-    if scope["type"] != "http":
-        raise _Gone
-    headers: dict[bytes, bytes] = dict(scope["headers"])
-    if scope["method"] != "POST" or not _CONTENT_TYPE.fullmatch(headers.get(b"content-type", b"")):
-        raise _NotGrpc
-    if headers.get(b"te") != b"trailers":
-        raise _CallError(Code.INTERNAL, "the header `te: trailers` is missing, so that a status would be lost")
-    handler = table.get(scope["raw_path"])
-    if handler is None:
-        raise _CallError(Code.UNIMPLEMENTED, "there is no such method")
-    seconds = _timeout(headers.get(b"grpc-timeout"))
-    try:
-        async with asyncio.timeout(seconds):
-            framed = await _read(receive, limit)
-    except TimeoutError:
-        raise _CallError(Code.DEADLINE_EXCEEDED, "the request did not arrive in time") from None
-    return handler(_message(framed, headers.get(b"grpc-encoding", b"identity"), limit))
+    async def only(self) -> bytes:
+        """The body as exactly one message. Raises CallError."""
+        while await self._more():
+            if self._frames.has_more_than_one():
+                break
+        return self._frames.only()
 
+    async def next(self, waiting: Callable[[Callable[[], Awaitable[bool]]], Awaitable[bool]]) -> bytes | None:
+        """The next message, or None at the end of the body. Raises CallError. `waiting` is given what waits for the client."""
+        while (message := self._frames.next()) is None:
+            if self._has_ended:
+                self._frames.end()
+                return None
+            await waiting(self._more)
+        return message
 
-def _timeout(header: bytes | None) -> float | None:
-    """Seconds (gRPC over HTTP/2, "Timeout"), or None for as long as it takes."""
-    if header is None:
-        return None
-    found = _TIMEOUT.fullmatch(header)
-    if found is None:
-        raise _CallError(Code.INTERNAL, "the header `grpc-timeout` cannot be read")
-    return int(found[1]) * _SECONDS[found[2]]
+    async def check_client(self) -> None:
+        """Raise ClientGoneError if it is. After the end of the body alone, and not often: what is asked answers at once, every time."""
+        if (await self._receive())["type"] == "http.disconnect":
+            raise ClientGoneError
 
-
-async def _read(receive: Receive, limit: int) -> bytearray:
-    """The body: exactly one prefixed message. Chunks come as they please; what is too long is refused before it is kept.
-
-    (The other host does not look for a second message: there, it has a price.)
-    """
-    buffer = bytearray()
-    more = True
-    while more:
-        event = await receive()
+    async def _more(self) -> bool:
+        event = await self._receive()
         if event["type"] != "http.request":
-            raise _Gone
-        buffer += event.get("body", b"")
-        more = event.get("more_body", False)
-        if len(buffer) >= _PREFIX:
-            length = _length(buffer)
-            if length > limit:
-                raise _CallError(Code.RESOURCE_EXHAUSTED, f"the request is larger than {limit} bytes")
-            if len(buffer) > _PREFIX + length:
-                raise _CallError(Code.INTERNAL, "more than one message came in a unary call")
-    if len(buffer) < _PREFIX or len(buffer) < _PREFIX + _length(buffer):
-        raise _CallError(Code.INTERNAL, "the request ended inside a message")
-    return buffer
+            raise ClientGoneError
+        self._has_ended = not event.get("more_body", False)
+        self._frames.feed(event.get("body", b""))
+        return not self._has_ended
 
 
-def _length(buffer: bytearray) -> int:
-    return int.from_bytes(buffer[1:_PREFIX], "big")
-
-
-def _message(framed: bytearray, encoding: bytes, limit: int) -> bytes:
-    """The message, inflated if it says so (gRPC compression): never to more than the limit."""
-    flag, payload = framed[0], bytes(framed[_PREFIX:])
-    if flag == 0:
-        return payload
-    if flag != 1 or encoding == b"identity":
-        raise _CallError(Code.INTERNAL, "the compression flag is not what the headers say")
-    if encoding != b"gzip":
-        raise _CallError(Code.UNIMPLEMENTED, "this compression is not supported; use gzip or identity")
-    inflating = zlib.decompressobj(16 + zlib.MAX_WBITS)
+def _run(run: Callable[[bytes], _T], request: bytes) -> _T:
+    """What a handler gives; whatever error it ends with is a status."""
     try:
-        inflated = inflating.decompress(payload, limit + 1)
-    except zlib.error:
-        raise _CallError(Code.INTERNAL, "the message is not gzip") from None
-    if len(inflated) > limit:
-        raise _CallError(Code.RESOURCE_EXHAUSTED, f"the request is larger than {limit} bytes")
-    if not inflating.eof or inflating.unused_data:
-        raise _CallError(Code.INTERNAL, "the message is not one gzip stream")
-    return inflated
+        return run(request)
+    except BaseException as error:  # noqa: BLE001 - no error of a handler ends the server, or the call without a status
+        status = status_of(error)
+    raise CallError(*status)
 
 
-# ---- events -------------------------------------------------------------------------------------------------------
+async def _wait(event: asyncio.Event, seconds: float) -> None:
+    try:
+        await asyncio.wait_for(event.wait(), seconds)
+    except TimeoutError:
+        return
 
 
-def _start(status: int, headers: list[tuple[bytes, bytes]], *, trailers: bool) -> MutableMapping[str, Any]:
-    start: dict[str, Any] = {"type": "http.response.start", "status": status, "headers": headers}
-    return {**start, "trailers": True} if trailers else start
+def _shutting_down() -> CallError:
+    return CallError(Code.UNAVAILABLE, "the service is shutting down")
 
 
-def _answered(message: bytes) -> tuple[MutableMapping[str, Any], ...]:
-    framed = b"\0" + len(message).to_bytes(4, "big") + message
-    return (
-        _start(200, [_OURS], trailers=True),
-        {"type": "http.response.body", "body": framed, "more_body": False},
-        {"type": "http.response.trailers", "headers": [(b"grpc-status", b"0")], "more_trailers": False},
-    )
-
-
-def _failed(status: Status) -> tuple[MutableMapping[str, Any], ...]:
-    headers = [_OURS, (b"grpc-status", b"%d" % status.code), (b"grpc-message", _percent_encoded(status.text))]
-    if status.code is Code.UNIMPLEMENTED:
-        headers.append(_ENCODINGS)
-    return _start(200, headers, trailers=False), _EMPTY
-
-
-def _percent_encoded(text: str) -> bytes:
-    """Printable ASCII but `%` as it is, all else as triplets of its UTF-8 (gRPC over HTTP/2, "Status-Message")."""
-    return "".join(
-        chr(byte) if 0x20 <= byte <= 0x7E and byte != 0x25 else f"%{byte:02X}" for byte in text.encode(errors="replace")
-    ).encode()
-
-
-_EMPTY: Final[MutableMapping[str, Any]] = {"type": "http.response.body", "body": b"", "more_body": False}
-_HTTP_415: Final = (_start(415, [], trailers=False), _EMPTY)
+_OK: Final = Status(Code.OK)
+_CHECK: Final = grpc_health.CHECK.encode()
+_WATCH: Final = grpc_health.WATCH.encode()

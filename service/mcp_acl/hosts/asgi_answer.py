@@ -1,0 +1,103 @@
+"""What is sent on a call over ASGI: headers, messages, trailers, in the order that keeps a status from being lost or made up.
+
+Knows no handler. Headers go out with the first message, so that an error before it can be sent as trailers-only; a status goes out once.
+"""
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, Final, TypeAlias
+
+from mcp_acl.adapters.status import Code, Status
+from mcp_acl.hosts.framing import ENCODINGS, framed, percent_encoded
+
+Event: TypeAlias = MutableMapping[str, Any]
+Send: TypeAlias = Callable[[Event], Awaitable[None]]
+_Headers: TypeAlias = list[tuple[bytes, bytes]]
+
+
+class ClientGoneError(Exception):
+    """The client has left: there is nobody to answer."""
+
+
+class Answer:
+    """The answer to one call."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self._has_started = False
+        self._has_ended = False
+        self._messages = 0
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether messages went out and no status did: only the server can end such a call, by a reset."""
+        return self._messages > 0 and not self._has_ended
+
+    async def message(self, message: bytes) -> None:
+        """Send one of many messages, and wait until the client's flow control lets it pass. Raises ClientGoneError."""
+        body = framed(message)
+        await self._start()
+        await self._body(body, more=True)
+        self._messages += 1
+
+    async def only(self, message: bytes) -> None:
+        """Send the one message and OK. Raises ClientGoneError."""
+        body = framed(message)
+        await self._start()
+        await self._body(body, more=False)
+        await self._trailers(_OK_TRAILERS)
+
+    async def end(self, status: Status | None) -> None:
+        """Send the status of a call, if none was sent; None is for what is no gRPC call. Raises ClientGoneError."""
+        if self._has_ended:
+            return
+        if not self._has_started:
+            await self._alone(status)
+            return
+        assert status is not None
+        await self._body(b"", more=False)
+        await self._trailers(_OK_TRAILERS if status.code is Code.OK else _trailers(status))
+
+    async def _alone(self, status: Status | None) -> None:
+        """The status without a message: an error as trailers-only, OK (of a stream without answers) as headers and trailers."""
+        if status is not None and status.code is Code.OK:
+            await self._start()
+            await self._body(b"", more=False)
+            await self._trailers(_OK_TRAILERS)
+            return
+        self._has_started = True
+        headers = [] if status is None else [_OURS, *_trailers(status)]
+        await self._event(_start(415 if status is None else 200, headers))
+        await self._body(b"", more=False)
+        self._has_ended = True
+
+    async def _start(self) -> None:
+        if not self._has_started:
+            self._has_started = True
+            await self._event({**_start(200, [_OURS]), "trailers": True})
+
+    async def _body(self, body: bytes, *, more: bool) -> None:
+        await self._event({"type": "http.response.body", "body": body, "more_body": more})
+
+    async def _trailers(self, headers: _Headers) -> None:
+        self._has_ended = True
+        await self._event({"type": "http.response.trailers", "headers": headers, "more_trailers": False})
+
+    async def _event(self, event: Event) -> None:
+        try:
+            await self._send(event)
+        except OSError:
+            raise ClientGoneError from None
+
+
+def _start(status: int, headers: _Headers) -> Event:
+    return {"type": "http.response.start", "status": status, "headers": headers}
+
+
+def _trailers(status: Status) -> _Headers:
+    trailers = [(b"grpc-status", b"%d" % status.code), (b"grpc-message", percent_encoded(status.text))]
+    return [*trailers, _ENCODINGS] if status.code is Code.UNIMPLEMENTED else trailers
+
+
+_OURS: Final = (b"content-type", b"application/grpc")
+_ENCODINGS: Final = (b"grpc-accept-encoding", ENCODINGS)
+_OK_TRAILERS: Final[_Headers] = [(b"grpc-status", b"0")]
