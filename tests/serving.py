@@ -17,9 +17,9 @@ Handler = Callable[[str, Iterator[bytes]], Iterator[bytes]]
 
 
 @contextmanager
-def serving(policies: Path, listen: str = "127.0.0.1:0") -> Iterator[str]:
-    """Run the real service, and yield its address."""
-    command = [sys.executable, "-m", "mcp_acl", "serve", "--policies", str(policies), "--listen", listen]
+def serving(policies: Path, *flags: str) -> Iterator[str]:
+    """Run the real service, and yield the last address it says."""
+    command = [sys.executable, "-m", "mcp_acl", "serve", "--policies", str(policies), "--listen", "127.0.0.1:0", *flags]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         assert process.stdout is not None
         try:

@@ -133,5 +133,5 @@ def client(request: pytest.FixtureRequest) -> Iterator[Opener]:
 @pytest.fixture(scope="session")
 def service() -> Iterator[str]:
     """The real service on the policies of the demo."""
-    with serving(ROOT / "policies" / "everything") as address:
+    with serving(ROOT / "policies" / "everything", "--admin-listen", "127.0.0.1:0") as address:
         yield address

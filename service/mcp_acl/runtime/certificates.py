@@ -5,21 +5,20 @@ expired is not looked at: clients do.
 """
 
 import logging
-import os
 import ssl
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Final
+
+from mcp_acl.runtime.stamps import Stamp, stamp_of
 
 _LOG: Final = logging.getLogger("mcp_acl")
 _INTERVAL: Final = 1.0
 """Seconds between looks at the files, however often they are asked for."""
 _LARGEST: Final = 1024 * 1024
-
-_Stamp: TypeAlias = tuple[object, ...]
 
 
 class CertificateError(ValueError):
@@ -54,7 +53,7 @@ class Certificates:
         self._monotonic = monotonic
         self._lock = threading.Lock()
         self._looked = monotonic()
-        self._stamp = self._stamp_now()
+        self._stamps = self._stamps_now()
         self._pems = self._read()
 
     def current(self) -> Pems:
@@ -68,24 +67,24 @@ class Certificates:
 
     def _look(self) -> None:
         """Read files that have changed. Those that are refused are read again when they change once more."""
-        stamp = self._stamp_now()
-        if stamp == self._stamp:
+        stamps = self._stamps_now()
+        if stamps == self._stamps:
             return
-        self._stamp = stamp
+        self._stamps = stamps
         try:
             pems = self._read()
         except CertificateError as error:
             _LOG.error("certificates refused, those before stay in force: %s", error)
             return
-        if self._stamp_now() != stamp:
-            self._stamp = ()  # they go on changing: the next look reads again
+        if self._stamps_now() != stamps:
+            self._stamps = ()  # they go on changing: the next look reads again
         elif pems != self._pems:
             self._pems = pems
             _LOG.info("certificates of `%s` have changed, and are in force", self._files[0])
 
-    def _stamp_now(self) -> _Stamp:
+    def _stamps_now(self) -> tuple[Stamp, ...]:
         """Tells one state of the files from another; links are followed."""
-        return tuple(_stamp(file) for file in self._files)
+        return tuple(map(stamp_of, self._files))
 
     def _read(self) -> Pems:
         pems = Pems(*map(_bytes, self._files))
@@ -122,11 +121,3 @@ def _bytes(file: Path) -> bytes:
     if len(content) > _LARGEST:
         raise CertificateError(f"`{file}` is larger than {_LARGEST:,} bytes")
     return content
-
-
-def _stamp(file: Path) -> _Stamp:
-    try:
-        found: os.stat_result = file.stat()
-    except (OSError, ValueError):
-        return ()
-    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns

@@ -5,7 +5,7 @@ no setting has is an error, and so is an empty value. Knows no setting by name; 
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +18,7 @@ from mcp_acl.mcp.quoting import quoted
 from mcp_acl.policy.reader import MAX_NUMBER, resolve
 from mcp_acl.policy.source import MAX_SIZE, Document, SourceFile, read_document
 from mcp_acl.policy.tree import ListNode, MapNode, Node, ScalarNode
-from mcp_acl.problems import AclError, Place, Problem, nearest, sort_problems
+from mcp_acl.problems import Place, Problem, SourceError, nearest
 from mcp_acl.runtime.rows import PREFIX, ROWS
 from mcp_acl.runtime.settings import Settings, conflicts_of
 
@@ -39,12 +39,8 @@ _OF_KUBERNETES: Final = tuple(
 Texts: TypeAlias = tuple[str, ...]
 
 
-class SettingsError(AclError):
+class SettingsError(SourceError):
     """Settings that cannot be used; carries everything that is wrong with them, each naming its source."""
-
-    def __init__(self, problems: Iterable[Problem]) -> None:
-        self.problems: tuple[Problem, ...] = sort_problems(problems)
-        super().__init__("; ".join(problem.message for problem in self.problems))
 
 
 @dataclass(frozen=True, slots=True)
