@@ -120,7 +120,7 @@ class AsyncClient(AbstractAsyncContextManager["AsyncClient"]):
             return turns, wire.verdict_of(question, await turns.ask(request))
         except UnavailableError as error:
             turns.close()
-            if again and error.code == AGAIN:
+            if again and error.code in AGAIN:
                 return await self._check_in(None, question, again=False)
             return None, wire.denied(question, error)
 
@@ -195,7 +195,7 @@ class AsyncClient(AbstractAsyncContextManager["AsyncClient"]):
         try:
             return await self._once(path, request, until)
         except UnavailableError as error:
-            if error.code != AGAIN:
+            if error.code not in AGAIN:
                 raise
         return await self._once(path, request, until)
 

@@ -125,7 +125,7 @@ class Client(AbstractContextManager["Client"]):
             return turns, wire.verdict_of(question, turns.ask(request))
         except UnavailableError as error:
             turns.close()
-            if again and error.code == AGAIN:
+            if again and error.code in AGAIN:
                 return self._check_in(None, question, again=False)
             return None, wire.denied(question, error)
 
@@ -201,7 +201,7 @@ class Client(AbstractContextManager["Client"]):
         try:
             return self._once(path, request, until)
         except UnavailableError as error:
-            if error.code != AGAIN:
+            if error.code not in AGAIN:
                 raise
         return self._once(path, request, until)
 

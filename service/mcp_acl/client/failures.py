@@ -6,8 +6,8 @@ import grpc
 
 from mcp_acl.client.values import MisuseError, UnavailableError
 
-AGAIN: Final = "UNAVAILABLE"
-"""The status that says: ask another worker, or again."""
+AGAIN: Final = frozenset({"UNAVAILABLE", "CANCELLED"})
+"""Statuses that say: ask another worker, or again. The second is the end of a worker too, for a call that came at the last moment."""
 UNKNOWN_SERVICE: Final = "NOT_FOUND"
 """What health says of a name that it does not know."""
 
@@ -28,7 +28,7 @@ def late(seconds: float) -> UnavailableError:
 
 def ended() -> UnavailableError:
     """The error for a call that the service ended properly while an answer was due."""
-    return UnavailableError("the service ended the call without an answer", AGAIN)
+    return UnavailableError("the service ended the call without an answer", grpc.StatusCode.UNAVAILABLE.name)
 
 
 def check_timeout(seconds: float) -> float:
