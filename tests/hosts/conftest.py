@@ -7,7 +7,7 @@ import pytest
 
 from tests.hosts.running import channel_to
 
-HOSTS = ("grpcio",)
+HOSTS = ("grpcio", "envoy")
 
 
 @pytest.fixture(scope="session", params=HOSTS)

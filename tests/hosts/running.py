@@ -1,5 +1,6 @@
 """Hosts that run for tests, each in a process of its own, and the transports they are reached by."""
 
+import importlib.util
 import json
 import os
 import re
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import grpc
+import pytest
 
 from tests.certificates import Certified
 
@@ -50,6 +52,16 @@ def transport(name: str, directory: Path) -> Transport:
 TRANSPORTS = ("tcp", "tls", "mtls", "unix")
 
 
+def python_of(host: str) -> str:
+    """The Python that has a host: this one, or for Envoy that of an environment of its own. Skips the test where there is none."""
+    if host != "envoy" or importlib.util.find_spec("pyvoy") is not None:
+        return sys.executable
+    python = ROOT / ".venv-envoy" / "bin" / "python"
+    if not python.exists():
+        pytest.skip("there is no Envoy: install requirements/envoy.txt in .venv-envoy")
+    return str(python)
+
+
 @contextmanager
 def running(command: list[str], log: Path, env: Mapping[str, str] | None = None) -> Iterator[str]:
     """Run a server and yield the address that it says it listens on."""
@@ -83,6 +95,6 @@ def _address(process: "subprocess.Popen[bytes]", log: Path) -> str:
 def channel_to(host: str, name: str, directory: Path) -> Iterator[grpc.Channel]:
     """A channel to a host (`grpcio`, …) by a transport. Skips the test where the host is not installed."""
     reached = transport(name, directory)
-    command = [sys.executable, "-m", "tests.hosts.service", host, json.dumps(reached.told)]
+    command = [python_of(host), "-m", "tests.hosts.service", host, json.dumps(reached.told)]
     with running(command, directory / "log") as address, reached.open(address) as channel:
         yield channel

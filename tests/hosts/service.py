@@ -7,7 +7,6 @@ import asyncio
 import json
 import sys
 import time
-from asyncio import CancelledError
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,12 +16,14 @@ from mcp_acl.adapters.health import Health
 from mcp_acl.adapters.status import ApiError
 from mcp_acl.adapters.table import for_gateways, for_people
 from mcp_acl.domain import TaskFact
-from mcp_acl.hosts import grpcio
+from mcp_acl.hosts import envoy, grpcio
 from mcp_acl.hosts.listening import Limits, Listener
 from mcp_acl.policy.compiler import compile_policies
 from mcp_acl.policy.source import SourceFile
 from mcp_acl.runtime.address import parse_address
 from mcp_acl.runtime.certificates import Certificates
+from tests.hosts.faults import FAULTS
+from tests.hosts.streams import STREAMS
 from tests.runtime.weather import gate
 
 UNREADABLE = "größe: 100 % \n second line \x00"
@@ -38,16 +39,6 @@ def _raising(error: Callable[[], BaseException]) -> Handler:
 def _slow(body: bytes) -> bytes:
     time.sleep(0.4)
     return body
-
-
-FAULTS: Mapping[str, Callable[[], BaseException]] = {
-    "Exception": lambda: RuntimeError("a secret"),
-    "SystemExit": lambda: SystemExit(0),
-    "KeyboardInterrupt": KeyboardInterrupt,
-    "CancelledError": CancelledError,
-    "GeneratorExit": GeneratorExit,
-    "StopIteration": StopIteration,
-}
 
 
 TASKS: dict[str, TaskFact] = {}
@@ -74,6 +65,7 @@ def table() -> Table:
         **for_people(GATE),
         **{f"/test.Fault/{name}": _raising(error) for name, error in FAULTS.items()},
         "/test.Fault/Misuse": _raising(lambda: ApiError(UNREADABLE)),
+        **STREAMS,
         "/test.Echo/Slow": _slow,
         "/test.Echo/Echo": lambda body: body,
         "/test.Control/Load": _load,
@@ -92,6 +84,11 @@ def listener(told: Mapping[str, Any]) -> Listener:
     return Listener(address, served, certificates, names)
 
 
+def inside() -> envoy.Served:
+    """What Envoy serves, when it is the host."""
+    return envoy.Served([table()], Health())
+
+
 def ready(bound: Sequence[str]) -> None:
     sys.stdout.write(f"listening on {bound[0]}\n")
     sys.stdout.flush()
@@ -102,3 +99,6 @@ if __name__ == "__main__":
     match host:
         case "grpcio":
             asyncio.run(grpcio.run([listener(json.loads(told))], Limits(), Health(), 0.0, ready))
+        case "envoy":
+            engine = envoy.Engine("tests.hosts.service:inside")
+            asyncio.run(envoy.run([listener(json.loads(told))], Limits(), engine, 0.0, ready))

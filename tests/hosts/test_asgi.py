@@ -15,7 +15,8 @@ from mcp_acl.adapters.health import Health
 from mcp_acl.adapters.status import Code
 from mcp_acl.hosts.asgi import Application
 from mcp_acl.hosts.listening import Limits
-from tests.hosts.service import FAULTS, UNREADABLE, table
+from tests.hosts.faults import FAULTS
+from tests.hosts.service import UNREADABLE, table
 
 LIMIT = 10_000
 APP = Application(table(), Limits(LIMIT), Health())

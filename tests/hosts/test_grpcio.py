@@ -22,7 +22,7 @@ from mcp_acl.adapters.health import Health
 from mcp_acl.hosts import grpcio, grpcio_calls
 from mcp_acl.hosts.listening import Limits, Listener, ListenError
 from mcp_acl.runtime.address import parse_address
-from tests.hosts.service import FAULTS
+from tests.hosts.faults import FAULTS
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING

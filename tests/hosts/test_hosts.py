@@ -9,7 +9,8 @@ import pytest
 
 from mcp_acl.adapters.grpc_api import MAX_REQUEST, SERVICE
 from mcp_acl.gen import acl_pb2 as pb
-from tests.hosts.service import FAULTS, UNREADABLE
+from tests.hosts.faults import FAULTS
+from tests.hosts.service import UNREADABLE
 from tests.runtime.weather import TOOLS, body, call, listed
 
 SECONDS = 20.0

@@ -56,6 +56,7 @@ class Application:
     async def _call(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One call. What leaves here has no status yet: nothing does, unless messages were sent, so that it becomes a reset."""
         answer = Answer(send)
+        self._loop = asyncio.get_running_loop()
         self._active += 1
         try:
             status = await self._served(scope, receive, answer)
@@ -87,11 +88,11 @@ class Application:
             self._loop.call_soon_threadsafe(run)
 
     def _end_idle(self) -> None:
-        for task in self._idle:
+        for task in tuple(self._idle):
             task.cancel()
 
-    async def _lifespan(self, receive: Receive, send: Send) -> None:
-        self._loop = asyncio.get_running_loop()
+    @staticmethod
+    async def _lifespan(receive: Receive, send: Send) -> None:
         while True:
             event = await receive()
             await send({"type": f"{event['type']}.complete"})

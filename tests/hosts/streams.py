@@ -1,0 +1,70 @@
+"""Handlers of many messages for the tests of hosts: echoes, and what goes wrong at each point of a stream."""
+
+import weakref
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, cast
+
+from mcp_acl.adapters.handlers import Handler, Streaming
+from tests.hosts.faults import FAULTS
+
+OPEN: Final[weakref.WeakSet["Echo"]] = weakref.WeakSet()
+
+
+class Echo:
+    """Each message is its answer; a number at the end says how many there were. `fault` is raised for the message `raise`."""
+
+    fed = 0
+
+    def __init__(self, fault: Callable[[], BaseException] | None = None) -> None:
+        self._fault = fault
+        self._count = 0
+        OPEN.add(self)
+
+    def feed(self, message: bytes) -> Sequence[bytes]:
+        Echo.fed += 1
+        self._count += 1
+        if self._fault is not None and message == b"raise":
+            raise self._fault()
+        return (message,)
+
+    def close(self) -> Sequence[bytes]:
+        if self._fault is not None:
+            raise self._fault()
+        return (b"%d" % self._count,)
+
+
+class Silent(Echo):
+    """Takes messages and answers none."""
+
+    def feed(self, message: bytes) -> Sequence[bytes]:
+        super().feed(message)
+        return ()
+
+    def close(self) -> Sequence[bytes]:
+        return ()
+
+
+class Forgetful(Echo):
+    """A bug: returns nothing, not even an empty list."""
+
+    def feed(self, _: bytes) -> Sequence[bytes]:
+        return cast("Sequence[bytes]", None)
+
+
+def _never_opened() -> Echo:
+    raise SystemExit(0)
+
+
+def _echo_of(fault: Callable[[], BaseException]) -> Streaming:
+    return Streaming(lambda: Echo(fault))
+
+
+STREAMS: Final[Mapping[str, Handler]] = {
+    "/test.Stream/Echo": Streaming(Echo),
+    "/test.Stream/Silent": Streaming(Silent),
+    "/test.Stream/Forgetful": Streaming(Forgetful),
+    "/test.Stream/NeverOpened": Streaming(_never_opened),
+    **{f"/test.Stream/{name}": _echo_of(fault) for name, fault in FAULTS.items()},
+    "/test.Streams/Fed": lambda _: b"%d" % Echo.fed,
+    "/test.Streams/Open": lambda _: b"%d" % len(OPEN),
+}
