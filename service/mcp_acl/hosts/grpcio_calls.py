@@ -109,7 +109,9 @@ class Calls(grpc.GenericRpcHandler):
 
     async def _stream(self, handler: Streaming, _: object, context: _Context) -> None:
         """Feed each message, and read the next when its answers are written: a client that does not read is not read from."""
-        session = handler.open()
+        session = _outcome(lambda _: handler.open(), b"")
+        if isinstance(session, Status):
+            await _abort(context, session)
         while (message := await self._next(context)) is not grpc.aio.EOF:
             await self._answer(context, await self._outcome(session.feed, message))
         await self._answer(context, await self._outcome(lambda _: session.close(), b""))
