@@ -1,5 +1,6 @@
 """Handlers of many messages for the tests of hosts: echoes, and what goes wrong at each point of a stream."""
 
+import gc
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, cast
@@ -55,6 +56,11 @@ def _never_opened() -> Echo:
     raise SystemExit(0)
 
 
+def _open(_: bytes) -> bytes:
+    gc.collect()
+    return b"%d" % len(OPEN)
+
+
 def _echo_of(fault: Callable[[], BaseException]) -> Streaming:
     return Streaming(lambda: Echo(fault))
 
@@ -66,5 +72,5 @@ STREAMS: Final[Mapping[str, Handler]] = {
     "/test.Stream/NeverOpened": Streaming(_never_opened),
     **{f"/test.Stream/{name}": _echo_of(fault) for name, fault in FAULTS.items()},
     "/test.Streams/Fed": lambda _: b"%d" % Echo.fed,
-    "/test.Streams/Open": lambda _: b"%d" % len(OPEN),
+    "/test.Streams/Open": _open,
 }

@@ -65,7 +65,9 @@ def bootstrap(listeners: Mapping[str, tuple[Listener, Config]], site: Site) -> C
     directory = site.directory
     made.append(_listener(PROBE_NAME, pipe(str(probe_file(directory)), 0o600), {"filters": [_network(manager)]}))
     admin = {"address": pipe(str(admin_file(directory)), 0o600)}
-    return {"admin": admin, "static_resources": {"listeners": made}}
+    # Without a name of its own Envoy takes no certificate from a file that is watched.
+    node = {"id": "mcp-acl", "cluster": "mcp-acl"}
+    return {"node": node, "admin": admin, "static_resources": {"listeners": made}}
 
 
 def tcp(host: str, port: int) -> Config:
