@@ -4,14 +4,14 @@ import asyncio
 import logging
 import os
 import sys
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain
-from typing import Any, Final
+from typing import Final
 
 from mcp_acl.adapters.handlers import Table
 from mcp_acl.adapters.health import Health
 from mcp_acl.adapters.table import for_gateways, for_people
-from mcp_acl.hosts import grpcio
+from mcp_acl.hosts import envoy, grpcio
 from mcp_acl.hosts.listening import Limits, Listener
 from mcp_acl.policy.index import PolicySet
 from mcp_acl.runtime.address import parse_address, worker_addresses
@@ -25,6 +25,8 @@ from mcp_acl.runtime.store import compile_sources, read_sources
 from mcp_acl.runtime.supervisor import Record, Supervisor
 
 _LOG: Final = logging.getLogger("mcp_acl")
+_INSIDE: Final = "_MCP_ACL_SETTINGS"
+"""The variable by which the Python inside Envoy is told the settings."""
 _END_SECONDS: Final = 2 * grpcio.GRACE
 """How long a worker may take to end after its drain."""
 
@@ -32,25 +34,49 @@ _END_SECONDS: Final = 2 * grpcio.GRACE
 def serve(settings: Settings, ready: Callable[[Sequence[str], PolicySet], None]) -> None:
     """Serve in this process until a signal asks to stop. `ready` is told what is bound, in the order of `listen` and `admin_listen`.
 
-    Raises SourceError for policies that cannot be used, CertificateError for certificates, ListenError for an address.
+    Raises SourceError for policies that cannot be used, CertificateError for certificates, ListenError for an address,
+    EnvoyMissingError and EnvoyError for the host `envoy`.
     """
-    sources = read_sources(settings.policies)
-    gate = Gate(compile_sources(sources))
-    listeners = listeners_of(settings, gate)
-    keep_all()
-    reloader = Reloader(gate, settings.policies, sources)
-    if settings.reload:
-        reloader.start(settings.reload)
+    gate, reloader = _in_force(settings)
+    listeners, limits = listeners_of(settings, gate), limits_of(settings)
 
     def started(bound: Sequence[str]) -> None:
         _LOG.info("listening on %s, revision %s", ", ".join(bound), gate.policies.revision)
         ready(bound, gate.policies)
 
-    health = Health(gate.is_current)
+    if settings.host == "envoy":
+        # What is served is loaded inside; here the policies say whether it can be.
+        engine = envoy.Engine("mcp_acl.server:inside_envoy", {_INSIDE: settings.model_dump_json()})
+        asyncio.run(envoy.run(listeners, limits, engine, settings.drain, started))
+        return
+    _follow(settings, reloader)
     try:
-        _run(lambda: grpcio.run(listeners, limits_of(settings), health, settings.drain, started))
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            runner.run(grpcio.run(listeners, limits, Health(gate.is_current), settings.drain, started))
     finally:
         reloader.stop()
+
+
+def inside_envoy() -> envoy.Served:
+    """What Envoy's Python serves: policies of its own, for as long as that process lives."""
+    log_to_stderr()
+    settings = Settings.model_validate_json(os.environ[_INSIDE])
+    gate, reloader = _in_force(settings)
+    _follow(settings, reloader)
+    return envoy.Served(tables_of(settings, gate), Health(gate.is_current))
+
+
+def _in_force(settings: Settings) -> tuple[Gate, Reloader]:
+    """The gate over the policies of the directory, and what makes it follow them."""
+    sources = read_sources(settings.policies)
+    gate = Gate(compile_sources(sources))
+    keep_all()
+    return gate, Reloader(gate, settings.policies, sources)
+
+
+def _follow(settings: Settings, reloader: Reloader) -> None:
+    if settings.reload:
+        reloader.start(settings.reload)
 
 
 def supervise(settings: Settings, ready: Callable[[Sequence[Record]], None]) -> None:
@@ -61,7 +87,7 @@ def supervise(settings: Settings, ready: Callable[[Sequence[Record]], None]) -> 
     def command(number: int, before: Record | None) -> Sequence[str]:
         return [sys.executable, "-m", "mcp_acl", "serve", "--attached", *worker_flags(settings, number, before)]
 
-    _run(lambda: Supervisor(settings.workers, command, environment, seconds).run(ready))
+    asyncio.run(Supervisor(settings.workers, command, environment, seconds).run(ready))
 
 
 def worker_flags(settings: Settings, number: int, before: Record | None) -> Iterator[str]:
@@ -79,17 +105,27 @@ def worker_flags(settings: Settings, number: int, before: Record | None) -> Iter
             )
 
 
-def listeners_of(settings: Settings, gate: Gate) -> Sequence[Listener]:
-    """What is served where, and to whom. Raises CertificateError.
+def log_to_stderr() -> None:
+    """Write log lines to standard error, each with its time and process."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(process)d %(levelname)s %(name)s: %(message)s")
 
-    On `listen` what gateways ask; what people ask too, if clients are named for it. On `admin_listen` everything.
+
+def tables_of(settings: Settings, gate: Gate) -> Sequence[Table]:
+    """What is served on each listener: on `listen` what gateways ask, and what people ask too if clients are named for it.
+
+    On `admin_listen` everything.
     """
+    gateways, people = for_gateways(gate), for_people(gate)
+    main = {**gateways, **(people if settings.admin_names else {})}
+    return [main, {**gateways, **people}] if settings.admin_listen else [main]
+
+
+def listeners_of(settings: Settings, gate: Gate) -> Sequence[Listener]:
+    """Where what is served, and to whom. Raises CertificateError."""
     certificates = None
     if settings.tls_cert is not None and settings.tls_key is not None:
         certificates = Certificates(settings.tls_cert, settings.tls_key, settings.tls_client_ca)
-    gateways, people = for_gateways(gate), for_people(gate)
     clients, admins = frozenset(settings.client_names), frozenset(settings.admin_names)
-    names = {**_named(gateways, clients), **_named(people, admins)}
     mode = int(settings.socket_mode, 8)
 
     def listener(text: str, table: Table, names: Mapping[str, frozenset[str]]) -> Listener:
@@ -98,11 +134,10 @@ def listeners_of(settings: Settings, gate: Gate) -> Sequence[Listener]:
             return Listener(address, table, socket_mode=mode)
         return Listener(address, table, certificates, names)
 
-    listeners = [listener(settings.listen, {**gateways, **(people if admins else {})}, names)]
-    if settings.admin_listen:
-        table = {**gateways, **people}
-        listeners.append(listener(settings.admin_listen, table, _named(table, admins)))
-    return listeners
+    main, *admin = tables_of(settings, gate)
+    names = {**_named(for_gateways(gate), clients), **_named(for_people(gate), admins)}
+    listeners = [listener(settings.listen, main, names)]
+    return listeners + [listener(settings.admin_listen, table, _named(table, admins)) for table in admin]
 
 
 def _named(table: Table, names: frozenset[str]) -> Mapping[str, frozenset[str]]:
@@ -112,11 +147,6 @@ def _named(table: Table, names: frozenset[str]) -> Mapping[str, frozenset[str]]:
 def limits_of(settings: Settings) -> Limits:
     """How much a host takes on."""
     return Limits(settings.max_request, settings.max_calls, settings.message_timeout, settings.keepalive)
-
-
-def _run(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(main())
 
 
 def _loop_factory() -> "Callable[[], asyncio.AbstractEventLoop] | None":

@@ -3,14 +3,9 @@
 `RELOADS=200` takes longer than the tests do by themselves.
 """
 
-import json
 import os
 import signal
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -24,31 +19,14 @@ from mcp_acl.gen import acl_pb2 as pb
 from mcp_acl.policy.compiler import compile_policies
 from mcp_acl.policy.source import SourceFile
 from tests.certificates import Certified
+from tests.hosts.conftest import HOSTS
 from tests.runtime.weather import WEATHER, body, call
 from tests.service.load import load
+from tests.service.started import SECONDS, serving, until
 
 RELOADS = int(os.environ.get("RELOADS", "30"))
-SECONDS = 30.0
 CHANGING = ["--reload", "0.05"]
-
-
-@contextmanager
-def serving(policies: Path, *flags: str) -> "Iterator[tuple[subprocess.Popen[str], dict[str, Any]]]":
-    """The service in a process of its own, and what it said when it was ready."""
-    command = [sys.executable, "-m", "mcp_acl", "serve", "--policies", str(policies), "--json", *flags]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
-        assert process.stdout is not None
-        try:
-            yield process, json.loads(process.stdout.readline())
-        finally:
-            process.kill()
-
-
-def until(fact: Callable[[], object]) -> None:
-    end = time.monotonic() + SECONDS
-    while not fact():
-        assert time.monotonic() < end
-        time.sleep(0.01)
+LISTEN = ["--listen", "127.0.0.1:0"]
 
 
 # ---- policies that change -------------------------------------------------------------------------------------------
@@ -100,10 +78,10 @@ def ask_one_of_the_sets(client: Client, number: int) -> Verdict:
     return client.check(Question("weather", call("t"), {"n": number % SETS}))
 
 
-def test_no_request_fails_and_none_is_answered_by_half_a_set_while_policies_change(tmp_path: Path) -> None:
+def test_no_request_fails_and_none_is_answered_by_half_a_set_while_policies_change(host: str, tmp_path: Path) -> None:
     volume = Volume(tmp_path)
     flags = ["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", *CHANGING]
-    with serving(volume.path, *flags) as (_, told):
+    with serving(volume.path, *flags, host=host) as (_, told):
         main, admin = told["listening"]
         with load(lambda: Client(main, timeout=SECONDS), ask_one_of_the_sets) as seen:
             for number in range(1, RELOADS + 1):
@@ -123,6 +101,12 @@ def test_no_request_fails_and_none_is_answered_by_half_a_set_while_policies_chan
 
 def ask_forecast(client: Client, _: int) -> Verdict:
     return client.check(Question("weather", call("forecast", city="Oslo")))
+
+
+@pytest.fixture(params=HOSTS)
+def host(request: pytest.FixtureRequest) -> str:
+    found: str = request.param
+    return found
 
 
 @pytest.fixture
@@ -151,9 +135,11 @@ def shown_at(address: str, authority: bytes) -> str:
         return ssl.DER_cert_to_PEM_cert(der)
 
 
-def test_certificates_change_and_clients_see_nothing_but_the_new_one(policies: Path, certified: Certified) -> None:
+def test_certificates_change_and_clients_see_nothing_but_the_new_one(
+    host: str, policies: Path, certified: Certified
+) -> None:
     flags = ["--listen", "127.0.0.1:0", "--tls-cert", str(certified.cert), "--tls-key", str(certified.key)]
-    with serving(policies, *flags) as (_, told):
+    with serving(policies, *flags, host=host) as (_, told):
         (address,) = told["listening"]
         with load(lambda: Client(address, tls=Tls(certified.root), timeout=SECONDS), ask_forecast, 2, renew=3) as seen:
             for _ in range(2):
@@ -169,9 +155,9 @@ def test_certificates_change_and_clients_see_nothing_but_the_new_one(policies: P
 # ---- workers that die, and the end ----------------------------------------------------------------------------------
 
 
-def test_worker_that_is_killed_costs_no_more_than_what_it_had_begun(policies: Path) -> None:
+def test_worker_that_is_killed_costs_no_more_than_what_it_had_begun(host: str, policies: Path) -> None:
     with (
-        serving(policies, "--listen", "127.0.0.1:0", "--workers", "2") as (_, told),
+        serving(policies, "--listen", "127.0.0.1:0", "--workers", "2", host=host) as (_, told),
         load(lambda: Client(told["listening"], timeout=SECONDS), ask_forecast) as seen,
     ):
         for pid in told["pids"]:
@@ -186,9 +172,9 @@ def test_worker_that_is_killed_costs_no_more_than_what_it_had_begun(policies: Pa
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_service_that_is_told_to_stop_answers_or_refuses(policies: Path, workers: int) -> None:
+def test_service_that_is_told_to_stop_answers_or_refuses(host: str, policies: Path, workers: int) -> None:
     with (
-        serving(policies, "--listen", "127.0.0.1:0", "--workers", str(workers), "--drain", "0.5") as (process, told),
+        serving(policies, *LISTEN, "--workers", f"{workers}", "--drain", "0.5", host=host) as (process, told),
         load(lambda: Client(told["listening"], timeout=SECONDS), ask_forecast) as seen,
     ):
         until(lambda: seen.total > 100)
@@ -199,8 +185,8 @@ def test_service_that_is_told_to_stop_answers_or_refuses(policies: Path, workers
     assert {"UNAVAILABLE", "CANCELLED"} >= seen.causes.keys()
 
 
-def test_health_leaves_before_the_service_does(policies: Path) -> None:
-    with serving(policies, "--listen", "127.0.0.1:0", "--drain", "60") as (process, told):
+def test_health_leaves_before_the_service_does(host: str, policies: Path) -> None:
+    with serving(policies, "--listen", "127.0.0.1:0", "--drain", "60", host=host) as (process, told):
         with Client(told["listening"]) as client:
             assert client.healthy()
             process.terminate()

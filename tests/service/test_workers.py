@@ -16,7 +16,7 @@ import yaml
 
 from mcp_acl.client import Client, Question
 from tests.runtime.weather import WEATHER, call
-from tests.service.test_under_load import serving, until
+from tests.service.started import serving, until
 
 ROOT = Path(__file__).parents[2]
 CALLS = 400

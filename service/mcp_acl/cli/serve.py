@@ -1,6 +1,5 @@
 """`mcp-acl serve`: run the gRPC service."""
 
-import logging
 import os
 import signal
 import threading
@@ -15,6 +14,7 @@ from mcp_acl.cli.inputs import AsJson
 from mcp_acl.cli.printing import Record, print_record
 from mcp_acl.cli.records import policy_records
 from mcp_acl.cli.refusals import print_problems, reading
+from mcp_acl.hosts.envoy import EnvoyError, EnvoyMissingError
 from mcp_acl.hosts.listening import ListenError
 from mcp_acl.policy.index import PolicySet
 from mcp_acl.runtime import supervisor
@@ -22,7 +22,7 @@ from mcp_acl.runtime.certificates import CertificateError
 from mcp_acl.runtime.loading import Loaded
 from mcp_acl.runtime.settings import Settings
 from mcp_acl.runtime.supervisor import WorkerError
-from mcp_acl.server import serve, supervise
+from mcp_acl.server import log_to_stderr, serve, supervise
 
 
 @with_settings
@@ -35,7 +35,7 @@ def command(
 
     `--attached` is for whoever starts it as a part of something: it ends when its standard input closes, whatever closed it.
     """
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(process)d %(levelname)s %(name)s: %(message)s")
+    log_to_stderr()
     if attached:
         threading.Thread(target=_end_with_input, daemon=True).start()
     try:
@@ -47,7 +47,7 @@ def command(
         raise RefusedError(
             loaded.settings.policies, [loaded.origins["tls_cert"].problem("tls_cert", str(error))]
         ) from None
-    except WorkerError as error:
+    except (WorkerError, EnvoyError, EnvoyMissingError) as error:
         raise InputError(str(error)) from None
 
 

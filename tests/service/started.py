@@ -1,0 +1,37 @@
+"""The service as it is run: in processes of its own, on either host."""
+
+import json
+import os
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tests.hosts.running import ROOT, python_of
+
+SECONDS = 60.0
+
+
+@contextmanager
+def serving(
+    policies: Path, *flags: str, host: str = "grpcio"
+) -> "Iterator[tuple[subprocess.Popen[str], dict[str, Any]]]":
+    """The service, and what it said when it was ready. Skips the test where the host is not installed."""
+    command = [python_of(host), "-m", "mcp_acl", "serve", "--policies", str(policies), "--json", "--host", host, *flags]
+    env = {**os.environ, "PYTHONPATH": str(ROOT / "service")}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=env) as process:
+        assert process.stdout is not None
+        try:
+            yield process, json.loads(process.stdout.readline())
+        finally:
+            process.kill()
+
+
+def until(fact: Callable[[], object]) -> None:
+    """Wait for a fact of another process."""
+    end = time.monotonic() + SECONDS
+    while not fact():
+        assert time.monotonic() < end
+        time.sleep(0.01)
