@@ -55,11 +55,11 @@ async def run(
     told to go elsewhere, what has arrived is answered as far as half a second suffices, whatever comes is refused with UNAVAILABLE, and
     so are streams that wait for their client. When no call is left, or after `END_SECONDS`, Envoy is ended.
     """
+    addressed = {name_of(number): (one, envoy_address(one)) for number, one in enumerate(listeners)}
+    installation = engine.installation or Installation.of_this_python()
     stop = asyncio.Event()
     for sign in _SIGNALS:
         asyncio.get_running_loop().add_signal_handler(sign, stop.set)
-    addressed = {name_of(number): (one, envoy_address(one)) for number, one in enumerate(listeners)}
-    installation = engine.installation or Installation.of_this_python()
     with TemporaryDirectory(prefix="mcp-acl-") as name:
         directory = Path(name)
         secrets = [
