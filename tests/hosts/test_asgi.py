@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from mcp_acl.adapters.health import Health
 from mcp_acl.adapters.status import Code
+from mcp_acl.hosts import asgi
 from mcp_acl.hosts.asgi import Application
 from mcp_acl.hosts.listening import Limits
 from tests.hosts.faults import FAULTS
@@ -53,7 +54,7 @@ class Call:
             raise self.send_error
         self.sent.append(event)
 
-    def run(self) -> "Call":
+    def run(self, app: Application = APP) -> "Call":
         self._left = list(self.chunks)
         usual = {b"content-type": b"application/grpc", b"te": b"trailers"}
         headers = {**usual, **self.headers}
@@ -64,7 +65,7 @@ class Call:
             "raw_path": self.path,
             "headers": [(name, value) for name, value in headers.items() if name not in self.without],
         }
-        asyncio.run(APP(scope, self.receive, self.send))
+        asyncio.run(app(scope, self.receive, self.send))
         return self
 
     @property
@@ -228,3 +229,208 @@ def test_lifespan_is_completed() -> None:
 
     asyncio.run(APP({"type": "lifespan"}, receive, send))
     assert ["lifespan.startup.complete", "lifespan.shutdown.complete"] == sent
+
+
+# ---- streams, health, limits, the end -------------------------------------------------------------------------------
+
+STREAM = b"/test.Stream/Echo"
+WATCH = b"/grpc.health.v1.Health/Watch"
+
+
+def answered(call: Call) -> list[bytes]:
+    """The messages that were sent, each as its frame."""
+    return [event["body"] for event in call.sent if event["type"] == "http.response.body" and event["body"]]
+
+
+class Live:
+    """A call that is under way: what it is told, and what it was answered."""
+
+    def __init__(self, app: Application, path: bytes = STREAM, headers: Sequence[tuple[bytes, bytes]] = ()) -> None:
+        self._events: asyncio.Queue[MutableMapping[str, Any]] = asyncio.Queue()
+        self.call = Call()
+        self.read = asyncio.Event()
+        self.read.set()
+        usual = [(b"content-type", b"application/grpc"), (b"te", b"trailers"), *headers]
+        scope = {"type": "http", "method": "POST", "raw_path": path, "headers": usual}
+        self.task = asyncio.ensure_future(app(scope, self._events.get, self._send))
+
+    async def _send(self, event: MutableMapping[str, Any]) -> None:
+        self.call.sent.append(event)
+        await self.read.wait()
+
+    def put(self, body: bytes, *, more: bool = True) -> None:
+        self._events.put_nowait({"type": "http.request", "body": body, "more_body": more})
+
+    def leave(self) -> None:
+        self._events.put_nowait({"type": "http.disconnect"})
+
+    async def settled(self) -> None:
+        for _ in range(20):
+            await asyncio.sleep(0)
+
+    async def status(self) -> tuple[int, str]:
+        await asyncio.wait_for(self.task, 10)
+        return self.call.status
+
+
+def live(scene: Any, limits: Limits | None = None, health: Health | None = None) -> Application:
+    """Run a scene with an application of its own."""
+    app = Application(table(), limits or Limits(LIMIT), health or Health())
+    asyncio.run(scene(app))
+    return app
+
+
+@given(st.lists(st.binary(max_size=9), max_size=5), st.lists(st.integers(0, 80), max_size=6))
+def test_messages_of_a_stream_come_in_chunks_as_they_please(messages: list[bytes], cuts: list[int]) -> None:
+    whole = b"".join(map(framed, messages))
+    edges = [0, *sorted(min(cut, len(whole)) for cut in cuts), len(whole)]
+    call = Call([whole[start:end] for start, end in pairwise(edges)], path=STREAM).run()
+    assert (Code.OK, [*map(framed, messages), framed(b"%d" % len(messages))]) == (call.status[0], answered(call))
+
+
+@pytest.mark.parametrize(
+    ("chunks", "code", "before"),
+    [
+        ([framed(b"x"), framed(b"abc", length=4)], Code.INTERNAL, 1),
+        ([framed(b"x"), b"\0"], Code.INTERNAL, 1),
+        ([framed(b"x") + framed(b"", length=LIMIT + 1)], Code.RESOURCE_EXHAUSTED, 0),
+        ([framed(b"x"), framed(b"", length=LIMIT + 1)], Code.RESOURCE_EXHAUSTED, 1),
+        ([framed(b"x"), framed(b"abc", flag=1)], Code.INTERNAL, 1),
+    ],
+)
+def test_stream_that_is_wrong_has_a_status_after_its_answers(chunks: list[bytes], code: Code, before: int) -> None:
+    call = Call(chunks, path=STREAM).run()
+    assert (code, [framed(b"x")] * before) == (call.status[0], answered(call))
+
+
+def test_next_message_is_read_when_the_answer_is_taken() -> None:
+    async def scene(app: Application) -> None:
+        one = Live(app)
+        one.read.clear()
+        one.put(framed(b"a"))
+        one.put(framed(b"b"), more=False)
+        await one.settled()
+        assert 1 == len(one.call.sent)
+        one.read.set()
+        assert Code.OK == (await one.status())[0]
+
+    live(scene)
+
+
+def test_stream_whose_client_leaves_is_not_answered() -> None:
+    async def scene(app: Application) -> None:
+        one = Live(app)
+        one.put(framed(b"a"))
+        one.leave()
+        await asyncio.wait_for(one.task, 10)
+        assert [framed(b"a")] == answered(one.call)
+        assert "http.response.trailers" not in [event["type"] for event in one.call.sent]
+
+    live(scene)
+
+
+def test_stream_ends_at_the_time_that_its_client_gives() -> None:
+    async def scene(app: Application) -> None:
+        one = Live(app, headers=[(b"grpc-timeout", b"50m")])
+        one.put(framed(b"a"))
+        assert Code.DEADLINE_EXCEEDED == (await one.status())[0]
+
+    live(scene)
+
+
+def test_stream_that_is_never_read_is_left_to_the_server_to_reset() -> None:
+    async def scene(app: Application) -> None:
+        one = Live(app, headers=[(b"grpc-timeout", b"50m")])
+        one.put(framed(b"a") + framed(b"b"))
+        await asyncio.sleep(0)
+        one.read.set()
+        await one.settled()
+        one.read.clear()
+        one.put(framed(b"c"))
+        with pytest.raises(RuntimeError, match="has not taken its status"):
+            await asyncio.wait_for(one.task, 10)
+
+    live(scene)
+
+
+def test_unary_call_has_so_long_to_bring_its_message() -> None:
+    async def scene(app: Application) -> None:
+        one = Live(app, ECHO)
+        assert (Code.DEADLINE_EXCEEDED, "the request did not arrive in time") == await one.status()
+
+    live(scene, Limits(LIMIT, message_seconds=0.05))
+
+
+def test_calls_beyond_the_limit_are_refused_until_one_ends() -> None:
+    async def scene(app: Application) -> None:
+        held = [Live(app), Live(app)]
+        await held[0].settled()
+        assert Code.RESOURCE_EXHAUSTED == (await Live(app).status())[0]
+        held[0].leave()
+        await held[0].settled()
+        one = Live(app)
+        one.put(b"", more=False)
+        assert Code.OK == (await one.status())[0]
+        held[1].leave()
+        await held[1].settled()
+
+    live(scene, Limits(LIMIT, calls=2))
+
+
+@pytest.mark.parametrize("size", [1, 300_000])
+def test_error_of_a_large_request_is_a_status_too(size: int) -> None:
+    for name in FAULTS:
+        call = Call([framed(bytes(size))], path=f"/test.Fault/{name}".encode())
+        app = Application(table(), Limits(), Health())
+        assert (Code.INTERNAL, "internal error") == call.run(app).status
+
+
+def test_shut_down_refuses_calls_and_ends_the_streams_that_wait() -> None:
+    async def scene(app: Application) -> None:
+        waiting = Live(app)
+        waiting.put(framed(b"a"))
+        await waiting.settled()
+        app.refuse()
+        assert (Code.UNAVAILABLE, "the service is shutting down") == await waiting.status()
+        for path in (ECHO, STREAM):
+            assert Code.UNAVAILABLE == (await Live(app, path).status())[0]
+        assert Code.UNIMPLEMENTED == (await Live(app, b"/test.Echo/None").status())[0]
+        check = Live(app, b"/grpc.health.v1.Health/Check")
+        check.put(framed(b""), more=False)
+        assert Code.OK == (await check.status())[0]
+
+    live(scene)
+
+
+def test_watcher_is_told_of_the_drain_and_let_go() -> None:
+    health = Health()
+
+    async def scene(app: Application) -> None:
+        one = Live(app, WATCH)
+        one.put(framed(b""), more=False)
+        await one.settled()
+        assert [framed(b"\x08\x01")] == answered(one.call)
+        health.draining = True
+        one.put(b"", more=False)
+        app.drain()
+        assert Code.OK == (await one.status())[0]
+        assert [framed(b"\x08\x01"), framed(b"\x08\x02")] == answered(one.call)
+
+    live(scene, health=health)
+
+
+def test_watcher_that_leaves_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(asgi, "_LOOK", 0.01)
+
+    async def scene(app: Application) -> None:
+        one = Live(app, WATCH)
+        one.put(framed(b""), more=False)
+        one.leave()
+        await asyncio.wait_for(one.task, 10)
+        assert [framed(b"\x08\x01")] == answered(one.call)
+
+    live(scene)
+
+
+def test_watch_of_what_is_no_request_has_a_status() -> None:
+    assert Code.INVALID_ARGUMENT == Call([framed(b"\xff")], path=WATCH).run().status[0]

@@ -113,7 +113,10 @@ def test_stream_that_waits_for_its_client_is_refused_at_the_end() -> None:
             await waiting.write(b"x")
             assert b"x" == await waiting.read()
             stop()
-            assert grpc.StatusCode.UNAVAILABLE is await waiting.code()
+            assert (grpc.StatusCode.UNAVAILABLE, "the service is shutting down") == (
+                await waiting.code(),
+                await waiting.details(),
+            )
             await one.ended()
 
     run(scene)

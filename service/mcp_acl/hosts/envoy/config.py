@@ -160,9 +160,10 @@ def _paths() -> Config:
 
 def _names(names: Mapping[str, frozenset[str]]) -> Config:
     """For each path that has names, the clients that have one of them; for the others, whoever is here."""
+    known = {path: [name for name in sorted(allowed) if name] for path, allowed in names.items()}
     policies = {
-        path: {"permissions": [_path(path)], "principals": [one for name in sorted(allowed) for one in _clients(name)]}
-        for path, allowed in names.items()
+        path: {"permissions": [_path(path)], "principals": [one for name in allowed for one in _clients(name)]}
+        for path, allowed in known.items()
         if allowed
     }
     others = {"not_rule": {"or_rules": {"rules": [_path(path) for path in names]}}}
