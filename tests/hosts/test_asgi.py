@@ -419,6 +419,25 @@ def test_watcher_is_told_of_the_drain_and_let_go() -> None:
     live(scene, health=health)
 
 
+def test_watcher_is_told_of_a_drain_that_begins_while_it_is_told_something_else() -> None:
+    health = Health()
+
+    async def scene(app: Application) -> None:
+        one = Live(app, WATCH)
+        one.read.clear()
+        one.put(framed(b""), more=False)
+        await one.settled()
+        health.draining = True
+        app.drain()
+        one.put(b"", more=False)
+        await one.settled()
+        one.read.set()
+        assert Code.OK == (await one.status())[0]
+        assert [framed(b"\x08\x01"), framed(b"\x08\x02")] == answered(one.call)
+
+    live(scene, health=health)
+
+
 def test_watcher_that_leaves_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(asgi, "_LOOK", 0.01)
 

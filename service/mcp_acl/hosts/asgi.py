@@ -192,11 +192,12 @@ class Application:
         request = await self._message(messages)
         told = b""
         while True:
+            is_last = self._draining.is_set()
             status = _run(self._health.watched, request)
             if status != told:
                 await answer.message(status)
                 told = status
-            if self._draining.is_set():
+            if is_last:
                 return
             await _wait(self._draining, _LOOK)
             await messages.check_client()
