@@ -148,13 +148,14 @@ class Calls(grpc.GenericRpcHandler):
         request = await self._message(context)
         told = b""
         while True:
+            is_last = self._draining.is_set()
             status = _outcome(self._health.watched, request)
             if isinstance(status, Status):
                 await _abort(context, status)
             elif status != told:
                 await context.write(status)
                 told = status
-            if self._draining.is_set():
+            if is_last:
                 return
             await wait(self._draining, _LOOK)
 
