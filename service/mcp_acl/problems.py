@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from enum import StrEnum
-from typing import Final
+from typing import Final, Self
 from unicodedata import category, east_asian_width
 
 
@@ -88,6 +88,11 @@ class EvalError(AclError):
     def __init__(self, message: str) -> None:
         self.message = message
         super().__init__(message)
+
+    def settled(self) -> Self:
+        """The error as a value from here on: it keeps nothing of where it was raised, neither facts nor trees."""
+        self.__traceback__ = self.__context__ = None
+        return self
 
 
 def sort_problems(problems: Iterable[Problem]) -> tuple[Problem, ...]:

@@ -13,7 +13,19 @@ from mcp_acl.cli.exits import Exit, InputError, RefusedError
 from mcp_acl.cli.printing import give_up_output
 from mcp_acl.cli.refusals import print_refusal
 
-COMMANDS: Final = ("serve", "config", "check", "decide", "filter", "explain", "test", "eval", "schema", "demo")
+COMMANDS: Final = (
+    "serve",
+    "config",
+    "health",
+    "check",
+    "decide",
+    "filter",
+    "explain",
+    "test",
+    "eval",
+    "schema",
+    "demo",
+)
 """Each is a module here with a function `command`."""
 
 
@@ -76,8 +88,9 @@ def _options(
 ) -> None:
     """Decides which MCP messages a principal may send, and which list entries it may see.
 
-    Exit codes: 0 allow or fine; 1 deny (a refused message or a withheld response too), scenarios that differ, or findings under
-    --strict; 2 unreadable or refused policies, claims or flags, or output that cannot be written.
+    Exit codes: 0 allow or fine; 1 deny (a refused message or a withheld response too), scenarios that differ, findings under
+    --strict, or a service that is not serving; 2 unreadable or refused policies, claims or flags, a service that does not answer, or
+    output that cannot be written.
     """
 
 

@@ -14,10 +14,10 @@ class Exit(IntEnum):
     """Allowed, or nothing to say against it."""
 
     DENIED = 1
-    """Denied, a refused message and a withheld response included; scenarios that differ; findings under `--strict`."""
+    """Denied, a refused message and a withheld response included; scenarios that differ; findings under `--strict`; not serving."""
 
     UNUSABLE = 2
-    """Policies, claims or flags that cannot be read or are refused; output that cannot be written."""
+    """Policies, claims or flags that cannot be read or are refused; a service that does not answer; output that cannot be written."""
 
 
 class InputError(Exception):

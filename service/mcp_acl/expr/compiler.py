@@ -12,7 +12,7 @@ import ast
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from mcp_acl.expr.meter import NODE, Meter
 from mcp_acl.expr.nodes import (
@@ -59,9 +59,7 @@ def compile_node(node: Node) -> Callable[[object], Value]:
     namespace: dict[str, object] = {"__builtins__": {}, **INLINE_NAMES, **emitter.bound}
     exec(compile(module, "<condition>", "exec"), namespace)  # noqa: S102 - built from ast nodes above
     # Taken out, so that nothing in its globals refers back to them: a condition is freed with its last user.
-    run = namespace.pop("run")
-    assert callable(run)
-    return run
+    return cast(Callable[[object], Value], namespace.pop("run"))
 
 
 def is_bool(node: Node) -> bool:

@@ -109,7 +109,7 @@ def as_eval_error(error: Exception) -> EvalError:
     """Any exception met while evaluating, as the one error a condition may have."""
     match error:
         case EvalError():
-            return _value(error)
+            return error.settled()
         case KeyError():
             return EvalError(f"no such key: `{str(*error.args[:1])[:60]}`")
         case IndexError():
@@ -117,12 +117,6 @@ def as_eval_error(error: Exception) -> EvalError:
         case RecursionError() | MemoryError():
             return EvalError("the value is nested too deeply or too large")
     return EvalError("no such overload: the operation does not take these types")
-
-
-def _value(error: EvalError) -> EvalError:
-    """An error that is a value from here on: it keeps nothing of where it was raised, neither facts nor trees."""
-    error.__traceback__ = error.__context__ = None
-    return error
 
 
 def apply(function: Function, args: Iterable[Value], meter: Meter | None = None, nodes: Sequence[Node] = ()) -> Value:
@@ -219,7 +213,7 @@ def _apply_one(function: Function, args: Sequence[Value], run: _Run, nodes: Sequ
     try:
         return (apply(function, args, run.meter if run.loops else None, nodes),)
     except EvalError as raised:
-        return UNKNOWN if run.overdrawn else (_value(raised),)
+        return UNKNOWN if run.overdrawn else (raised.settled(),)
     except UnknownFact:
         return UNKNOWN
 
@@ -278,7 +272,7 @@ def _comprehension(node: Comprehension, run: _Run, local: _Locals) -> Possibilit
     try:
         return _loop(node, over, run, local)
     except EvalError as error:
-        return UNKNOWN if run.overdrawn else (_value(error),)
+        return UNKNOWN if run.overdrawn else (error.settled(),)
 
 
 def _loop(node: Comprehension, over: Possibilities, run: _Run, local: _Locals) -> Possibilities:
