@@ -451,11 +451,12 @@ def test_envoy_that_dies_is_told() -> None:
 @LINUX
 def test_envoy_does_not_outlive_the_process_outside(tmp_path: Path) -> None:
     python = python_of("envoy")
+    runtime = tempfile.mkdtemp()
     path = os.pathsep.join([str(ROOT / "service"), str(ROOT)])
     with (tmp_path / "log").open("wb") as log:
         outside = subprocess.Popen(
             [python, "-m", "tests.hosts.service", "envoy", "{}"],
-            env={**os.environ, "PYTHONPATH": path},
+            env={**os.environ, "PYTHONPATH": path, "TMPDIR": runtime},
             stdout=subprocess.PIPE,
             stderr=log,
             cwd=ROOT,
@@ -473,6 +474,8 @@ def test_envoy_does_not_outlive_the_process_outside(tmp_path: Path) -> None:
                 await asyncio.sleep(0.05)
 
     asyncio.run(scene())
+    assert [] == _names(runtime)
+    Path(runtime).rmdir()
 
 
 def _children(pid: int) -> list[int]:

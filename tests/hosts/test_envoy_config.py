@@ -160,7 +160,7 @@ def test_what_is_not_as_it_was_written_is_named(written: Any, running: Any) -> N
 
 
 def test_what_is_told_arrives() -> None:
-    told = Told("a.b:c", Limits(1, 2, 3.5, 4), 2, 9)
+    told = Told("a.b:c", Limits(1, 2, 3.5, 4), 2, "/run/acl", 9)
     assert told == Told.from_text(told.as_text())
 
 

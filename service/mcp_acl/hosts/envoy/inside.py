@@ -5,6 +5,7 @@
 
 import importlib
 import os
+import shutil
 import signal
 import threading
 import time
@@ -65,7 +66,7 @@ class _Inside:
             **{root(number): one for number, one in enumerate(self._listeners)},
             PROBE: _Probe(Application(_PROBES, told.limits, Health())),
         }
-        threading.Thread(target=self._obey, args=(told.pipe,), name="outside", daemon=True).start()
+        threading.Thread(target=self._obey, args=(told.pipe, told.directory), name="outside", daemon=True).start()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -75,13 +76,14 @@ class _Inside:
                 await send({"type": "lifespan.startup.complete"})
             await send({"type": "lifespan.shutdown.complete"})
 
-    def _obey(self, pipe: int) -> None:
+    def _obey(self, pipe: int, directory: str) -> None:
         """Do what the process outside says. When it is gone, go: a forgotten engine would answer by forgotten policies."""
         while order := os.read(pipe, 1):
             if order == DRAIN:
                 self._health.draining = True
             for one in self._listeners:
                 {DRAIN: one.drain, REFUSE: one.refuse}[order]()
+        shutil.rmtree(directory, ignore_errors=True)
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(END_SECONDS)
         os.kill(os.getpid(), signal.SIGKILL)

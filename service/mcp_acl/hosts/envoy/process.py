@@ -48,7 +48,7 @@ class Envoy:
         file = self._directory / "envoy.json"
         write_config(file, config)
         inside, self._pipe = os.pipe()
-        text = replace(told, pipe=inside).as_text()
+        text = replace(told, directory=str(self._directory), pipe=inside).as_text()
         try:
             self._process = await asyncio.create_subprocess_exec(
                 self._installation.binary,

@@ -37,11 +37,12 @@ class Served(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """`factory`: `module:function`, which returns a `Served`. `pipe`: a file descriptor."""
+    """`factory`: `module:function`, which returns a `Served`. `directory`: what the one inside removes when it is left alone, because keys are in it."""
 
     factory: str
     limits: Limits
     listeners: int
+    directory: str = ""
     pipe: int = -1
 
     def as_text(self) -> str:
