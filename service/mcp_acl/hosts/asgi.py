@@ -60,8 +60,9 @@ class Application:
         self._active += 1
         try:
             status = await self._served(scope, receive, answer)
-            async with asyncio.timeout(_END_SECONDS):
-                await answer.end(status)
+            if not answer.has_ended:
+                async with asyncio.timeout(_END_SECONDS):
+                    await answer.end(status)
         except ClientGoneError:
             _LOG.debug("the client of a call is gone")
             return

@@ -19,18 +19,18 @@ class ClientGoneError(Exception):
 
 
 class Answer:
-    """The answer to one call."""
+    """The answer to one call. `has_ended`: a status was sent, or is being sent last."""
 
     def __init__(self, send: Send) -> None:
         self._send = send
         self._has_started = False
-        self._has_ended = False
+        self.has_ended = False
         self._messages = 0
 
     @property
     def is_cut(self) -> bool:
         """Whether messages went out and no status did: only the server can end such a call, by a reset."""
-        return self._messages > 0 and not self._has_ended
+        return self._messages > 0 and not self.has_ended
 
     async def message(self, message: bytes) -> None:
         """Send one of many messages, and wait until the client's flow control lets it pass. Raises ClientGoneError."""
@@ -47,9 +47,7 @@ class Answer:
         await self._trailers(_OK_TRAILERS)
 
     async def end(self, status: Status | None) -> None:
-        """Send the status of a call, if none was sent; None is for what is no gRPC call. Raises ClientGoneError."""
-        if self._has_ended:
-            return
+        """Send the status of a call that has none; None is for what is no gRPC call. Raises ClientGoneError."""
         if not self._has_started:
             await self._alone(status)
             return
@@ -68,7 +66,7 @@ class Answer:
         headers = [] if status is None else [_OURS, *_trailers(status)]
         await self._event(_start(415 if status is None else 200, headers))
         await self._body(b"", more=False)
-        self._has_ended = True
+        self.has_ended = True
 
     async def _start(self) -> None:
         if not self._has_started:
@@ -79,7 +77,7 @@ class Answer:
         await self._event({"type": "http.response.body", "body": body, "more_body": more})
 
     async def _trailers(self, headers: _Headers) -> None:
-        self._has_ended = True
+        self.has_ended = True
         await self._event({"type": "http.response.trailers", "headers": headers, "more_trailers": False})
 
     async def _event(self, event: Event) -> None:
