@@ -21,7 +21,8 @@ def classes(of: type[AclError]) -> Iterator[type[AclError]]:
 
 def test_every_error_of_the_package_has_a_code() -> None:
     for module in pkgutil.walk_packages(mcp_acl.__path__, "mcp_acl."):
-        importlib.import_module(module.name)
+        if module.name != "mcp_acl.hosts.envoy.inside":  # which is the service, once it is imported
+            importlib.import_module(module.name)
     found = [one for one in classes(AclError) if one.__module__.startswith("mcp_acl.")]
     assert found
     assert [] == [one for one in found if CODES.keys().isdisjoint(one.__mro__)]

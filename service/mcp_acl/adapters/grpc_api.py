@@ -16,6 +16,7 @@ from google.protobuf.message import Message as Protobuf
 from mcp_acl.adapters.status import ApiError
 from mcp_acl.adapters.wire import encode_json, json_of
 from mcp_acl.domain import (
+    Decision,
     Denial,
     Direction,
     Effect,
@@ -80,7 +81,18 @@ _TEXT_LIMITS: Final = replace(DEFAULT_LIMITS, number=310)
 
 def check(gate: Gate, body: bytes) -> bytes:
     """`Check`."""
-    return reply_for(gate.check(question_from(parsed(pb.CheckRequest, body)))).SerializeToString()
+    answer = gate.check(question_from(parsed(pb.CheckRequest, body)))
+    if not answer.decision.allowed or answer.decision.errors:
+        return reply_for(answer).SerializeToString()
+    # One message after another is one message with the fields of both (protobuf encoding, "Last One Wins").
+    own = pb.CheckResponse(decision_id=answer.decision_id, context=answer.context)
+    return _permission(answer.decision) + own.SerializeToString()
+
+
+@lru_cache(_REMEMBERED)
+def _permission(decision: Decision) -> bytes:
+    """What a reply says of a decision that is made again and again."""
+    return reply_for(Answer(decision, "")).SerializeToString()
 
 
 def filter_response(gate: Gate, body: bytes) -> bytes:
