@@ -1,8 +1,6 @@
 """`mcp-acl serve`: run the gRPC service."""
 
 import os
-import signal
-import threading
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -21,7 +19,7 @@ from mcp_acl.runtime import supervisor
 from mcp_acl.runtime.certificates import CertificateError
 from mcp_acl.runtime.loading import Loaded
 from mcp_acl.runtime.settings import Settings
-from mcp_acl.runtime.supervisor import WorkerError
+from mcp_acl.runtime.supervisor import WorkerError, end_with_input
 from mcp_acl.server import log_to_stderr, serve, supervise
 
 
@@ -37,7 +35,7 @@ def command(
     """
     log_to_stderr()
     if attached:
-        threading.Thread(target=_end_with_input, daemon=True).start()
+        end_with_input()
     try:
         with reading(loaded.settings.policies):
             _serve(loaded.settings, as_json=as_json or attached)
@@ -78,9 +76,3 @@ def _print_ready(listening: Sequence[str], record: Record, *, as_json: bool) -> 
         print_record(record)
     else:
         typer.echo(f"listening on {', '.join(listening)}")
-
-
-def _end_with_input() -> None:
-    while os.read(0, 4096):
-        pass
-    os.kill(os.getpid(), signal.SIGTERM)

@@ -7,7 +7,9 @@ that none outlives whoever started it. One that ends before it is ready has neve
 import asyncio
 import json
 import logging
+import os
 import signal
+import threading
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeAlias
@@ -131,6 +133,17 @@ class Supervisor:
                 _LOG.error("worker %d does not end; it is killed", number)
                 process.kill()
         await asyncio.gather(*late)
+
+
+def end_with_input() -> None:
+    """In a worker: from here on, end this process as by SIGTERM when its standard input closes, whatever closed it."""
+
+    def wait() -> None:
+        while os.read(0, 4096):
+            pass
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 def _how(code: int) -> str:
