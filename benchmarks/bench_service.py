@@ -1,4 +1,6 @@
-"""Measure what the service costs beside what carries it: `python benchmarks/bench_service.py [--quick] [--json FILE]`.
+"""Measure what the service costs beside what carries it.
+
+`python benchmarks/bench_service.py [--host grpcio|envoy] [--quick] [--json FILE]`; for Envoy, the Python that has the extra `envoy`.
 
 Each kind of server of `served.py` runs in a process of its own and is asked in turn, round after round, with 32 calls in flight on one
 connection; what counts is the CPU of the server's process. README.md beside this file says what is measured.
@@ -35,9 +37,19 @@ class Server(NamedTuple):
     pid: int
 
     def cpu(self) -> float:
-        """Seconds of CPU it has used, user and system."""
-        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / _TICK
+        """Seconds of CPU it has used, user and system, and its children."""
+        stats = [_stat(path) for path in Path("/proc").glob("[0-9]*/stat")]
+        own = [stat for pid, stat in stats if self.pid in {pid, int(stat[1])}]
+        return sum(int(stat[11]) + int(stat[12]) for stat in own) / _TICK
+
+
+def _stat(path: Path) -> tuple[int, list[str]]:
+    """The pid and the fields after the name (proc(5)); nothing of a process that is gone."""
+    try:
+        pid, _, rest = path.read_text().partition(" ")
+        return int(pid), rest.rpartition(")")[2].split()
+    except OSError:
+        return 0, ["", "-1"]
 
 
 class Cost(NamedTuple):
@@ -49,9 +61,11 @@ class Cost(NamedTuple):
 
 
 @contextlib.contextmanager
-def served(kind: str) -> Iterator[Server]:
+def served(kind: str, host: str) -> Iterator[Server]:
     """Run a server, and end it."""
-    with subprocess.Popen([sys.executable, HERE / "served.py", kind], stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        [sys.executable, HERE / "served.py", kind, host], stdout=subprocess.PIPE, text=True
+    ) as process:
         try:
             assert process.stdout is not None
             yield Server(process.stdout.readline().split()[-1], process.pid)
@@ -79,11 +93,11 @@ async def load(server: Server, calls: int) -> Cost:
     return Cost(cpu, cuts[49], cuts[98])
 
 
-def measure(rounds: int, calls: int) -> dict[str, list[Cost]]:
+def measure(host: str, rounds: int, calls: int) -> dict[str, list[Cost]]:
     """Every kind once in each round, after one round that does not count."""
     found: dict[str, list[Cost]] = {kind: [] for kind in KINDS}
     with contextlib.ExitStack() as running:
-        servers = {kind: running.enter_context(served(kind)) for kind in KINDS}
+        servers = {kind: running.enter_context(served(kind, host)) for kind in KINDS}
         for number in range(rounds + 1):
             for kind, server in servers.items():
                 cost = asyncio.run(load(server, calls if number else calls // 4))
@@ -94,10 +108,11 @@ def measure(rounds: int, calls: int) -> dict[str, list[Cost]]:
 
 def main() -> int:
     arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--host", choices=("grpcio", "envoy"), default="grpcio")
     arguments.add_argument("--quick", action="store_true", help="fewer and shorter rounds; the figures are rough")
     arguments.add_argument("--json", type=Path, metavar="FILE", help="write every round of every figure")
     chosen = arguments.parse_args()
-    found = measure(*((3, 4_000) if chosen.quick else (7, 20_000)))
+    found = measure(chosen.host, *((3, 4_000) if chosen.quick else (7, 20_000)))
     for kind, costs in found.items():
         cpu, p50, p99 = (median(values) for values in zip(*costs, strict=True))
         print(f"{kind:8} {cpu:7.1f} µs of CPU a call   p50 {p50:7.1f} µs   p99 {p99:7.1f} µs")

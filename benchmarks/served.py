@@ -1,4 +1,4 @@
-"""A server to measure: `python benchmarks/served.py decides|parses|echoes`, on a free port of loopback, by the host that is asked for.
+"""A server to measure: `python benchmarks/served.py decides|parses|echoes grpcio|envoy`, on a free port of loopback.
 
 `decides` is the service. `parses` is the empty handler it is held against: the same request bytes parsed, and a constant answer, which
 is what the service would answer. `echoes` shows what the host costs by itself.
@@ -7,7 +7,9 @@ is what the service would answer. `echoes` shows what the host costs by itself.
 import asyncio
 import gc
 import json
+import os
 import sys
+from collections.abc import Sequence
 from typing import Final
 
 import workloads as work
@@ -17,7 +19,7 @@ from mcp_acl.adapters.handlers import Table
 from mcp_acl.adapters.health import Health
 from mcp_acl.adapters.table import for_gateways
 from mcp_acl.gen import acl_pb2 as pb
-from mcp_acl.hosts import grpcio
+from mcp_acl.hosts import envoy, grpcio
 from mcp_acl.hosts.listening import Limits, Listener
 from mcp_acl.policy.compiler import compile_policies
 from mcp_acl.runtime.address import parse_address
@@ -63,15 +65,29 @@ def table(kind: str) -> Table:
     return {CHECK: parses}
 
 
+def inside() -> envoy.Served:
+    """What Envoy serves."""
+    served = table(os.environ["KIND"])
+    gc.freeze()
+    return envoy.Served([served], Health())
+
+
+def ready(bound: Sequence[str]) -> None:
+    print(f"listening on {bound[0]}", flush=True)
+
+
 def main() -> None:
     import uvloop  # noqa: PLC0415 - as the service does
 
+    kind, host = sys.argv[1:]
+    listener = Listener(parse_address("127.0.0.1:0"), table(kind))
+    if host == "envoy":
+        engine = envoy.Engine("served:inside", {"KIND": kind})
+        asyncio.run(envoy.run([listener], Limits(), engine, 0.0, ready))
+        return
     gc.freeze()  # as the service does
-    listener = Listener(parse_address("127.0.0.1:0"), table(sys.argv[1]))
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(
-            grpcio.run([listener], Limits(), Health(), 0.0, lambda told: print(f"listening on {told[0]}", flush=True))
-        )
+        runner.run(grpcio.run([listener], Limits(), Health(), 0.0, ready))
 
 
 if __name__ == "__main__":
