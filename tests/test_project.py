@@ -19,7 +19,12 @@ PACKAGE = ROOT / "service" / "mcp_acl"
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if "gen" not in path.relative_to(PACKAGE).parts)
 PYPROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PINS = sorted((ROOT / "requirements").glob("*.txt"))
-LOCKS = [*PINS, *sorted(ROOT.glob("*/package-lock.json")), *sorted(ROOT.glob("tests/*/package-lock.json"))]
+LOCKS = [
+    *PINS,
+    *sorted(ROOT.glob("*/package-lock.json")),
+    *sorted(ROOT.glob("tests/*/package-lock.json")),
+    *sorted(ROOT.glob("docs/clients/*/go.sum")),
+]
 IGNORED = [
     line.strip("/") for line in (ROOT / ".gitignore").read_text().splitlines() if line and not line.startswith("#")
 ]
