@@ -15,6 +15,7 @@ BIN := $(VENV)/bin
 PY := $(BIN)/python
 PIP := $(PY) -m pip --disable-pip-version-check --quiet
 NODE := tests/node
+TYPESCRIPT := docs/clients/typescript
 ENVOY := .venv-envoy
 CEL_CASES := $(NODE)/node_modules/cel-cases.jsonl
 PROTOS := $(wildcard proto/*.proto)
@@ -139,10 +140,12 @@ lock: $(READY) ## new pins: requirements/*.txt, package-lock.json
 	@$(UV) requirements/build.in --constraint requirements/dev.txt --output-file requirements/build.txt
 	@$(UV) pyproject.toml --extra envoy --constraint requirements/runtime.txt --output-file requirements/envoy.txt
 	@$(UV) pyproject.toml requirements/bench.in --constraint requirements/runtime.txt --output-file requirements/bench.txt
-	@cd $(NODE) && PATH="$(CURDIR)/$(BIN):$$PATH" npm install --package-lock-only --silent
-	@$(PY) -c 'import json, pathlib; file = pathlib.Path("$(NODE)/package-lock.json"); \
-		lock = json.loads(file.read_text()); [one.pop("funding", None) for one in lock["packages"].values()]; \
-		file.write_text(json.dumps(lock, indent=2) + "\n")'
+	@for where in $(NODE) $(TYPESCRIPT); do \
+		(cd $$where && PATH="$(CURDIR)/$(BIN):$$PATH" npm install --package-lock-only --silent); \
+		$(PY) -c 'import json, pathlib, sys; file = pathlib.Path(sys.argv[1]); \
+			lock = json.loads(file.read_text()); [one.pop("funding", None) for one in lock["packages"].values()]; \
+			file.write_text(json.dumps(lock, indent=2) + "\n")' $$where/package-lock.json; \
+	done
 
 # ---- the rest -------------------------------------------------------------------------------------------------------
 
@@ -150,6 +153,6 @@ bench: $(READY) ## what is promised of its speed, without the programs it is com
 	@$(PY) benchmarks/bench_goals.py
 
 clean: ## what make has made, the environment included
-	@rm -rf $(VENV) $(ENVOY) $(NODE)/node_modules build dist .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache \
-		.hypothesis .import_linter_cache
+	@rm -rf $(VENV) $(ENVOY) $(NODE)/node_modules $(TYPESCRIPT)/node_modules docs/clients/*/build build dist \
+		.coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

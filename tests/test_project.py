@@ -21,8 +21,7 @@ PYPROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PINS = sorted((ROOT / "requirements").glob("*.txt"))
 LOCKS = [
     *PINS,
-    *sorted(ROOT.glob("*/package-lock.json")),
-    *sorted(ROOT.glob("tests/*/package-lock.json")),
+    *(path for where in ("*", "tests/*", "docs/clients/*") for path in sorted(ROOT.glob(f"{where}/package-lock.json"))),
     *sorted(ROOT.glob("docs/clients/*/go.sum")),
 ]
 IGNORED = [

@@ -111,6 +111,7 @@ class Example(NamedTuple):
 
 EXAMPLES = [
     Example("Go", "go", "go mod download", ["build/ask"]),
+    Example("TypeScript", "node", "npm ci", ["node", "ask.ts"]),
 ]
 
 
