@@ -51,7 +51,9 @@ ENTRYPOINT ["mcp-acl"]
 CMD ["serve"]
 
 FROM base AS envoy
-ENV MCP_ACL_HOST=envoy
+# Envoy reads its configuration from a file, which is written where a root that cannot be written to does not matter.
+ENV MCP_ACL_HOST=envoy \
+    TMPDIR=/dev/shm
 COPY --from=build-envoy /opt/mcp-acl /opt/mcp-acl
 
 # The last stage is what is built when no target is named.

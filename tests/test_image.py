@@ -181,7 +181,6 @@ def test_health_is_asked_where_it_is_served_whatever_listen_asks_of_its_callers(
     assert address.startswith("unix:/dev/shm/")
 
 
-@pytest.mark.xfail("health" not in COMMANDS, reason="there is no such subcommand yet", strict=True)
 def test_subcommand_of_the_health_check_exists() -> None:
     assert json.loads(final(LAST, "HEALTHCHECK").partition("CMD ")[2])[1] in COMMANDS
 
@@ -371,7 +370,6 @@ def test_service_in_a_tree_that_cannot_be_written_answers_health_and_decides(ima
     assert [] == [*(image.root / "dev" / "shm").iterdir()]
 
 
-@pytest.mark.skipif("health" not in COMMANDS, reason="there is no such subcommand yet")
 def test_health_check_of_the_image_tells_whether_it_runs(image: Builder) -> None:
     command = json.loads(image.inside(final(LAST, "HEALTHCHECK").partition("CMD ")[2]))
     assert 0 != ended(image, *command[1:])[0]
