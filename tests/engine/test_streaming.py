@@ -114,6 +114,17 @@ def test_stream_that_breaks_is_sent_up_to_there_and_then_an_error(bad: bytes) ->
     assert (1, True) == (answer.shown, bool(answer.refused))
 
 
+@pytest.mark.parametrize("end", "\v\f\x1c\x1d\x1e\x85\u2028\u2029")
+def test_line_that_some_clients_take_for_several_is_left_out(end: str) -> None:
+    secret = listed("other")
+    body = (
+        f": {end}data: {secret}\nid: 1{end}\n\n:{end}data: {secret}\ndata: {listed('shared_a')}\nretry: 2\n\n".encode()
+    )
+    answers = in_pieces([body])
+    assert b"other" not in sent(answers)
+    assert f"data: {listed('shared_a')}\nretry: 2\n\n".encode() in sent(answers)
+
+
 def test_too_many_events_at_once_are_refused() -> None:
     answer = in_pieces([b":\n\n" * (MAX_EVENTS + 1)])[0]
     assert "hand over fewer" in answer.refused

@@ -84,6 +84,10 @@ def listener(told: Mapping[str, Any]) -> Listener:
     return Listener(address, served, certificates, names)
 
 
+def limits(told: Mapping[str, Any]) -> Limits:
+    return Limits(calls=told.get("calls", 1000))
+
+
 def inside() -> envoy.Served:
     """What Envoy serves, when it is the host."""
     return envoy.Served([table()], Health())
@@ -98,7 +102,7 @@ if __name__ == "__main__":
     host, told = sys.argv[1:]
     match host:
         case "grpcio":
-            asyncio.run(grpcio.run([listener(json.loads(told))], Limits(), Health(), 0.0, ready))
+            asyncio.run(grpcio.run([listener(json.loads(told))], limits(json.loads(told)), Health(), 0.0, ready))
         case "envoy":
             engine = envoy.Engine("tests.hosts.service:inside")
-            asyncio.run(envoy.run([listener(json.loads(told))], Limits(), engine, 0.0, ready))
+            asyncio.run(envoy.run([listener(json.loads(told))], limits(json.loads(told)), engine, 0.0, ready))

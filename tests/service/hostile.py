@@ -25,7 +25,9 @@ class Peer:
 
     def __init__(self, raw: socket.socket, window: int = 65535) -> None:
         self._raw = raw
-        self._h2 = H2Connection(H2Configuration(client_side=True))
+        self._h2 = H2Connection(
+            H2Configuration(client_side=True, header_encoding=None, validate_outbound_headers=False)
+        )
         self._h2.initiate_connection()
         self._h2.update_settings({SettingCodes.INITIAL_WINDOW_SIZE: window})
         self.flush()
@@ -35,14 +37,18 @@ class Peer:
 
     def begin(self, method: str = "Check") -> int:
         """A call, of which nothing follows by itself."""
+        return self.begin_at(f"/{SERVICE}/{method}".encode())
+
+    def begin_at(self, path: bytes) -> int:
+        """A call by its path, whatever that is."""
         stream = self._h2.get_next_available_stream_id()
         headers = {
-            ":method": "POST",
-            ":scheme": "http",
-            ":path": f"/{SERVICE}/{method}",
-            ":authority": "x",
-            "content-type": "application/grpc",
-            "te": "trailers",
+            b":method": b"POST",
+            b":scheme": b"http",
+            b":path": path,
+            b":authority": b"x",
+            b"content-type": b"application/grpc",
+            b"te": b"trailers",
         }
         self._h2.send_headers(stream, list(headers.items()))
         self.flush()

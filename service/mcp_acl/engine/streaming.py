@@ -61,6 +61,7 @@ class EventFilter:
         return b"".join(out)
 
     def _event(self, messages: MessageFilter, event: SseEvent) -> bytes | None:
+        event = event.without_odd_lines()
         if not event.data:
             return render(event)
         if not event.complete:

@@ -121,7 +121,8 @@ class Application:
         """Serve a call within the time that its client gives."""
         if headers.get(b"te") != b"trailers":
             raise CallError(Code.INTERNAL, "the header `te: trailers` is missing, so that a status would be lost")
-        if self._active > self._limits.calls:
+        # Health is asked of a service that has all it can take, too.
+        if self._active > self._limits.calls and path != grpc_health.CHECK.encode():
             raise CallError(Code.RESOURCE_EXHAUSTED, f"more than {self._limits.calls} calls at once")
         messages = _Messages(receive, Frames(self._limits.request, headers.get(b"grpc-encoding", b"identity")))
         try:

@@ -29,20 +29,21 @@ class Answer:
 
     @property
     def is_cut(self) -> bool:
-        """Whether messages went out and no status did: only the server can end such a call, by a reset."""
+        """Whether messages went out, or began to, and no status did: only the server can end such a call, by a reset."""
         return self._messages > 0 and not self.has_ended
 
     async def message(self, message: bytes) -> None:
         """Send one of many messages, and wait until the client's flow control lets it pass. Raises ClientGoneError."""
         body = framed(message)
         await self._start()
-        await self._body(body, more=True)
         self._messages += 1
+        await self._body(body, more=True)
 
     async def only(self, message: bytes) -> None:
         """Send the one message and OK. Raises ClientGoneError."""
         body = framed(message)
         await self._start()
+        self._messages += 1
         await self._body(body, more=False)
         await self._trailers(_OK_TRAILERS)
 

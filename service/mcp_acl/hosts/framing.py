@@ -61,13 +61,13 @@ class Frames:
 
     def next(self) -> bytes | None:
         """The next message, or None if it is not whole. Raises CallError."""
+        self._check()
         end = PREFIX + self._length()
         if len(self._buffer) < max(end, PREFIX):
             return None
         with memoryview(self._buffer) as view:
             flag, payload = view[0], bytes(view[PREFIX:end])
         del self._buffer[:end]
-        self._check()
         return _plain(flag, payload, self._encoding, self._limit)
 
     def end(self) -> None:

@@ -4,10 +4,12 @@ It owns what a handler must not: limits, status, health, TLS, signals, the drain
 """
 
 import asyncio
+import logging
 import os
 import signal
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -18,8 +20,12 @@ from mcp_acl.hosts.grpcio_calls import Calls, wait
 from mcp_acl.hosts.listening import Limits, Listener, ListenError, check_socket_file
 from mcp_acl.runtime.certificates import Certificates, Pems
 
+_LOG: Final = logging.getLogger("mcp_acl")
+
 GRACE: Final = 5.0
 """Seconds that calls may take to end once no more are taken."""
+_AGAIN: Final = 0.5
+"""Seconds until a listener whose address is taken is tried again."""
 _UNIX: Final = "unix:"
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 _MOST_PINGS_SECONDS: Final = 10
@@ -52,8 +58,12 @@ async def run(
     for server in servers:
         await server.start()
     ready(bound)
-    await stop.wait()
-    stop.clear()
+    async with asyncio.TaskGroup() as group:
+        keepers = [group.create_task(server.keep()) for server in servers]
+        await stop.wait()
+        stop.clear()
+        for keeper in keepers:
+            keeper.cancel()
     health.draining = True
     for server in servers:
         server.calls.drain()
@@ -67,12 +77,32 @@ class _Server:
 
     def __init__(self, listener: Listener, limits: Limits, health: Health, pool: Executor) -> None:
         self._listener = listener
-        self.calls = Calls(listener, limits.message_seconds, health, pool)
-        self._server = grpc.aio.server(options=_options(limits), maximum_concurrent_rpcs=limits.calls)
-        self._server.add_generic_rpc_handlers((self.calls,))
+        self._limits = limits
+        self._address = listener.address.text
+        self.calls = Calls(listener, limits, health, pool)
+        self._server = self._made()
+
+    def _made(self) -> grpc.aio.Server:
+        server = grpc.aio.server(options=_options(self._limits))
+        server.add_generic_rpc_handlers((self.calls,))
+        return server
 
     async def start(self) -> None:
         await self._server.start()
+
+    async def keep(self) -> None:
+        """Begin another server whenever one ends by itself: grpcio ends it for good when the path of a call is not UTF-8."""
+        while True:
+            with suppress(Exception):
+                await self._server.wait_for_termination()
+            _LOG.error("the listener `%s` ended by itself; another takes its place", self._address)
+            self._server = self._made()
+            try:
+                self.bind()
+                await self._server.start()
+            except ListenError as error:
+                _LOG.error("%s", error)
+                await asyncio.sleep(_AGAIN)
 
     async def stop(self) -> None:
         await self.calls.settled()
@@ -81,22 +111,24 @@ class _Server:
         await self._server.stop(GRACE)
 
     def bind(self) -> str:
-        """The address with the port that is bound. Raises ListenError."""
+        """The address with the port that is bound, and is from then on. Raises ListenError."""
         address, certificates = self._listener.address, self._listener.certificates
         if address.file:
             check_socket_file(address.file)
         try:
             port = self._add_port() if certificates is None else self._add_secure_port(certificates)
         except RuntimeError:
-            raise ListenError(
-                f"cannot listen on `{address.text}`: it is in use, or no address of this machine"
-            ) from None
-        return address.text if address.file else f"{address.text.rpartition(':')[0]}:{port}"
+            why = "it is in use, or no address of this machine"
+            why += "" if certificates is None else ", or gRPC cannot use the certificate"
+            raise ListenError(f"cannot listen on `{self._address}`: {why}") from None
+        if not address.file:
+            self._address = f"{address.text.rpartition(':')[0]}:{port}"
+        return self._address
 
     def _add_port(self) -> int:
         address = self._listener.address
         if not address.file:
-            return self._server.add_insecure_port(address.text)
+            return self._server.add_insecure_port(self._address)
         before = os.umask(0o777 & ~self._listener.socket_mode)
         try:
             # grpcio takes what follows `unix:` for a part of a URI, and decodes it.
@@ -109,7 +141,7 @@ class _Server:
         credentials = grpc.dynamic_ssl_server_credentials(
             _configuration(certificates.current()), fetch, certificates.requires_clients
         )
-        return self._server.add_secure_port(self._listener.address.text, credentials)
+        return self._server.add_secure_port(self._address, credentials)
 
 
 class _Fetcher:

@@ -5,6 +5,7 @@ grpcio's: it cancels what waits here, and a handler does not wait.
 """
 
 import asyncio
+import ssl
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from functools import partial
@@ -16,7 +17,7 @@ from mcp_acl.adapters import health as grpc_health
 from mcp_acl.adapters.handlers import Handler, Streaming, Unary
 from mcp_acl.adapters.health import Health
 from mcp_acl.adapters.status import Code, Status, status_of
-from mcp_acl.hosts.listening import Listener
+from mcp_acl.hosts.listening import Limits, Listener
 
 _SETTLE: Final = 0.5
 _QUIET: Final = 0.02
@@ -31,13 +32,15 @@ _SHUTTING_DOWN: Final = Status(Code.UNAVAILABLE, "the service is shutting down")
 _Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
 _Method: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 _T = TypeVar("_T")
+_Run: TypeAlias = Callable[[object, _Context], Awaitable[_T]]
 
 
 class Calls(grpc.GenericRpcHandler):
     """Every method of a listener by its path. A path that is not here is answered UNIMPLEMENTED by grpcio."""
 
-    def __init__(self, listener: Listener, message_seconds: float, health: Health, pool: Executor) -> None:
-        self._message_seconds = message_seconds
+    def __init__(self, listener: Listener, limits: Limits, health: Health, pool: Executor) -> None:
+        self._limits = limits
+        self._active = 0
         self._health = health
         self._pool = pool
         self._moves = 0
@@ -47,8 +50,9 @@ class Calls(grpc.GenericRpcHandler):
         served = {path: self._method(one, listener.names.get(path)) for path, one in listener.table.items()}
         self._methods: Mapping[str, _Method] = {
             **served,
-            grpc_health.CHECK: self._method(health.check, None),
-            grpc_health.WATCH: grpc.stream_stream_rpc_method_handler(self._watch),
+            # Health is asked of a service that has all it can take, too.
+            grpc_health.CHECK: grpc.stream_unary_rpc_method_handler(partial(self._unary, health.check)),
+            grpc_health.WATCH: grpc.stream_stream_rpc_method_handler(self._counted(self._watch)),
         }
         self._refusals: Mapping[str, _Method] = dict.fromkeys(served, grpc.stream_unary_rpc_method_handler(_refuse))
 
@@ -82,12 +86,26 @@ class Calls(grpc.GenericRpcHandler):
     def _method(self, handler: Handler, names: frozenset[str] | None) -> _Method:
         """A method; with `names`, for the clients alone whose certificate has one of them."""
         if isinstance(handler, Streaming):
-            stream = partial(self._stream, handler)
+            stream = self._counted(partial(self._stream, handler))
             return grpc.stream_stream_rpc_method_handler(stream if names is None else _named(names, stream))
         # As one that takes many messages: grpcio never ends a unary call that brings none. A second message is not looked for: to wait
         # for the end of each request costs a seventh of an empty call's time.
-        unary = partial(self._unary, handler)
+        unary = self._counted(partial(self._unary, handler))
         return grpc.stream_unary_rpc_method_handler(unary if names is None else _named(names, unary))
+
+    def _counted(self, run: _Run[_T]) -> _Run[_T]:
+        """The same, for no more at once than are taken."""
+
+        async def counted(messages: object, context: _Context) -> _T:
+            if self._active >= self._limits.calls:
+                await _abort(context, Status(Code.RESOURCE_EXHAUSTED, f"more than {self._limits.calls} calls at once"))
+            self._active += 1
+            try:
+                return await run(messages, context)
+            finally:
+                self._active -= 1
+
+        return counted
 
     async def _unary(self, handler: Unary, _: object, context: _Context) -> bytes:
         outcome = await self._outcome(handler, await self._message(context))
@@ -98,7 +116,7 @@ class Calls(grpc.GenericRpcHandler):
 
     async def _message(self, context: _Context) -> bytes:
         try:
-            async with asyncio.timeout(self._message_seconds):
+            async with asyncio.timeout(self._limits.message_seconds):
                 message = await context.read()
         except TimeoutError:
             await _abort(context, Status(Code.DEADLINE_EXCEEDED, "the request did not arrive in time"))
@@ -168,9 +186,7 @@ async def wait(event: asyncio.Event, seconds: float) -> None:
         return
 
 
-def _named(
-    names: frozenset[str], run: Callable[[object, _Context], Awaitable[_T]]
-) -> Callable[[object, _Context], Awaitable[_T]]:
+def _named(names: frozenset[str], run: _Run[_T]) -> _Run[_T]:
     async def checked(messages: object, context: _Context) -> _T:
         if names.isdisjoint(_names(context)):
             await _abort(
@@ -183,9 +199,14 @@ def _named(
 
 
 def _names(context: _Context) -> set[str]:
-    """The names of the client's certificate: of its subject alternative name, never of its subject (RFC 9525 §2)."""
+    """The names of the client's certificate: of its subject alternative name, never of its subject (RFC 9525 §2).
+
+    gRPC tells them up to a NUL: what stands before one in the certificate is no name.
+    """
     found = context.auth_context()
-    return {name.decode(errors="replace") for kind in _NAMES for name in found.get(kind, ())}
+    der = b"".join(ssl.PEM_cert_to_DER_cert(pem.decode()) for pem in found.get("x509_pem_cert", ()))
+    names = {name for kind in _NAMES for name in found.get(kind, ())}
+    return {name.decode(errors="replace") for name in names if name + b"\0" not in der}
 
 
 _NAMES: Final = ("peer_dns", "peer_uri")

@@ -14,6 +14,8 @@ from mcp_acl.problems import MessageError
 
 _BOM: Final = b"\xef\xbb\xbf"
 _LINE_END: Final = re.compile(rb"\r\n|\r|\n")
+_ODD: Final = re.compile(r"[\v\f\x1c-\x1e\x85\u2028\u2029]")
+"""What ends a line for Python's `str.splitlines`, and for nobody who follows the standard."""
 _TEXT_LINE_END: Final = re.compile(r"\r\n|\r|\n")
 _LINE_COST: Final = 32
 """What a line counts towards the limit beside its bytes, so that many short ones are bounded too."""
@@ -51,6 +53,12 @@ class SseEvent:
         """The reconnection time in milliseconds, None if the block does not set one (or none of at most 15 digits)."""
         values = [value for value in self._values("retry") if re.fullmatch("[0-9]{1,15}", value)]
         return int(values[-1]) if values else None
+
+    def without_odd_lines(self) -> "SseEvent":
+        """The event without lines, data aside, that some clients take for several: what is in a comment would be data for them."""
+        if not any(map(_ODD.search, self.lines)):
+            return self
+        return SseEvent(tuple(line for line in self.lines if _is_data(line) or not _ODD.search(line)), self.complete)
 
     def _values(self, field: str) -> list[str]:
         return [value for name, value in map(_field, self.lines) if name == field]

@@ -67,7 +67,10 @@ def bootstrap(listeners: Mapping[str, tuple[Listener, Config]], site: Site) -> C
     admin = {"address": pipe(str(admin_file(directory)), 0o600)}
     # Without a name of its own Envoy takes no certificate from a file that is watched.
     node = {"id": "mcp-acl", "cluster": "mcp-acl"}
-    return {"node": node, "admin": admin, "static_resources": {"listeners": made}}
+    # A connection on which calls often end before their answer is closed otherwise: deadlines under load are just that.
+    layer = {"name": "static", "static_layer": {"overload.premature_reset_total_stream_count": RESETS}}
+    runtime = {"layers": [layer]}
+    return {"node": node, "admin": admin, "layered_runtime": runtime, "static_resources": {"listeners": made}}
 
 
 def tcp(host: str, port: int) -> Config:
@@ -134,6 +137,8 @@ def _manager(name: str, path: str, names: Mapping[str, frozenset[str]], site: Si
         "http2_protocol_options": http2,
         # None: a stream may be silent for as long as its client likes, and an answer that comes late is still wanted.
         "stream_idle_timeout": "0s",
+        # But an answer that its client does not take is not kept for ever: it takes memory that no limit on calls counts.
+        "stream_flush_timeout": _seconds(limits.message_seconds),
         "request_headers_timeout": _seconds(limits.message_seconds),
         # Who a client is, nobody but the handshake says.
         "forward_client_cert_details": "SANITIZE",

@@ -4,6 +4,7 @@ Envoy drains nothing when it is told to stop, and its Python learns of it when t
 """
 
 import asyncio
+import logging
 import signal
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
@@ -20,6 +21,8 @@ from mcp_acl.hosts.envoy.process import Envoy, EnvoyError
 from mcp_acl.hosts.envoy.secrets import Secrets
 from mcp_acl.hosts.envoy.told import DRAIN, END_SECONDS, REFUSE, Told
 from mcp_acl.hosts.listening import Limits, Listener
+
+_LOG: Final = logging.getLogger("mcp_acl")
 
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 _SETTLE: Final = 0.5
@@ -118,10 +121,16 @@ async def _ports(envoy: Envoy, names: set[str]) -> Mapping[str, int]:
 
 
 async def _refresh(secrets: Sequence[Secrets]) -> None:
+    told = ""
     while True:
         await asyncio.sleep(_LOOK)
-        for one in secrets:
-            one.refresh()
+        try:
+            for one in secrets:
+                one.refresh()
+        except OSError as error:
+            if str(error) != told:
+                _LOG.error("certificates cannot be handed to Envoy, those before stay in force: %s", error)
+            told = str(error)
 
 
 async def _drain(envoy: Envoy, stop: asyncio.Event, seconds: float) -> None:
