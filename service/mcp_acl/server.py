@@ -18,10 +18,10 @@ from mcp_acl.runtime.address import parse_address, worker_addresses
 from mcp_acl.runtime.certificates import Certificates
 from mcp_acl.runtime.collector import keep_all
 from mcp_acl.runtime.gate import Gate
-from mcp_acl.runtime.reload import Reloader
+from mcp_acl.runtime.reload import Reloader, read_settled
 from mcp_acl.runtime.rows import PREFIX, ROWS
 from mcp_acl.runtime.settings import Settings
-from mcp_acl.runtime.store import compile_sources, read_sources
+from mcp_acl.runtime.store import compile_sources
 from mcp_acl.runtime.supervisor import Record, Supervisor
 
 _LOG: Final = logging.getLogger("mcp_acl")
@@ -68,7 +68,7 @@ def inside_envoy() -> envoy.Served:
 
 def _in_force(settings: Settings) -> tuple[Gate, Reloader]:
     """The gate over the policies of the directory, and what makes it follow them."""
-    sources = read_sources(settings.policies)
+    sources = read_settled(settings.policies)
     gate = Gate(compile_sources(sources))
     keep_all()
     return gate, Reloader(gate, settings.policies, sources)
@@ -85,7 +85,7 @@ def supervise(settings: Settings, ready: Callable[[Sequence[Record]], None]) -> 
     seconds = settings.drain + _END_SECONDS
 
     def command(number: int, before: Record | None) -> Sequence[str]:
-        return [sys.executable, "-m", "mcp_acl", "serve", "--attached", *worker_flags(settings, number, before)]
+        return [sys.executable, "-P", "-m", "mcp_acl", "serve", "--attached", *worker_flags(settings, number, before)]
 
     asyncio.run(Supervisor(settings.workers, command, environment, seconds).run(ready))
 
@@ -101,13 +101,18 @@ def worker_flags(settings: Settings, number: int, before: Record | None) -> Iter
             yield ROWS[name].flag if value else f"--no-{name}"
         elif value is not None and value != "":
             yield from chain.from_iterable(
-                (ROWS[name].flag, str(one)) for one in (value if isinstance(value, tuple) else [value])
+                (ROWS[name].flag, _written(one)) for one in (value if isinstance(value, tuple) else [value])
             )
 
 
 def log_to_stderr() -> None:
     """Write log lines to standard error, each with its time and process."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(process)d %(levelname)s %(name)s: %(message)s")
+
+
+def _written(value: object) -> str:
+    """A value as a flag takes it, which reads numbers of few digits."""
+    return f"{value:.6f}" if isinstance(value, float) else str(value)
 
 
 def tables_of(settings: Settings, gate: Gate) -> Sequence[Table]:

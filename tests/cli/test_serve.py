@@ -151,3 +151,25 @@ def test_service_runs_without_uvloop(policies: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setitem(sys.modules, "uvloop", None)
     server.serve(Settings(policies=policies), lambda *_: None)
     assert ["uvloop", "asyncio.unix_events"] == loops
+
+
+def test_service_without_standard_streams_ends_as_ever(policies: Path, tmp_path: Path) -> None:
+    socket = tmp_path / "acl.sock"
+    command = f"exec {sys.executable} -m mcp_acl serve --policies {policies} --listen unix:{socket} <&- >&-"
+    process = subprocess.Popen(["/bin/sh", "-c", command], stderr=subprocess.PIPE)
+    assert process.stderr is not None
+    while b"listening" not in process.stderr.readline():
+        assert process.poll() is None
+    process.terminate()
+    assert 0 == process.wait(20)
+    process.stderr.close()
+
+
+def test_code_in_the_working_directory_is_not_run(policies: Path, tmp_path: Path) -> None:
+    (tmp_path / "yaml.py").write_text("raise SystemExit(7)")
+    command = [sys.executable, "-P", "-m", "mcp_acl", "serve", "--policies", str(policies)]
+    command += ["--listen", "127.0.0.1:0", "--workers", "2"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=tmp_path) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith("listening on ")
+        process.terminate()

@@ -199,8 +199,12 @@ def breaking(error: Handler) -> Handler:
     """Answers the first message, and then does something else."""
 
     def handler(path: str, requests: Iterator[bytes]) -> Iterator[bytes]:
-        next(requests)
-        yield HEAD.SerializeToString() if path.endswith("/FilterStream") else ALLOW.SerializeToString()
+        first = next(requests)
+        if path.endswith("/FilterStream"):
+            yield HEAD.SerializeToString()
+        else:
+            sequence = pb.CheckRequest.FromString(first).sequence
+            yield pb.CheckResponse(decision=pb.DECISION_ALLOW, sequence=sequence).SerializeToString()
         yield from error(path, requests)
 
     return handler

@@ -253,7 +253,7 @@ def test_empty_value_is_refused_and_not_taken_for_none(name: str, file: Path) ->
         ("drain", "nan", "it must be a number, not `nan`"),
         ("drain", ".nan", "it must be a finite number, not `.nan`"),
         ("drain", "-1", "it must be 0 or more, not `-1`"),
-        ("message_timeout", "0", "it must be more than 0, not `0`"),
+        ("message_timeout", "0", "it must be 0.1 or more, not `0`"),
         ("keepalive", "0.5", "it must be 1 or more, not `0.5`"),
         ("reload", "0.01", "it must be 0 (never) or at least 0.05"),
         ("host", "apache", "it must be 'grpcio' or 'envoy', not `apache`"),

@@ -3,14 +3,17 @@
 import logging
 import os
 import shutil
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from mcp_acl.problems import SourceError
 from mcp_acl.runtime import reload as reload_module
 from mcp_acl.runtime import stamps, store
+from mcp_acl.runtime.reload import read_settled
 from mcp_acl.runtime.store import Sources, read_sources
 from tests.runtime.watched import INTERVAL, Watched, config_map, fill, policy, relinked, replaced
 from tests.runtime.weather import NOON
@@ -254,3 +257,40 @@ def test_set_in_force_does_not_get_the_commit_of_one_that_was_refused(watched: W
     fill(watched.directory, {"a": 1})
     watched.settle()
     assert f"{before}+git.{'a' * 12}" == watched.gate.policies.revision
+
+
+# ---- the start -------------------------------------------------------------------------------------------------------
+
+
+def test_start_waits_until_young_files_stay_the_same(tmp_path: Path) -> None:
+    file = tmp_path / "a.yaml"
+    file.write_text("half")
+    naps = []
+
+    def nap(seconds: float) -> None:
+        naps.append(seconds)
+        if len(naps) < 4:
+            file.write_text(f"version: {len(naps)}")
+
+    sources = read_settled(tmp_path, sleep=nap)
+    assert (b"version: 3", 4) == (sources.files[0].content, len(naps))
+
+
+def test_start_does_not_wait_for_files_that_are_old(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("old")
+    read_settled(tmp_path, sleep=lambda _: pytest.fail("it waits"), now=lambda: time.time() + 3)
+
+
+def test_start_does_not_wait_for_ever(tmp_path: Path) -> None:
+    file = tmp_path / "a.yaml"
+    file.write_text("")
+
+    def grow(_: float) -> None:
+        file.write_text(file.read_text() + "x")
+
+    with pytest.raises(SourceError, match="have not stayed the same"):
+        read_settled(tmp_path, sleep=grow)
+
+
+def test_start_without_files_is_refused_by_what_reads_them(tmp_path: Path) -> None:
+    assert "no-policies" == read_settled(tmp_path, sleep=lambda _: None).problems[0].code

@@ -1,6 +1,7 @@
 """Reading a directory: which files, and what is said of those that cannot be read."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,10 +19,19 @@ def names(directory: Path) -> list[str]:
 def test_only_yaml_files_of_the_directory_itself_are_policies(tmp_path: Path) -> None:
     for name in ("b.yaml", "a.yaml", ".hidden.yaml", "a.scenarios.yaml", "c.yml", "d.yaml.bak", "README.md"):
         (tmp_path / name).write_text("x")
-    (tmp_path / "sub.yaml").mkdir()
-    (tmp_path / "sub.yaml" / "e.yaml").write_text("x")
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "e.yaml").write_text("x")
     assert ["a.yaml", "b.yaml"] == names(tmp_path)
     assert ["a.scenarios.yaml"] == [file.name for file in read_scenarios(tmp_path)]
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, lambda path: path.symlink_to(path.parent / ".x")])
+def test_directory_by_the_name_of_a_policy_file_is_refused(tmp_path: Path, make: Callable[[Path], object]) -> None:
+    (tmp_path / ".x").mkdir()
+    (tmp_path / "a.yaml").write_text("version: 1\npolicy: p\nservers: [s]\nrules: []\n")
+    make(tmp_path / "deny.yaml")
+    with pytest.raises(SourceError, match="not a regular file"):
+        load_policies(tmp_path)
 
 
 def test_links_are_followed(tmp_path: Path) -> None:

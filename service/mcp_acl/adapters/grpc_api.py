@@ -81,12 +81,13 @@ _TEXT_LIMITS: Final = replace(DEFAULT_LIMITS, number=310)
 
 def check(gate: Gate, body: bytes) -> bytes:
     """`Check`."""
-    answer = gate.check(question_from(parsed(pb.CheckRequest, body)))
-    if not answer.decision.allowed or answer.decision.errors:
-        return reply_for(answer).SerializeToString()
+    request = parsed(pb.CheckRequest, body)
+    answer = gate.check(question_from(request))
+    decision = answer.decision
     # One message after another is one message with the fields of both (protobuf encoding, "Last One Wins").
-    own = pb.CheckResponse(decision_id=answer.decision_id, context=answer.context)
-    return _permission(answer.decision) + own.SerializeToString()
+    own = pb.CheckResponse(decision_id=answer.decision_id, context=answer.context, sequence=request.sequence)
+    is_usual = decision.allowed and not decision.errors
+    return (_permission(decision) if is_usual else reply_for(answer).SerializeToString()) + own.SerializeToString()
 
 
 @lru_cache(_REMEMBERED)

@@ -33,6 +33,7 @@ def command(
 
     `--attached` is for whoever starts it as a part of something: it ends when its standard input closes, whatever closed it.
     """
+    _open_standard_streams()
     log_to_stderr()
     if attached:
         end_with_input()
@@ -47,6 +48,13 @@ def command(
         ) from None
     except (WorkerError, EnvoyError, EnvoyMissingError) as error:
         raise InputError(str(error)) from None
+
+
+def _open_standard_streams() -> None:
+    """Something on each of the three descriptors: what is opened next would be taken for one of them otherwise."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(descriptor)
 
 
 def _serve(settings: Settings, *, as_json: bool) -> None:

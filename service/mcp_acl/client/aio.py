@@ -8,14 +8,14 @@ import time
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from functools import cached_property
-from itertools import cycle
+from itertools import count, cycle
 from types import TracebackType
 from typing import Any
 
 import grpc
 
 from mcp_acl.client import wire
-from mcp_acl.client.failures import AGAIN, UNKNOWN_SERVICE, check_timeout, ended, failure_of, late
+from mcp_acl.client.failures import AGAIN, UNKNOWN_SERVICE, check_timeout, cut_off, ended, failure_of, late
 from mcp_acl.client.targets import Tls, credentials_of, options_of, targets_of
 from mcp_acl.client.values import (
     CutOffError,
@@ -41,16 +41,26 @@ class AsyncFilteredStream(AsyncIterator[bytes]):
         self.report = head.report
         self._pieces = pieces
         self._close = close
+        self._is_cut = False
 
     async def __anext__(self) -> bytes:
-        while True:
-            piece, report = await anext(self._pieces)
-            self.report += report
-            if piece:
-                return piece
+        if self._is_cut:
+            raise cut_off()
+        try:
+            while True:
+                piece, report = await anext(self._pieces)
+                self.report += report
+                if piece:
+                    return piece
+        except StopAsyncIteration:
+            raise
+        except BaseException:
+            self._is_cut = True
+            raise
 
     async def aclose(self) -> None:
         """Ask for no more."""
+        self._is_cut = True
         self._close()
 
 
@@ -114,10 +124,11 @@ class AsyncClient(AbstractAsyncContextManager["AsyncClient"]):
         self, turns: "_Turns | None", question: Question, *, again: bool = True
     ) -> "tuple[_Turns | None, Verdict]":
         """The verdict, and the call to go on with."""
-        request = wire.check_request(question)
         turns = turns or self._open("CheckStream")
+        sequence = next(turns.numbers)
+        request = wire.check_request(question, sequence)
         try:
-            return turns, wire.verdict_of(question, await turns.ask(request))
+            return turns, wire.verdict_of(question, await turns.ask(request), sequence)
         except UnavailableError as error:
             turns.close()
             if again and error.code in AGAIN:
@@ -205,6 +216,8 @@ class AsyncClient(AbstractAsyncContextManager["AsyncClient"]):
             answer: bytes | None = await call(request, timeout=until - time.monotonic())
         except grpc.aio.AioRpcError as error:
             raise failure_of(error.code(), error.details()) from error
+        except grpc.aio.UsageError as error:
+            raise UnavailableError("the client is closed") from error
         if answer is None:
             raise ended()
         return answer
@@ -220,6 +233,7 @@ class _Turns:
     def __init__(self, call: Any, timeout: float) -> None:
         self._call = call
         self._timeout = timeout
+        self.numbers = count(1)
 
     async def ask(self, request: bytes) -> bytes:
         """The answer to a request. Raises MisuseError, UnavailableError."""

@@ -6,7 +6,7 @@ A client may be shared by threads. Streams are asked and answered in turns, in t
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from itertools import cycle
+from itertools import count, cycle
 from queue import SimpleQueue
 from threading import Timer
 from types import TracebackType
@@ -15,7 +15,7 @@ from typing import Any, Final
 import grpc
 
 from mcp_acl.client import wire
-from mcp_acl.client.failures import AGAIN, UNKNOWN_SERVICE, check_timeout, ended, failure_of, late
+from mcp_acl.client.failures import AGAIN, UNKNOWN_SERVICE, check_timeout, cut_off, ended, failure_of, late
 from mcp_acl.client.targets import Tls, credentials_of, options_of, targets_of
 from mcp_acl.client.values import (
     CutOffError,
@@ -47,16 +47,26 @@ class FilteredStream(Iterator[bytes]):
         self.report = head.report
         self._pieces = pieces
         self._close = close
+        self._is_cut = False
 
     def __next__(self) -> bytes:
-        while True:
-            piece, report = next(self._pieces)
-            self.report += report
-            if piece:
-                return piece
+        if self._is_cut:
+            raise cut_off()
+        try:
+            while True:
+                piece, report = next(self._pieces)
+                self.report += report
+                if piece:
+                    return piece
+        except StopIteration:
+            raise
+        except BaseException:
+            self._is_cut = True
+            raise
 
     def close(self) -> None:
         """Ask for no more."""
+        self._is_cut = True
         self._close()
 
 
@@ -119,10 +129,11 @@ class Client(AbstractContextManager["Client"]):
         self, turns: "_Turns | None", question: Question, *, again: bool = True
     ) -> "tuple[_Turns | None, Verdict]":
         """The verdict, and the call to go on with."""
-        request = wire.check_request(question)
         turns = turns or self._open("CheckStream")
+        sequence = next(turns.numbers)
+        request = wire.check_request(question, sequence)
         try:
-            return turns, wire.verdict_of(question, turns.ask(request))
+            return turns, wire.verdict_of(question, turns.ask(request), sequence)
         except UnavailableError as error:
             turns.close()
             if again and error.code in AGAIN:
@@ -210,6 +221,8 @@ class Client(AbstractContextManager["Client"]):
             answer: bytes | None = next(self._calls[path])(request, timeout=until - time.monotonic())
         except grpc.RpcError as error:
             raise _failure(error) from error
+        except ValueError as error:
+            raise UnavailableError("the client is closed") from error
         if answer is None:
             raise ended()
         return answer
@@ -226,6 +239,7 @@ class _Turns:
         self._answers = call(iter(self._requests.get, None))
         self._timeout = timeout
         self._is_late = False
+        self.numbers = count(1)
 
     def ask(self, request: bytes) -> bytes:
         """The answer to a request. Raises MisuseError, UnavailableError."""

@@ -4,10 +4,11 @@ from typing import Final
 
 import grpc
 
-from mcp_acl.client.values import MisuseError, UnavailableError
+from mcp_acl.client.values import CutOffError, MisuseError, UnavailableError
 
 AGAIN: Final = frozenset({"UNAVAILABLE", "CANCELLED"})
 """Statuses that say: ask another worker, or again. The second is the end of a worker too, for a call that came at the last moment."""
+_LONGEST: Final = 86_400.0
 UNKNOWN_SERVICE: Final = "NOT_FOUND"
 """What health says of a name that it does not know."""
 
@@ -31,8 +32,13 @@ def ended() -> UnavailableError:
     return UnavailableError("the service ended the call without an answer", grpc.StatusCode.UNAVAILABLE.name)
 
 
+def cut_off() -> CutOffError:
+    """The error for a response whose end did not come, whenever it is asked for again."""
+    return CutOffError("the response was cut off before its end")
+
+
 def check_timeout(seconds: float) -> float:
     """The seconds. Raises MisuseError for what is no time to wait."""
-    if not 0 < seconds < float("inf"):
-        raise MisuseError(f"`timeout` is {seconds}; give the seconds to wait for an answer")
+    if not 0 < seconds <= _LONGEST:
+        raise MisuseError(f"`timeout` is {seconds}; give the seconds to wait for an answer, at most {_LONGEST}")
     return seconds

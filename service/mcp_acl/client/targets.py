@@ -19,6 +19,8 @@ from mcp_acl.runtime.address import Address, AddressError, parse_address
 Pem = bytes | str | Path
 """A PEM file by its path, or what it holds as bytes."""
 
+_CERTIFICATE: Final = b"BEGIN CERTIFICATE"
+_KEY: Final = b"PRIVATE KEY"
 _OPTIONS: Final = (
     ("grpc.service_config", '{"loadBalancingConfig": [{"round_robin": {}}]}'),
     # Answers may be as large as what was sent.
@@ -93,13 +95,19 @@ def credentials_of(tls: Tls | None) -> grpc.ChannelCredentials | None:
         return None
     if (tls.certificate is None) != (tls.key is None):
         raise MisuseError("a client certificate and its key come together; one of them is missing")
-    return grpc.ssl_channel_credentials(_read(tls.authorities), _read(tls.key), _read(tls.certificate))
+    return grpc.ssl_channel_credentials(
+        _read(tls.authorities, _CERTIFICATE), _read(tls.key, _KEY), _read(tls.certificate, _CERTIFICATE)
+    )
 
 
-def _read(pem: Pem | None) -> bytes | None:
-    if pem is None or isinstance(pem, bytes):
-        return pem
+def _read(pem: Pem | None, mark: bytes) -> bytes | None:
+    """What a PEM file holds. One that holds nothing is a mistake: gRPC takes no authorities for those that it trusts by default."""
+    if pem is None:
+        return None
     try:
-        return Path(pem).read_bytes()
+        content = pem if isinstance(pem, bytes) else Path(pem).read_bytes()
     except (OSError, ValueError) as error:
-        raise MisuseError(f"`{pem}` cannot be read: {getattr(error, 'strerror', None) or error}") from None
+        raise MisuseError(f"`{pem!s}` cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    if mark not in content:
+        raise MisuseError(f"a PEM file of `Tls` holds no `{mark.decode()}`")
+    return content

@@ -52,9 +52,11 @@ _LARGEST_PIECE: Final = 1024 * 1024
 # ---- requests -------------------------------------------------------------------------------------------------------
 
 
-def check_request(question: Question) -> bytes:
+def check_request(question: Question, sequence: int = 0) -> bytes:
     """Raises MisuseError for what cannot be written as JSON or as protobuf."""
-    return _check(question).SerializeToString()
+    request = _check(question)
+    request.sequence = sequence
+    return request.SerializeToString()
 
 
 def explain_request(question: Question) -> bytes:
@@ -159,12 +161,14 @@ def read_answer(kind: type[_Answer], body: bytes) -> _Answer:
         raise UnavailableError(f"the answer is not a `{kind.DESCRIPTOR.full_name}`") from None
 
 
-def verdict_of(question: Question, body: bytes) -> Verdict:
-    """What the answer says. One that says neither yes nor no, or both, is a denial."""
-    try:
-        response = read_answer(pb.CheckResponse, body)
-    except UnavailableError as error:
-        return denied(question, error)
+def verdict_of(question: Question, body: bytes, sequence: int = 0) -> Verdict:
+    """What the answer says. One that says neither yes nor no, or both, is a denial.
+
+    Raises UnavailableError for what is no answer to this question.
+    """
+    response = read_answer(pb.CheckResponse, body)
+    if response.sequence != sequence:
+        raise UnavailableError("the answer belongs to another question")
     is_denial = response.HasField("denial")
     if response.decision == pb.DECISION_ALLOW and not is_denial:
         return _verdict(question, response, None)

@@ -74,7 +74,7 @@ EFFECT_ALLOW: Effect
 EFFECT_DENY: Effect
 
 class CheckRequest(_message.Message):
-    __slots__ = ("server", "direction", "raw", "structured", "principal", "http", "attributes", "session_id", "filters_responses", "time")
+    __slots__ = ("server", "direction", "raw", "structured", "principal", "http", "attributes", "session_id", "filters_responses", "time", "sequence")
     SERVER_FIELD_NUMBER: _ClassVar[int]
     DIRECTION_FIELD_NUMBER: _ClassVar[int]
     RAW_FIELD_NUMBER: _ClassVar[int]
@@ -85,6 +85,7 @@ class CheckRequest(_message.Message):
     SESSION_ID_FIELD_NUMBER: _ClassVar[int]
     FILTERS_RESPONSES_FIELD_NUMBER: _ClassVar[int]
     TIME_FIELD_NUMBER: _ClassVar[int]
+    SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     server: str
     direction: Direction
     raw: bytes
@@ -95,7 +96,8 @@ class CheckRequest(_message.Message):
     session_id: str
     filters_responses: bool
     time: _timestamp_pb2.Timestamp
-    def __init__(self, server: _Optional[str] = ..., direction: _Optional[_Union[Direction, str]] = ..., raw: _Optional[bytes] = ..., structured: _Optional[_Union[StructuredMessage, _Mapping]] = ..., principal: _Optional[_Union[Principal, _Mapping]] = ..., http: _Optional[_Union[Http, _Mapping]] = ..., attributes: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., session_id: _Optional[str] = ..., filters_responses: _Optional[bool] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    sequence: int
+    def __init__(self, server: _Optional[str] = ..., direction: _Optional[_Union[Direction, str]] = ..., raw: _Optional[bytes] = ..., structured: _Optional[_Union[StructuredMessage, _Mapping]] = ..., principal: _Optional[_Union[Principal, _Mapping]] = ..., http: _Optional[_Union[Http, _Mapping]] = ..., attributes: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., session_id: _Optional[str] = ..., filters_responses: _Optional[bool] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., sequence: _Optional[int] = ...) -> None: ...
 
 class StructuredMessage(_message.Message):
     __slots__ = ("string_id", "integer_id", "method", "params_struct", "params_json", "kind")
@@ -144,7 +146,7 @@ class Header(_message.Message):
     def __init__(self, name: _Optional[str] = ..., values: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class CheckResponse(_message.Message):
-    __slots__ = ("decision", "reason", "rules", "errors", "revision", "decision_id", "response_needs", "context", "denial", "message")
+    __slots__ = ("decision", "reason", "rules", "errors", "revision", "decision_id", "response_needs", "context", "denial", "message", "sequence")
     DECISION_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
     RULES_FIELD_NUMBER: _ClassVar[int]
@@ -155,6 +157,7 @@ class CheckResponse(_message.Message):
     CONTEXT_FIELD_NUMBER: _ClassVar[int]
     DENIAL_FIELD_NUMBER: _ClassVar[int]
     MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     decision: Decision
     reason: str
     rules: _containers.RepeatedCompositeFieldContainer[RuleRef]
@@ -165,7 +168,8 @@ class CheckResponse(_message.Message):
     context: bytes
     denial: Denial
     message: str
-    def __init__(self, decision: _Optional[_Union[Decision, str]] = ..., reason: _Optional[str] = ..., rules: _Optional[_Iterable[_Union[RuleRef, _Mapping]]] = ..., errors: _Optional[_Iterable[_Union[RuleError, _Mapping]]] = ..., revision: _Optional[str] = ..., decision_id: _Optional[str] = ..., response_needs: _Optional[_Union[ResponseNeeds, str]] = ..., context: _Optional[bytes] = ..., denial: _Optional[_Union[Denial, _Mapping]] = ..., message: _Optional[str] = ...) -> None: ...
+    sequence: int
+    def __init__(self, decision: _Optional[_Union[Decision, str]] = ..., reason: _Optional[str] = ..., rules: _Optional[_Iterable[_Union[RuleRef, _Mapping]]] = ..., errors: _Optional[_Iterable[_Union[RuleError, _Mapping]]] = ..., revision: _Optional[str] = ..., decision_id: _Optional[str] = ..., response_needs: _Optional[_Union[ResponseNeeds, str]] = ..., context: _Optional[bytes] = ..., denial: _Optional[_Union[Denial, _Mapping]] = ..., message: _Optional[str] = ..., sequence: _Optional[int] = ...) -> None: ...
 
 class RuleRef(_message.Message):
     __slots__ = ("policy", "rule", "file", "line")

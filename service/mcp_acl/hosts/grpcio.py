@@ -94,7 +94,8 @@ class _Server:
         """Begin another server whenever one ends by itself: grpcio ends it for good when the path of a call is not UTF-8."""
         while True:
             with suppress(Exception):
-                await self._server.wait_for_termination()
+                # Shielded, because the end of this task would be taken for the server's.
+                await asyncio.shield(self._server.wait_for_termination())
             _LOG.error("the listener `%s` ended by itself; another takes its place", self._address)
             self._server = self._made()
             try:

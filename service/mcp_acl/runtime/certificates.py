@@ -159,6 +159,8 @@ class Certificates:
 
 def _content(file: Path) -> bytes:
     try:
+        if not file.is_file():  # a pipe would keep whoever asks
+            raise OSError(0, "not a regular file" if file.exists() else "no such file or directory")
         return file.read_bytes()
     except (OSError, ValueError) as error:
         raise CertificateError(_unreadable(file, error)) from None

@@ -37,9 +37,41 @@ _LOG: Final = logging.getLogger("mcp_acl")
 
 PATIENCE: Final = 60.0
 """Seconds that files may go on changing before that is told."""
+_START_INTERVAL: Final = 0.25
+"""Seconds that young files must have stayed the same before the service starts on them."""
 _LOGGED: Final = 20  # problems of one refusal
 _STACK: Final = 8 << 20  # bytes: what the main thread has on most systems, and other threads on few
 _JOIN: Final = 5.0
+
+
+def read_settled(
+    directory: Path, sleep: Callable[[float], None] = time.sleep, now: Callable[[], float] = time.time
+) -> Sources:
+    """Read a directory that may be being written: once at once if nothing in it is young, else until it stays the same.
+
+    Raises SourceError if it does not for `PATIENCE` seconds.
+    """
+    before: DirectoryStamp | None = None
+    for _ in range(int(PATIENCE / _START_INTERVAL)):
+        sources = read_sources(directory)
+        if sources.stamp is not None and (sources.stamp == before or not _is_young(sources.stamp, now())):
+            return sources
+        before = sources.stamp
+        sleep(_START_INTERVAL)
+    raise SourceError(
+        [
+            Problem(
+                "unsettled",
+                f"the files have not stayed the same for {PATIENCE:.0f} seconds",
+                Place(shown_name(directory)),
+            )
+        ]
+    )
+
+
+def _is_young(stamp: DirectoryStamp, now: float) -> bool:
+    """Whether a file was changed so lately that another change may be under way."""
+    return any(now - max(times) / 1e9 < RESOLUTION for _, one in stamp if (times := one[-2:]))
 
 
 def _now() -> datetime:

@@ -18,6 +18,9 @@ from mcp_acl.runtime.address import AddressError, is_socket_file, parse_address,
 KIB: Final = 1024
 MIB: Final = 1024 * KIB
 MAX_WORKERS: Final = 256
+MAX_CALLS: Final = 1_000_000
+MAX_SECONDS: Final = 86_400.0
+_SHORTEST_WAIT: Final = 0.1
 _SHORTEST_RELOAD: Final = 0.05
 _MODE: Final = re.compile("0?[0-7]{3}")
 _BY_OTHERS: Final = 0o002
@@ -58,7 +61,7 @@ def _name(text: str) -> str:
 Directory: TypeAlias = Annotated[Path, Metavar("DIR")]
 File: TypeAlias = Annotated[Path | None, Metavar("FILE")]
 Listen: TypeAlias = Annotated[str, Metavar("ADDR"), AfterValidator(_readable)]
-Seconds: TypeAlias = Annotated[float, Metavar("SECONDS"), Field(ge=0, allow_inf_nan=False)]
+Seconds: TypeAlias = Annotated[float, Metavar("SECONDS"), Field(ge=0, le=MAX_SECONDS, allow_inf_nan=False)]
 Names: TypeAlias = Annotated[tuple[Annotated[str, AfterValidator(_name)], ...], Metavar("NAME")]
 
 
@@ -145,22 +148,22 @@ class Settings(BaseModel):
     )
     reload: Annotated[Seconds, AfterValidator(_interval)] = Field(
         default=0.5,
-        description=f"Seconds between looks at the policy directory; 0: never, else {_SHORTEST_RELOAD} or more. Half a "
-        "second is soon enough for people, and a look costs next to nothing.",
+        description=f"Seconds between looks at the policy directory, and how long its files must have stayed the same to be taken; 0: "
+        f"never, else {_SHORTEST_RELOAD} or more. Half a second is soon enough for people, and a look costs next to nothing.",
     )
     max_request: Annotated[int, Metavar("BYTES"), Field(ge=64 * KIB, le=256 * MIB)] = Field(
         default=16 * MIB,
         description="Bytes of one request, after inflation; more is refused with RESOURCE_EXHAUSTED. 64 KiB to 256 MiB; "
         "16 MiB leaves room for long lists and large results, which are requests here.",
     )
-    max_calls: Annotated[int, Metavar("N"), Field(ge=1)] = Field(
+    max_calls: Annotated[int, Metavar("N"), Field(ge=1, le=MAX_CALLS)] = Field(
         default=1000,
         description="Calls at once in one worker, streams included; more are refused with RESOURCE_EXHAUSTED. 1000 "
         "bounds the memory that callers can take.",
     )
-    message_timeout: Annotated[Seconds, Field(gt=0)] = Field(
+    message_timeout: Annotated[Seconds, Field(ge=_SHORTEST_WAIT)] = Field(
         default=30.0,
-        description="Seconds that a unary call may take to bring its message, more than 0. 30 is generous for any network and "
+        description=f"Seconds that a unary call may take to bring its message, {_SHORTEST_WAIT} or more. 30 is generous for any network and "
         "still ends what only holds a place.",
     )
     keepalive: Annotated[Seconds, Field(ge=1)] = Field(

@@ -104,9 +104,7 @@ def _policy_paths(directory: Path) -> list[Path]:
 def _yaml_files(directory: Path) -> list[Path]:
     try:
         return sorted(
-            path
-            for path in directory.iterdir()
-            if path.name.endswith(_POLICY) and not path.name.startswith(".") and not path.is_dir()
+            path for path in directory.iterdir() if path.name.endswith(_POLICY) and not path.name.startswith(".")
         )
     except (OSError, ValueError) as error:
         raise SourceError([_unreadable(shown_name(directory), error)]) from None

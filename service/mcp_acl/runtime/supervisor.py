@@ -12,6 +12,7 @@ import signal
 import threading
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Final, TypeAlias
 
 _LOG: Final = logging.getLogger("mcp_acl")
@@ -139,8 +140,9 @@ def end_with_input() -> None:
     """In a worker: from here on, end this process as by SIGTERM when its standard input closes, whatever closed it."""
 
     def wait() -> None:
-        while os.read(0, 4096):
-            pass
+        with suppress(OSError):  # of an input that is not there
+            while os.read(0, 4096):
+                pass
         os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=wait, daemon=True).start()
