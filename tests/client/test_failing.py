@@ -1,15 +1,20 @@
 """Both clients on services that fail: no answer, no good answer, no answer in time. Each is a denial, and never an error alone."""
 
+import asyncio
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 from threading import Event
+from threading import enumerate as enumerate_threads
 from typing import Any
 
 import grpc
 import pytest
 
-from mcp_acl.client import CutOffError, MisuseError, Question, Report, Tls, Verdict
+from mcp_acl.client import AsyncClient, Client, CutOffError, MisuseError, Question, Report, Tls, Verdict
 from mcp_acl.client.targets import credentials_of, targets_of
 from mcp_acl.domain import Denial, ResponseNeeds
 from mcp_acl.gen import acl_pb2 as pb
@@ -188,6 +193,80 @@ def test_misuse_is_never_a_verdict(client: Opener) -> None:
         ):
             with pytest.raises(MisuseError, match="say `direction`"):
                 ask()
+
+
+def until(arrived: Event, then: Handler) -> Handler:
+    """Says that a question is there, and then does something else."""
+
+    def handler(path: str, requests: Iterator[bytes]) -> Iterator[bytes]:
+        first = next(requests)
+        arrived.set()
+        yield from then(path, chain([first], requests))
+
+    return handler
+
+
+def test_client_that_is_closed_denies(client: Opener) -> None:
+    asker = client(NOWHERE)
+    assert is_denied(asker.check(QUESTION))
+    asker.run(asker.client.close())
+    assert is_denied(asker.check(QUESTION))
+    assert [True] == [is_denied(one) for one in asker.check_stream([QUESTION])]
+    assert "the client is closed" == str(asker.filter(ALLOWED, JSON, LIST).cause)
+    assert "the client is closed" == str(asker.filter_stream(ALLOWED, JSON, [LIST]).cause)
+
+
+def test_client_that_is_closed_meanwhile_denies() -> None:
+    arrived = Event()
+    with answering(until(arrived, silent)) as address, ThreadPoolExecutor() as pool:
+        asker = Client(address, timeout=SECONDS)
+        verdict = pool.submit(asker.check, QUESTION)
+        assert arrived.wait(SECONDS)
+        asker.close()
+        assert is_denied(verdict.result(SECONDS))
+
+
+@pytest.mark.parametrize("name", ["check", "stream"])
+def test_task_that_is_cancelled_stays_so_and_one_whose_client_is_closed_is_denied(name: str) -> None:
+    arrived = Event()
+
+    async def ask(asker: AsyncClient) -> Verdict:
+        if name == "check":
+            return await asker.check(QUESTION)
+        return await anext(asker.check_stream([QUESTION]))
+
+    async def scene(address: str) -> None:
+        asker = AsyncClient(address, timeout=SECONDS)
+        cancelled, denied = asyncio.create_task(ask(asker)), asyncio.create_task(ask(asker))
+        await asyncio.to_thread(arrived.wait, SECONDS)
+        cancelled.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await cancelled
+        await asker.close()
+        assert is_denied(await denied)
+
+    with answering(until(arrived, silent)) as address:
+        asyncio.run(scene(address))
+
+
+@pytest.mark.parametrize("answer", [Status(grpc.StatusCode.INVALID_ARGUMENT), b"\xff", b""], ids=str)
+def test_stream_that_brought_no_good_answer_leaves_no_thread(answer: Status | bytes) -> None:
+    def handler(_path: str, requests: Iterator[bytes]) -> Iterator[bytes]:
+        next(requests)
+        if isinstance(answer, Status):
+            raise answer
+        yield answer
+
+    before = set(enumerate_threads())
+    with answering(handler) as address, Client(address, timeout=SECONDS) as asker:
+        with suppress(MisuseError):
+            asker.filter_stream(ALLOWED, JSON, [LIST])
+        with suppress(MisuseError):
+            list(asker.check_stream([QUESTION]))
+    waiting = [one for one in enumerate_threads() if one not in before]
+    for one in waiting:
+        one.join(SECONDS)
+    assert [] == [one for one in waiting if one.is_alive()]
 
 
 # ---- in the middle of a stream ---------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ A client belongs to the event loop of its first call. Cancelling a task cancels 
 import asyncio
 import time
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, contextmanager
 from functools import cached_property
 from itertools import count, cycle
 from types import TracebackType
@@ -15,7 +15,7 @@ from typing import Any
 import grpc
 
 from mcp_acl.client import wire
-from mcp_acl.client.failures import AGAIN, UNKNOWN_SERVICE, check_timeout, cut_off, ended, failure_of, late
+from mcp_acl.client.failures import AGAIN, UNKNOWN_SERVICE, check_timeout, closed, cut_off, ended, failure_of, late
 from mcp_acl.client.targets import Tls, credentials_of, options_of, targets_of
 from mcp_acl.client.values import (
     CutOffError,
@@ -71,6 +71,7 @@ class AsyncClient(AbstractAsyncContextManager["AsyncClient"]):
         self, addresses: str | Sequence[str] = "127.0.0.1:9191", *, tls: Tls | None = None, timeout: float = 1.0
     ) -> None:
         self._timeout = check_timeout(timeout)
+        self._numbers = count(1)
         self._targets = targets_of(addresses, tls)
         self._credentials = credentials_of(tls)
         self._options = options_of(tls)
@@ -124,13 +125,14 @@ class AsyncClient(AbstractAsyncContextManager["AsyncClient"]):
         self, turns: "_Turns | None", question: Question, *, again: bool = True
     ) -> "tuple[_Turns | None, Verdict]":
         """The verdict, and the call to go on with."""
-        turns = turns or self._open("CheckStream")
-        sequence = next(turns.numbers)
+        sequence = next(self._numbers)
         request = wire.check_request(question, sequence)
         try:
+            turns = turns or self._open("CheckStream")
             return turns, wire.verdict_of(question, await turns.ask(request), sequence)
         except UnavailableError as error:
-            turns.close()
+            if turns is not None:
+                turns.close()
             if again and error.code in AGAIN:
                 return await self._check_in(None, question, again=False)
             return None, wire.denied(question, error)
@@ -166,16 +168,15 @@ class AsyncClient(AbstractAsyncContextManager["AsyncClient"]):
         if context is None:
             return AsyncFilteredStream(response, _untouched(pieces), _nothing)
         start = wire.start_request(context, response, report_hidden=report_hidden)
-        turns = self._open("FilterStream")
+        turns: _Turns | None = None
         try:
+            turns = self._open("FilterStream")
             head, first = wire.head_of(await turns.ask(start))
         except UnavailableError as error:
-            turns.close()
+            if turns is not None:
+                turns.close()
             instead = wire.withheld(of, response, error)
             return AsyncFilteredStream(instead, _untouched([instead.body]), _nothing)
-        except BaseException:
-            turns.close()
-            raise
         return AsyncFilteredStream(head, _filtered(turns, first, pieces), turns.close)
 
     # ---- for people -------------------------------------------------------------------------------------------------
@@ -213,18 +214,18 @@ class AsyncClient(AbstractAsyncContextManager["AsyncClient"]):
     async def _once(self, path: str, request: bytes, until: float) -> bytes:
         call: Any = next(self._turns).unary_unary(path)
         try:
-            answer: bytes | None = await call(request, timeout=until - time.monotonic())
+            with _while_open():
+                answer: bytes | None = await call(request, timeout=until - time.monotonic())
         except grpc.aio.AioRpcError as error:
             raise failure_of(error.code(), error.details()) from error
-        except grpc.aio.UsageError as error:
-            raise UnavailableError("the client is closed") from error
         if answer is None:
             raise ended()
         return answer
 
     def _open(self, method: str) -> "_Turns":
         call: Any = next(self._turns).stream_stream(wire.PATHS[method])
-        return _Turns(call(), self._timeout)
+        with _while_open():
+            return _Turns(call(), self._timeout)
 
 
 class _Turns:
@@ -233,13 +234,16 @@ class _Turns:
     def __init__(self, call: Any, timeout: float) -> None:
         self._call = call
         self._timeout = timeout
-        self.numbers = count(1)
 
     async def ask(self, request: bytes) -> bytes:
-        """The answer to a request. Raises MisuseError, UnavailableError."""
-        answer = await self._next(self._asked(request))
-        if answer is None:
-            raise ended()
+        """The answer to a request. A call without one is closed. Raises MisuseError, UnavailableError."""
+        try:
+            answer = await self._next(self._asked(request))
+            if answer is None:
+                raise ended()
+        except BaseException:
+            self.close()
+            raise
         return answer
 
     async def end(self) -> AsyncIterator[bytes]:
@@ -261,13 +265,28 @@ class _Turns:
 
     async def _next(self, step: Awaitable[bytes | None]) -> bytes | None:
         try:
-            async with asyncio.timeout(self._timeout):
-                return await step
+            with _while_open():
+                async with asyncio.timeout(self._timeout):
+                    return await step
         except TimeoutError as error:
             raise late(self._timeout) from error
         except (grpc.aio.AioRpcError, asyncio.InvalidStateError) as error:
             # Of a call that has ended before: grpcio says here only that it has.
             raise failure_of(await self._call.code(), await self._call.details()) from error
+
+
+@contextmanager
+def _while_open() -> Iterator[None]:
+    """Raises UnavailableError if the client is closed meanwhile. grpcio then cancels the task that waits, which nobody else did."""
+    try:
+        yield
+    except grpc.aio.UsageError as error:
+        raise closed() from error
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        raise closed() from error
 
 
 async def _filtered(

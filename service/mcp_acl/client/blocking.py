@@ -15,7 +15,7 @@ from typing import Any, Final
 import grpc
 
 from mcp_acl.client import wire
-from mcp_acl.client.failures import AGAIN, UNKNOWN_SERVICE, check_timeout, cut_off, ended, failure_of, late
+from mcp_acl.client.failures import AGAIN, UNKNOWN_SERVICE, check_timeout, closed, cut_off, ended, failure_of, late
 from mcp_acl.client.targets import Tls, credentials_of, options_of, targets_of
 from mcp_acl.client.values import (
     CutOffError,
@@ -81,6 +81,7 @@ class Client(AbstractContextManager["Client"]):
         self, addresses: str | Sequence[str] = "127.0.0.1:9191", *, tls: Tls | None = None, timeout: float = 1.0
     ) -> None:
         self._timeout = check_timeout(timeout)
+        self._numbers = count(1)
         targets, credentials, options = targets_of(addresses, tls), credentials_of(tls), options_of(tls)
         self._channels = [
             grpc.secure_channel(target, credentials, options) if credentials else grpc.insecure_channel(target, options)
@@ -129,13 +130,14 @@ class Client(AbstractContextManager["Client"]):
         self, turns: "_Turns | None", question: Question, *, again: bool = True
     ) -> "tuple[_Turns | None, Verdict]":
         """The verdict, and the call to go on with."""
-        turns = turns or self._open("CheckStream")
-        sequence = next(turns.numbers)
+        sequence = next(self._numbers)
         request = wire.check_request(question, sequence)
         try:
+            turns = turns or self._open("CheckStream")
             return turns, wire.verdict_of(question, turns.ask(request), sequence)
         except UnavailableError as error:
-            turns.close()
+            if turns is not None:
+                turns.close()
             if again and error.code in AGAIN:
                 return self._check_in(None, question, again=False)
             return None, wire.denied(question, error)
@@ -175,11 +177,13 @@ class Client(AbstractContextManager["Client"]):
         if context is None:
             return FilteredStream(response, ((piece, Report()) for piece in pieces))
         start = wire.start_request(context, response, report_hidden=report_hidden)
-        turns = self._open("FilterStream")
+        turns: _Turns | None = None
         try:
+            turns = self._open("FilterStream")
             head, first = wire.head_of(turns.ask(start))
         except UnavailableError as error:
-            turns.close()
+            if turns is not None:
+                turns.close()
             instead = wire.withheld(of, response, error)
             return FilteredStream(instead, iter([(instead.body, Report())]))
         return FilteredStream(head, _filtered(turns, first, pieces), turns.close)
@@ -222,13 +226,17 @@ class Client(AbstractContextManager["Client"]):
         except grpc.RpcError as error:
             raise _failure(error) from error
         except ValueError as error:
-            raise UnavailableError("the client is closed") from error
+            raise closed() from error
         if answer is None:
             raise ended()
         return answer
 
     def _open(self, method: str) -> "_Turns":
-        return _Turns(next(self._turns).stream_stream(wire.PATHS[method]), self._timeout)
+        """Raises UnavailableError if the client is closed: grpcio says so by ValueError."""
+        try:
+            return _Turns(next(self._turns).stream_stream(wire.PATHS[method]), self._timeout)
+        except ValueError as error:
+            raise closed() from error
 
 
 class _Turns:
@@ -239,14 +247,17 @@ class _Turns:
         self._answers = call(iter(self._requests.get, None))
         self._timeout = timeout
         self._is_late = False
-        self.numbers = count(1)
 
     def ask(self, request: bytes) -> bytes:
-        """The answer to a request. Raises MisuseError, UnavailableError."""
-        self._requests.put(request)
-        answer = self._next()
-        if answer is None:
-            raise ended()
+        """The answer to a request. A call without one is closed. Raises MisuseError, UnavailableError."""
+        try:
+            self._requests.put(request)
+            answer = self._next()
+            if answer is None:
+                raise ended()
+        except BaseException:
+            self.close()
+            raise
         return answer
 
     def end(self) -> Iterator[bytes]:

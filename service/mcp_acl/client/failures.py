@@ -37,6 +37,11 @@ def cut_off() -> CutOffError:
     return CutOffError("the response was cut off before its end")
 
 
+def closed() -> UnavailableError:
+    """The error for a call of a client that is closed, or was closed meanwhile."""
+    return UnavailableError("the client is closed")
+
+
 def check_timeout(seconds: float) -> float:
     """The seconds. Raises MisuseError for what is no time to wait."""
     if not 0 < seconds <= _LONGEST:
