@@ -103,7 +103,7 @@ def test_error_at_the_end_of_a_stream_is_its_status(channel: grpc.Channel, name:
 @pytest.mark.parametrize("name", ["NeverOpened", "Forgetful"])
 def test_handler_that_is_wrong_is_never_ok(channel: grpc.Channel, name: str) -> None:
     code, found = ended(stream(channel, [b"x"], f"/test.Stream/{name}"))
-    assert (False, []) == (code is grpc.StatusCode.OK, found)
+    assert (grpc.StatusCode.INTERNAL, []) == (code, found)
 
 
 def test_message_of_a_stream_that_is_too_large_is_refused(channel: grpc.Channel) -> None:

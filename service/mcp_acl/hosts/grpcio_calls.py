@@ -131,8 +131,8 @@ class Calls(grpc.GenericRpcHandler):
         if isinstance(session, Status):
             await _abort(context, session)
         while (message := await self._next(context)) is not grpc.aio.EOF:
-            await self._answer(context, await self._outcome(session.feed, message))
-        await self._answer(context, await self._outcome(lambda _: session.close(), b""))
+            await self._answer(context, await self._outcome(lambda one: tuple(session.feed(one)), message))
+        await self._answer(context, await self._outcome(lambda _: tuple(session.close()), b""))
 
     async def _next(self, context: _Context) -> Any:
         """The next message of a stream. While this waits, the end of the service ends the call."""
