@@ -24,6 +24,8 @@ _QUIET: Final = 0.02
 """Seconds: how long calls are given to settle, and how long nothing must happen for them to have settled."""
 _LARGE: Final = 256 * 1024
 """Bytes from which a request is worked on beside the event loop: everything else, health first, goes on meanwhile."""
+_END_SECONDS: Final = 5.0
+"""How long a call may take to end with an error."""
 _LOOK: Final = 1.0
 """Seconds between looks at what a watcher of health is told."""
 _GRPC_CODES: Final = {code.value[0]: code for code in grpc.StatusCode}
@@ -213,7 +215,9 @@ _NAMES: Final = ("peer_dns", "peer_uri")
 
 
 async def _abort(context: _Context, status: Status) -> NoReturn:
-    await context.abort(_GRPC_CODES[status.code], status.text)
+    # Of a client that is gone grpcio now and then never says that the status was sent: the call would count for ever.
+    async with asyncio.timeout(_END_SECONDS):
+        await context.abort(_GRPC_CODES[status.code], status.text)
     raise AssertionError  # abort has raised
 
 
