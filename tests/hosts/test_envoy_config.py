@@ -39,6 +39,7 @@ def test_every_listener_has_every_remedy() -> None:
     for one in listeners(LOCAL, LOCAL):
         found = manager(one)
         assert ("0s", False) == (found["stream_idle_timeout"], one["enable_reuse_port"])
+        assert "1.500s" == found["stream_flush_timeout"]
         http2 = found["http2_protocol_options"]
         assert (config.RESETS, config.RESETS) == (http2["stream_reset_burst"], http2["stream_reset_rate"])
         assert (7, 256 * 1024, 4 * 1024 * 1024) == (
@@ -53,6 +54,11 @@ def test_every_listener_has_every_remedy() -> None:
             last["filter"]["status_code_filter"]["comparison"]["value"]["default_value"],
         )
         assert {"key": "grpc-status", "value": "13"} == last["headers_to_add"][0]["header"]
+
+
+def test_calls_that_end_before_their_answer_do_not_close_their_connection() -> None:
+    (layer,) = bootstrap({}, SITE)["layered_runtime"]["layers"]
+    assert {"overload.premature_reset_total_stream_count": config.RESETS} == layer["static_layer"]
 
 
 def test_each_listener_has_a_root_of_its_own() -> None:
