@@ -367,3 +367,25 @@ def test_watcher_does_not_hold_the_end_up() -> None:
             assert asyncio.get_running_loop().time() - started < grpcio.GRACE
 
     asyncio.run(scene())
+
+
+def test_listener_that_ended_is_begun_again_until_its_address_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(grpcio, "_AGAIN", 0.01)
+    bind, tries = grpcio._Server.bind, []
+
+    def taken(self: Any) -> str:
+        tries.append(self)
+        if 1 < len(tries) < 4:
+            raise ListenError("it is in use")
+        return bind(self)
+
+    monkeypatch.setattr(grpcio._Server, "bind", taken)
+
+    async def scene() -> None:
+        async with running() as one:
+            await tries[0]._server.stop(None)
+            call: Any = one.channel.unary_unary("/test.Echo/Echo")
+            assert b"x" == await call(b"x", timeout=SECONDS, wait_for_ready=True)
+        assert 4 == len(tries)
+
+    asyncio.run(scene())

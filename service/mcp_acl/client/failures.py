@@ -9,6 +9,7 @@ from mcp_acl.client.values import CutOffError, MisuseError, UnavailableError
 AGAIN: Final = frozenset({"UNAVAILABLE", "CANCELLED"})
 """Statuses that say: ask another worker, or again. The second is the end of a worker too, for a call that came at the last moment."""
 _LONGEST: Final = 86_400.0
+"""Seconds that an answer may be waited for: what is longer is a mistake, and no clock takes any number."""
 UNKNOWN_SERVICE: Final = "NOT_FOUND"
 """What health says of a name that it does not know."""
 

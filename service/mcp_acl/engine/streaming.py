@@ -61,7 +61,9 @@ class EventFilter:
         return b"".join(out)
 
     def _event(self, messages: MessageFilter, event: SseEvent) -> bytes | None:
-        event = event.without_odd_lines()
+        if (plain := event.without_odd_lines()) is not event:
+            messages.report.dropped.append("a line that some clients take for several")
+            event = plain
         if not event.data:
             return render(event)
         if not event.complete:

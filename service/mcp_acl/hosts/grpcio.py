@@ -62,12 +62,12 @@ async def run(
         keepers = [group.create_task(server.keep()) for server in servers]
         await stop.wait()
         stop.clear()
+        health.draining = True
+        for server in servers:
+            server.calls.drain()
+        await wait(stop, drain)
         for keeper in keepers:
             keeper.cancel()
-    health.draining = True
-    for server in servers:
-        server.calls.drain()
-    await wait(stop, drain)
     await asyncio.gather(*(server.stop() for server in servers))
     pool.shutdown(wait=False, cancel_futures=True)
 
@@ -97,13 +97,18 @@ class _Server:
                 # Shielded, because the end of this task would be taken for the server's.
                 await asyncio.shield(self._server.wait_for_termination())
             _LOG.error("the listener `%s` ended by itself; another takes its place", self._address)
-            self._server = self._made()
-            try:
-                self.bind()
-                await self._server.start()
-            except ListenError as error:
-                _LOG.error("%s", error)
+            while not await self._has_begun_again():  # noqa: ASYNC110 - another process holds the address, and tells nobody
                 await asyncio.sleep(_AGAIN)
+
+    async def _has_begun_again(self) -> bool:
+        self._server = self._made()
+        try:
+            self.bind()
+        except ListenError as error:
+            _LOG.error("%s", error)
+            return False
+        await self._server.start()
+        return True
 
     async def stop(self) -> None:
         await self.calls.settled()
