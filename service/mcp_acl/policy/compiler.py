@@ -16,6 +16,7 @@ from mcp_acl.policy.facts import PARTLY_BEFORE_CALL, UNKNOWN_BEFORE_CALL, Source
 from mcp_acl.policy.index import Grant, Group, PolicyInfo, PolicySet, Rule, ServerPatterns
 from mcp_acl.policy.overlap import rows_of
 from mcp_acl.policy.patterns import NamePattern
+from mcp_acl.policy.servers import Said
 from mcp_acl.policy.source import SourceFile
 from mcp_acl.policy.spec import LoadedPolicy, RuleSpec, load_policies
 from mcp_acl.problems import Place, Problem, SourceError, Span
@@ -36,13 +37,20 @@ def compile_policies(files: Sequence[SourceFile], commit: str = "") -> PolicySet
     if any(not problem.is_finding for problem in compiler.problems):
         raise SourceError(compiler.problems)
     by_servers: dict[tuple[str, ...], list[Grant]] = {}
+    settings: dict[tuple[str, ...], dict[str, Said]] = {}
     for policy, grants in compiled:
-        by_servers.setdefault(tuple(sorted(set(policy.spec.servers or ()))), []).extend(grants)
+        spec = policy.spec
+        servers = tuple(sorted(set(spec.servers or ())))
+        by_servers.setdefault(servers, []).extend(grants)
+        settings.setdefault(servers, {})[spec.policy] = {} if spec.settings is None else spec.settings.said()
     return PolicySet(
         revision=_revision(policies, commit),
         policies=tuple(sorted(map(_info, policies), key=lambda info: info.id)),
         findings=SourceError(compiler.problems).problems,
-        groups=tuple((ServerPatterns(servers), Group(grants)) for servers, grants in sorted(by_servers.items())),
+        groups=tuple(
+            (ServerPatterns(servers), Group(grants, settings[servers]))
+            for servers, grants in sorted(by_servers.items())
+        ),
     )
 
 

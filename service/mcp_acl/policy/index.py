@@ -18,6 +18,7 @@ from mcp_acl.expr.condition import Condition
 from mcp_acl.expr.outlook import Outlook
 from mcp_acl.mcp.methods import METHODS, MethodClass
 from mcp_acl.policy.patterns import NamePattern
+from mcp_acl.policy.servers import Said, combined
 from mcp_acl.policy.spellings import deny_patterns, spellings
 from mcp_acl.problems import Problem
 
@@ -71,6 +72,7 @@ class Candidates(NamedTuple):
     allows: tuple[Rule, ...]
 
 
+_NOTHING_SAID: Final[Mapping[str, Said]] = {}
 _Key = TypeVar("_Key")
 _Kept = TypeVar("_Kept")
 _UNSEEN: Final = "unseen"
@@ -181,11 +183,12 @@ class MethodFacts(NamedTuple):
 
 
 class Group:
-    """The rules of all policies that govern the same servers."""
+    """The rules of all policies that govern the same servers, and the settings of each, by its id."""
 
-    __slots__ = ("grants", "methods")
+    __slots__ = ("grants", "methods", "said")
 
-    def __init__(self, grants: Sequence[Grant]) -> None:
+    def __init__(self, grants: Sequence[Grant], said: Mapping[str, Said] = _NOTHING_SAID) -> None:
+        self.said = said
         by_method: dict[str, list[Grant]] = {}
         for grant in grants:
             by_method.setdefault(grant.method, []).append(grant)
@@ -196,18 +199,20 @@ class Group:
 
 
 class View:
-    """What governs one server: the groups that name it, and the revision of the set they are of.
+    """What governs one server: the groups that name it, its settings, and the revision of the set they are of.
 
     `asks_freely` says that the server may ask the client for whatever it can ask for.
     """
 
-    __slots__ = ("_facts", "_groups", "_memo", "asks_freely", "revision")
+    __slots__ = ("_facts", "_groups", "_memo", "asks_freely", "revision", "settings")
 
     def __init__(self, groups: Sequence[Group], revision: str = "") -> None:
         self.revision = revision
         self._groups = tuple(groups)
         self._memo: dict[tuple[str, str], Candidates] = {}
         self._facts: dict[str, MethodFacts] = {}
+        said = {policy: one for group in self._groups for policy, one in group.said.items()}
+        self.settings = combined([said[policy] for policy in sorted(said)])
         self.asks_freely = all(self.facts(method).open for method in _ASKING)
 
     def candidates(self, method: str, name: str) -> Candidates:

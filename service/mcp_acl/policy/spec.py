@@ -1,6 +1,6 @@
 """A policy file as it is written: the models of its keys, and a file read into them.
 
-The only place in the core that knows pydantic. What a value means beyond its shape is for `checks`; how a fault is said to a
+With `settings_spec` the only place in the core that knows pydantic. What a value means beyond its shape is for `checks`; how a fault is said to a
 person is for `wording`. Every model is frozen and refuses keys it does not know.
 """
 
@@ -27,6 +27,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 from mcp_acl.domain import Effect, Feature
 from mcp_acl.mcp.methods import METHODS
 from mcp_acl.policy.patterns import NamePattern
+from mcp_acl.policy.settings_spec import STRICT, SettingsSpec, WrapperSpec
 from mcp_acl.policy.source import Document, SourceFile, read_document
 from mcp_acl.policy.tree import Path, Plain
 from mcp_acl.policy.wording import NAME_KINDS, Fault, Keys, empty_paths, problems_of
@@ -45,7 +46,7 @@ FEATURES: Final = ("*", *(feature.value for feature in Feature))
 
 
 class _Spec(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+    model_config = STRICT
 
 
 def _exactly(kind: type) -> BeforeValidator:
@@ -251,6 +252,7 @@ class PolicySpec(_Spec):
     variables: Annotated[dict[str, Expression], Field(min_length=1)] | None = Field(
         None, description="CEL texts by name, used as `variables.NAME`; a variable may use those above it"
     )
+    settings: SettingsSpec | None = Field(None, description="how messages of these servers are treated")
     rules: Annotated[tuple[RuleSpec, ...], Strict(strict=False), Field(max_length=MAX_RULES)] = Field(
         description="the rules; `[]` denies all but what is always permitted"
     )
@@ -260,6 +262,8 @@ _KEYS: Final = Keys(
     policy=tuple(PolicySpec.model_fields),
     rule=tuple(RuleSpec.model_fields),
     target=tuple(TargetSpec.model_fields),
+    settings=tuple(SettingsSpec.model_fields),
+    wrapper=tuple(WrapperSpec.model_fields),
     features=FEATURES,
 )
 

@@ -31,6 +31,8 @@ class Keys(NamedTuple):
     policy: Sequence[str]
     rule: Sequence[str]
     target: Sequence[str]
+    settings: Sequence[str]
+    wrapper: Sequence[str]
     features: Sequence[str]
 
 
@@ -76,7 +78,11 @@ _ROWS: Final[Mapping[str, tuple[str, str, str]]] = {
     "string_too_long": ("too-long", "{subject} has more than {limit:,} characters", "shorten it"),
     "too_long": ("too-long", "{subject} has more than {limit:,} items", "use several rules"),
     "string_pattern_mismatch": ("wrong-id", "{shown} is no id", _ID),
-    "enum": ("wrong-value", "{subject} must be `allow` or `deny`, not {shown}", "an omitted `effect` is `allow`"),
+    "enum": ("wrong-value", "{subject} must be {wanted}, not {shown}", "{needed}"),
+    "bool_type": ("wrong-type", "{subject} must be `true` or `false`, not {found}", ""),
+    "int_type": ("wrong-type", "{subject} must be a whole number, not {found}", ""),
+    "code": ("wrong-value", "{subject} cannot be {found}", "codes from -32768 to -32000 are reserved; take another of 32 bits"),
+    "ttl": ("wrong-value", "{subject} cannot be {found}", "take 0 to 86400000 milliseconds, which is one day"),
     "literal_error": ("wrong-value", "{subject} must be {wanted}, not {found}", "{needed}"),
     "feature": ("wrong-value", "unknown feature {shown}", "{near}"),
     "name-both": ("name-pattern", "more than one kind in one name pattern", "write a list: `[{{glob: …}}, {{regex: …}}]`"),
@@ -95,8 +101,18 @@ _NEEDED: Final = {
     "id": "write `id:` and an id",
     "methods": "write `methods: [tools/list, tools/call]`",
     "any": "write `{any: true}`, or leave `name` out",
+    "effect": "an omitted `effect` is `allow`",
+    "tool": "write `tool:` and the name of the wrapper",
+    "argument": "write `argument:` and the name of the argument that holds the inner tool's name",
 }
-_WANTED: Final = {"version": "the number 1", "any": "`true`"}
+_WANTED: Final = {
+    "version": "the number 1",
+    "any": "`true`",
+    "effect": "`allow` or `deny`",
+    "denials": "`explicit` or `hidden`",
+    "kind": "`python`, `typescript-1` or `typescript-2`",
+    "linked_resources": "`strip`, `deny` or `pass`",
+}
 _MEANT: Final = {
     "if": "cel",
     "when": "cel",
@@ -173,8 +189,16 @@ def _near(kind: str, path: Path, value: Plain, keys: Keys) -> str:
         return _nearest_of(next(iter(value)), NAME_KINDS)
     if kind != "extra_forbidden":
         return ""
-    known = {0: keys.policy, 2: keys.rule}.get(len(path) - 1, NAME_KINDS)
-    return _nearest_of(str(path[-1]), keys.target if path[2:3] == ("targets",) and len(path) == 5 else known)
+    return _nearest_of(str(path[-1]), _known_at(path, keys))
+
+
+def _known_at(path: Path, keys: Keys) -> Sequence[str]:
+    """The keys there may be where an unknown one stands."""
+    if path[:1] == ("settings",) and len(path) > 1:
+        return keys.settings if len(path) == 2 else keys.wrapper
+    if path[2:3] == ("targets",) and len(path) == 5:
+        return keys.target
+    return {1: keys.policy, 3: keys.rule}.get(len(path), NAME_KINDS)
 
 
 def _nearest_of(name: str, known: Sequence[str]) -> str:
