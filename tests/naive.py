@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import NamedTuple
 
-from mcp_acl.domain import Effect, Feature, Json, Message, MessageKind, Reason, Request, TokenState
+from mcp_acl.domain import Direction, Effect, Feature, Json, Message, MessageKind, Reason, Request, TokenState
 from mcp_acl.expr.cel.operators import TRUTH
 from mcp_acl.expr.cel.parser import parse_cel
 from mcp_acl.expr.condition import as_condition
@@ -21,6 +21,7 @@ from mcp_acl.mcp.methods import METHODS, MethodClass
 from mcp_acl.mcp.uris import template_why_not_canonical, why_not_canonical
 from mcp_acl.policy.facts import CEL_ENVIRONMENT, EL_ENVIRONMENT
 from mcp_acl.policy.patterns import NamePattern
+from mcp_acl.policy.settings_spec import SettingsSpec
 from mcp_acl.policy.source import SourceFile
 from mcp_acl.policy.spec import LoadedPolicy, load_policies
 from tests.naive_names import deny_matches, governs, headers_agree, pattern_matches
@@ -58,6 +59,14 @@ class NaivePolicy(NamedTuple):
     id: str
     servers: Sequence[str]
     rules: Sequence[NaiveRule]
+    settings: SettingsSpec | None = None
+
+
+class Governing(list[NaiveRule]):
+    """The rules that govern a server, and what the settings of their policies come to."""
+
+    lenient_uris: bool = False
+    wrappers: Sequence[tuple[str, str, str | None]] = ()
 
 
 class Verdict(NamedTuple):
@@ -104,7 +113,7 @@ def naive_policy(policy: LoadedPolicy) -> NaivePolicy:
             conditions.append(as_condition(substituted(cel_tree(rule.cel, tuple(trees)), trees), TRUTH))
         targets = [Target(*pair) for pair in policy.targets_of(rule)]
         rules.append(NaiveRule(policy.spec.policy, rule.id, rule.effect, servers, rule.feature, targets, conditions))
-    return NaivePolicy(policy.spec.policy, servers, rules)
+    return NaivePolicy(policy.spec.policy, servers, rules, policy.spec.settings)
 
 
 # ---- which rules speak of a message ----------------------------------------------------------------------------------
@@ -190,12 +199,19 @@ def denies(rules: Sequence[NaiveRule]) -> list[NaiveRule]:
 # ---- deciding ----------------------------------------------------------------------------------------------------------
 
 
-def governing(policies: Sequence[NaivePolicy], server: str) -> list[NaiveRule] | None:
+def governing(policies: Sequence[NaivePolicy], server: str) -> Governing | None:
     """The rules of all policies that govern a server, in order; None if none does."""
     those = [policy for policy in policies if governs(policy.servers, server)]
     if not those:
         return None
-    return sorted((rule for policy in those for rule in policy.rules), key=lambda rule: (rule.policy, rule.id))
+    found = Governing(
+        sorted((rule for policy in those for rule in policy.rules), key=lambda rule: (rule.policy, rule.id))
+    )
+    said = [policy.settings for policy in those if policy.settings is not None]
+    lenient = [one.lenient_uris for one in said if one.lenient_uris is not None]
+    found.lenient_uris = bool(lenient) and all(lenient)
+    found.wrappers = [(own.tool, own.argument, own.arguments) for one in said for own in one.wrappers or ()]
+    return found
 
 
 def deny(reason: Reason) -> Verdict:
@@ -212,12 +228,30 @@ def naive_decide(policies: Sequence[NaivePolicy], request: Request) -> Verdict:
     message = request.message
     if not headers_agree(message, request.http.headers):
         return deny(Reason.HEADER_MISMATCH)
+    from_client = request.direction is Direction.CLIENT_TO_SERVER
     if message.kind is MessageKind.RESPONSE:
+        if from_client and not message.is_empty and not may_be_asked(rules, request):
+            return deny(Reason.NO_MATCHING_RULE)
         return Verdict(Effect.ALLOW, Reason.ALWAYS_PERMITTED)
-    return decide_method(rules, request)
+    verdict = decide_method(rules, request)
+    if verdict.allowed and from_client and "inputResponses" in message.params and not may_be_asked(rules, request):
+        return deny(Reason.NO_MATCHING_RULE)
+    return verdict
 
 
-def decide_method(rules: Sequence[NaiveRule], request: Request) -> Verdict:
+def may_be_asked(rules: Governing, request: Request) -> bool:
+    """Whether the server may ask the client for one of the three things it can ask for."""
+    return any(
+        judge(
+            [one for one in rules if covers_without_name(one, method)],
+            NaiveScope(request, method, before_call=True),
+            before_call=True,
+        ).allowed
+        for method in ("sampling/createMessage", "elicitation/create", "roots/list")
+    )
+
+
+def decide_method(rules: Governing, request: Request) -> Verdict:
     """The decision on a message with a method, by what kind of method it is."""
     method = request.message.method
     scope = NaiveScope(request, method)
@@ -330,7 +364,7 @@ def listened(wanted: Json) -> list[Demand] | None:
     return list(dict.fromkeys(demands))
 
 
-def decide_demands(rules: Sequence[NaiveRule], request: Request) -> Verdict:
+def decide_demands(rules: Governing, request: Request) -> Verdict:
     """Every demand must be granted; the first that is not refuses the message."""
     method = request.message.method
     demands = demands_of(request.message)
@@ -343,12 +377,17 @@ def decide_demands(rules: Sequence[NaiveRule], request: Request) -> Verdict:
     )
     if own.rules and METHODS[method].method_class in (MethodClass.COMPLETION, MethodClass.LISTEN):
         return own
-    granted: list[Verdict] = []
-    for demand in demands:
-        verdict = decide_demand(rules, request, demand)
-        if not verdict.allowed:
-            return verdict
-        granted.append(verdict)
+    return all_of([decide_demand(rules, request, demand) for demand in demands], rules, request)
+
+
+def all_of(verdicts: Sequence[Verdict], rules: Governing, request: Request) -> Verdict:
+    """The first refusal, or all grants together; a wrapper is granted together with what it calls."""
+    granted = [*verdicts]
+    if request.message.method == "tools/call" and verdicts[0].allowed:
+        granted += calls_inside(rules, request)
+    refused = [verdict for verdict in granted if not verdict.allowed]
+    if refused:
+        return refused[0]
     if len(granted) == 1:
         return granted[0]
     return Verdict(
@@ -359,12 +398,27 @@ def decide_demands(rules: Sequence[NaiveRule], request: Request) -> Verdict:
     )
 
 
-def decide_demand(rules: Sequence[NaiveRule], request: Request, demand: Demand) -> Verdict:
+def calls_inside(rules: Governing, request: Request) -> Iterator[Verdict]:
+    """The calls that a wrapper makes, each decided as one of its own; all are read before any is decided."""
+    params = request.message.params
+    arguments = params.get("arguments")
+    given: Mapping[str, Json] = arguments if isinstance(arguments, dict) else {}
+    mine = [wrapper for wrapper in rules.wrappers if wrapper[0] == params["name"]]
+    if not all(isinstance(given.get(argument), str) for _, argument, _ in mine):
+        yield deny(Reason.TARGET_MISSING)
+        return
+    for _, argument, inner in dict.fromkeys(mine):
+        called = {**params, "name": given[argument], "arguments": given.get(inner) if inner else None}
+        yield decide_demands(rules, request._replace(message=request.message._replace(params=called)))
+
+
+def decide_demand(rules: Governing, request: Request, demand: Demand) -> Verdict:
     """One demand."""
     name, method = demand.name, request.message.method
     if not isinstance(name, str):
         return deny(Reason.TARGET_MISSING)
-    if METHODS[demand.method].target_is_uri and not is_canonical(name, may_be_template=demand.may_be_template):
+    strict = METHODS[demand.method].target_is_uri and not rules.lenient_uris
+    if strict and not is_canonical(name, may_be_template=demand.may_be_template):
         return deny(Reason.URI_NOT_CANONICAL)
     before_call = method == "completion/complete"
     if demand.method != method:
@@ -413,14 +467,15 @@ def naive_filter(policies: Sequence[NaivePolicy], request: Request, entries: Seq
     return list(shown_names(rules, request, entries)) if rules is not None else []
 
 
-def shown_names(rules: Sequence[NaiveRule], request: Request, entries: Sequence[Mapping[str, Json]]) -> Iterator[str]:
+def shown_names(rules: Governing, request: Request, entries: Sequence[Mapping[str, Json]]) -> Iterator[str]:
     """An entry is shown by the rules that name its list method; a task by being its owner's."""
     method = request.message.method
     row = METHODS[method]
     for entry in entries:
         name = entry[row.list_member]
         assert isinstance(name, str)
-        if row.target_is_uri and not is_canonical(name, may_be_template=method == "resources/templates/list"):
+        strict = row.target_is_uri and not rules.lenient_uris
+        if strict and not is_canonical(name, may_be_template=method == "resources/templates/list"):
             continue
         if row.feature is Feature.TASKS:
             if decide_task(rules, request, method, name, listed=True).allowed:

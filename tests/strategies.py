@@ -107,6 +107,7 @@ EL = (
 )
 VARIABLES = ('claims.role == "admin"', "claims.level > 3", "mcp.arguments.n == 5", 'mcp.name == "a"')
 
+_ABSENT = object()
 _METHOD_NAMES = tuple(METHODS)
 _WITH_NAMES = tuple(row.name for row in METHODS.values() if row.target or row.method_class is MethodClass.LIST)
 
@@ -186,12 +187,36 @@ def conditions(draw: st.DrawFn) -> dict[str, str]:
     return found
 
 
+def maybe(*values: object) -> st.SearchStrategy[Any]:
+    """One of the values, or none."""
+    return st.sampled_from([_ABSENT, *values])
+
+
+def some(draw: st.DrawFn, choices: Mapping[str, st.SearchStrategy[Any]]) -> dict[str, Any]:
+    """A value for some of the keys."""
+    found = {name: draw(choice) for name, choice in choices.items()}
+    return {name: value for name, value in found.items() if value is not _ABSENT}
+
+
+SETTINGS = {
+    "lenient_uris": maybe(*[_ABSENT] * 6, True, False),
+    "wrappers": maybe(
+        *[_ABSENT] * 4,
+        [{"tool": "a", "argument": "inner"}],
+        [{"tool": "a", "argument": "inner", "arguments": "with"}, {"tool": "b", "argument": "inner"}],
+    ),
+}
+
+
 @st.composite
 def policy_sets(draw: st.DrawFn) -> list[dict[str, Any]]:
     """The files of one directory."""
     files: list[dict[str, Any]] = []
     for file in range(draw(st.sampled_from([1, 2, 3]))):
         policy: dict[str, Any] = {"version": 1, "policy": f"p{file}", "variables": {"v0": draw(VARIABLE_TEXTS)}}
+        said = some(draw, SETTINGS)
+        if said:
+            policy["settings"] = said
         servers = draw(SERVER_LISTS)
         if servers is not None:
             policy["servers"] = servers
@@ -210,20 +235,6 @@ def source_files(written: Sequence[Mapping[str, Any]]) -> tuple[SourceFile, ...]
 
 # ---- requests ----------------------------------------------------------------------------------------------------------
 
-_ABSENT = object()
-
-
-def some(draw: st.DrawFn, choices: Mapping[str, st.SearchStrategy[Any]]) -> dict[str, Any]:
-    """A value for some of the keys."""
-    found = {name: draw(choice) for name, choice in choices.items()}
-    return {name: value for name, value in found.items() if value is not _ABSENT}
-
-
-def maybe(*values: object) -> st.SearchStrategy[Any]:
-    """One of the values, or none."""
-    return st.sampled_from([_ABSENT, *values])
-
-
 CLAIMS = {
     "sub": maybe(*["ann"] * 8, *SUBJECTS),
     "iss": maybe(*[ISSUER] * 8, "https://other.example"),
@@ -231,8 +242,19 @@ CLAIMS = {
     "level": maybe(0, 1, 5, "5", None),
 }
 ARGUMENTS = maybe(
-    {}, {"n": 5}, {"n": 5}, {"n": 50}, {"n": "5"}, {"n": 5, "list": [5]}, {"list": [1, 9]}, {"list": 1}, None, 5
+    {},
+    {"n": 5},
+    {"n": 5},
+    *({"inner": inner, "n": 5, "with": {"n": 5, "inner": "ab", "with": {}}} for inner in ("a", "b", "ab", 5)),
+    {"n": 50},
+    {"n": "5"},
+    {"n": 5, "list": [5]},
+    {"list": [1, 9]},
+    {"list": 1},
+    None,
+    5,
 )
+ANSWERS = maybe(*[_ABSENT] * 15, {})
 META = maybe(*[_ABSENT] * 4, {"x/y": 1}, {"x/y": 2})
 USUAL_NAMES = {"name": ("a", "a", "b"), "uri": ("text:a", "doc://h/a"), "taskId": ("t1", "t2")}
 USUAL: Mapping[str, st.SearchStrategy[Any]] = {
@@ -307,14 +329,14 @@ def params_of(draw: st.DrawFn, row: Method) -> dict[str, Json]:
         params = {"notifications": some(draw, SUBSCRIPTIONS)} if draw(USUALLY) else {}
     elif row.target:
         params = some(draw, {row.target[-1]: USUAL[row.target[-1]]})
-    return {**params, **some(draw, {"arguments": ARGUMENTS, "_meta": META})}
+    return {**params, **some(draw, {"arguments": ARGUMENTS, "_meta": META, "inputResponses": ANSWERS})}
 
 
 def message_of(draw: st.DrawFn) -> tuple[Message, Direction]:
     """A message of any method, mostly in a direction it has."""
     match draw(KINDS):
         case "response":
-            return Message(MessageKind.RESPONSE, id=1), draw(DIRECTIONS)
+            return Message(MessageKind.RESPONSE, id=1, is_empty=draw(st.booleans())), draw(DIRECTIONS)
         case "unknown":
             return Message(MessageKind.REQUEST, draw(UNKNOWNS), 1), draw(DIRECTIONS)
     row = METHODS[draw(METHOD_NAMES)]

@@ -59,11 +59,12 @@ class Direction(StrEnum):
 
 
 class MessageKind(StrEnum):
-    """The three JSON-RPC 2.0 message shapes."""
+    """The three JSON-RPC 2.0 message shapes, and an HTTP exchange that carries none."""
 
     REQUEST = "request"
     NOTIFICATION = "notification"
     RESPONSE = "response"
+    EXCHANGE = "exchange"
 
 
 class Effect(StrEnum):
@@ -116,12 +117,16 @@ class Reason(StrEnum):
 
 
 class Message(NamedTuple):
-    """One JSON-RPC message that every parser reads the same way. `method` is `''` for a response."""
+    """One JSON-RPC message that every parser reads the same way. `method` is `''` for a response and for an exchange.
+
+    `is_empty` says of a response that it brings nothing, as the answer to a ping does.
+    """
 
     kind: MessageKind
     method: str = ""
     id: str | int | None = None
     params: Mapping[str, Json] = _NOTHING
+    is_empty: bool = False
 
 
 class TaskFact(NamedTuple):

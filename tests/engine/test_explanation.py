@@ -13,6 +13,7 @@ from mcp_acl.engine.explanation import Explanation, Trial, explain
 from mcp_acl.mcp.methods import METHODS, MethodClass
 from mcp_acl.policy.compiler import compile_policies
 from mcp_acl.policy.index import PolicySet
+from mcp_acl.policy.source import SourceFile
 from tests.engine.weather import policies, request
 from tests.strategies import EFFECTS, PATTERNS, params_of, policy_sets, request_of, requests, source_files
 
@@ -86,9 +87,25 @@ def test_why(rule: str, asked: Request, applies: bool, why: str) -> None:
     assert why in found.why
 
 
-def test_a_response_asks_nothing_of_the_rules() -> None:
-    asked = Request("weather", Message(MessageKind.RESPONSE, id=1), direction=Direction.CLIENT_TO_SERVER)
+def test_a_servers_response_asks_nothing_of_the_rules() -> None:
+    asked = Request("weather", Message(MessageKind.RESPONSE, id=1), direction=Direction.SERVER_TO_CLIENT)
     assert "not of a response" in trial("see-shared-tools", asked).why
+
+
+def test_a_clients_response_asks_whether_the_server_may_ask() -> None:
+    asked = Request("weather", Message(MessageKind.RESPONSE, id=1), direction=Direction.CLIENT_TO_SERVER)
+    assert "not of `sampling/createMessage`" in trial("see-shared-tools", asked).why
+    assert trial("a", asked, rules("{id: a, methods: [roots/list]}")).applies
+
+
+def test_a_call_inside_a_call_is_asked_for() -> None:
+    written = (
+        "settings: {wrappers: [{tool: wrap, argument: inner}]}\nrules: [{id: a, methods: [tools/call], name: echo}]"
+    )
+    among = compile_policies([SourceFile("weather.yaml", f"version: 1\npolicy: p\n{written}".encode())])
+    asked = request("tools/call", name="wrap", arguments={"inner": "echo"})
+    assert trial("a", asked, among).applies
+    assert not trial("a", request("tools/call", name="wrap", arguments={}), among).applies
 
 
 def test_what_a_condition_saw() -> None:
@@ -441,10 +458,14 @@ def test_explain_agrees_with_decide(written: Sequence[Mapping[str, Any]], asked:
         applies = applying(explanation)
         assert decide(among, one) == decision
         assert set(decision.rules) <= applies.keys()
-        is_many = one.message.method in MANY_TARGETS or "inputRequests" in one.message.params
-        if decision.reason is Reason.ALWAYS_PERMITTED and not is_many:
+        params = one.message.params
+        is_many = one.message.method in MANY_TARGETS or bool(
+            {"inputRequests", "inputResponses", "arguments"} & params.keys()
+        )
+        if decision.reason is Reason.ALWAYS_PERMITTED and not is_many and one.message.kind is not MessageKind.RESPONSE:
             assert not applies
-        if decision.allowed and decision.reason not in LISTS:
+        is_answer = one.message.kind is MessageKind.RESPONSE or "inputResponses" in params
+        if decision.allowed and decision.reason not in LISTS and not is_answer:
             assert Effect.DENY not in applies.values()
         if decision.reason in UNGRANTED and not is_many:
             assert Effect.ALLOW not in applies.values()

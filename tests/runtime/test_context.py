@@ -24,7 +24,12 @@ requests = st.builds(
     Request,
     server=texts,
     message=st.builds(
-        Message, st.sampled_from(MessageKind), texts, texts | st.integers(-LARGEST, LARGEST) | st.none(), objects
+        Message,
+        st.sampled_from(MessageKind),
+        texts,
+        texts | st.integers(-LARGEST, LARGEST) | st.none(),
+        objects,
+        st.just(False),
     ),
     claims=objects,
     token=st.sampled_from(TokenState),

@@ -193,7 +193,7 @@ def broken(*_: object) -> None:
     raise RuntimeError("something unheard of")
 
 
-@pytest.mark.parametrize("name", ["decide", "parse_message", "write_context"])
+@pytest.mark.parametrize("name", ["decide", "read_message", "write_context"])
 def test_bug_is_logged_and_denies(name: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     monkeypatch.setattr(gate_module, name, broken)
     answer = gate().check(ask(body("tools/list")))

@@ -166,7 +166,7 @@ def _structured(message: pb.StructuredMessage) -> Message | MessageError:
         return error
     if read.kind is not kind:
         return MessageError("envelope", f"the message has the members of a {read.kind}, but says it is a {kind}")
-    return read
+    return read._replace(is_empty=False)  # what is in a response is not told
 
 
 def _text(message: pb.StructuredMessage, kind: MessageKind) -> bytes:

@@ -8,7 +8,7 @@ import msgspec
 from uritemplate import URITemplate
 
 from mcp_acl.domain import Request
-from mcp_acl.engine.decision import judge, uri_refusal
+from mcp_acl.engine.judging import judge, uri_refusal
 from mcp_acl.engine.scope import Scope
 from mcp_acl.mcp.results import COMPLETION, Members, read_members, write_members
 from mcp_acl.mcp.uris import MAX_LENGTH
@@ -83,7 +83,7 @@ class _Leads:
         return any(map(self._is_readable, uris))
 
     def _is_readable(self, uri: str) -> bool:
-        if uri_refusal(uri, False):
+        if uri_refusal(self.view.settings, uri, template=False):
             return False
         scope = Scope(self.request, "resources/read", uri, before_call=True)
         return judge(self.view.candidates("resources/read", uri), scope, self.view.revision).allowed

@@ -5,7 +5,6 @@ The rule: deny unless some allow rule applies; a deny rule that applies wins; a 
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import lru_cache
 from typing import Final
 
 from mcp_acl.domain import (
@@ -19,48 +18,73 @@ from mcp_acl.domain import (
     Reason,
     Request,
     ResponseNeeds,
-    RuleError,
     TaskFact,
     TokenState,
 )
+from mcp_acl.engine.exchanges import exchange_decision
+from mcp_acl.engine.judging import deny, judge, settle, uri_refusal
 from mcp_acl.engine.scope import Scope
-from mcp_acl.expr.walk import Outcomes
-from mcp_acl.mcp.demands import INPUTS, Demand, demands_of, inputs_of, target_of
-from mcp_acl.mcp.headers import MIRRORS, header_mismatch
+from mcp_acl.engine.wrapping import inner_calls
+from mcp_acl.mcp.demands import ANSWERS, INPUTS, Demand, demands_of, inputs_of, target_of
+from mcp_acl.mcp.headers import MIRRORS, doubtful_encoding, header_mismatch
 from mcp_acl.mcp.methods import METHODS, Method, MethodClass, method_named
-from mcp_acl.mcp.uris import template_why_not_canonical, why_not_canonical
-from mcp_acl.policy.index import Candidates, PolicySet, Rule, View
-from mcp_acl.problems import EvalError, MessageError
-
-_TRUE: Final = int(Outcomes.TRUE)
-_FALSE: Final = int(Outcomes.FALSE)
+from mcp_acl.policy.index import ASKING, Candidates, PolicySet, Rule, View
+from mcp_acl.problems import MessageError
 
 
 def decide(policies: PolicySet, request: Request) -> Decision:
     """The decision on one message. Total: any doubt is a denial with its reason."""
     view = policies.view(request.server)
     if view is None:
-        return _deny(Reason.NO_POLICY, policies.revision)
+        return deny(Reason.NO_POLICY, policies.revision)
+    if request.message.kind is MessageKind.EXCHANGE:
+        return exchange_decision(view, request)
     if request.token is TokenState.INVALID:
-        return _deny(Reason.TOKEN_INVALID, policies.revision)
-    message = request.message
-    if request.http.headers:
-        mismatch = header_mismatch(message, request.http.headers)
-        if mismatch:
-            return _deny(Reason.HEADER_MISMATCH, policies.revision, mismatch)
-    if message.kind is MessageKind.RESPONSE:
-        return _response(request, policies.revision)
+        return deny(Reason.TOKEN_INVALID, policies.revision)
+    doubt = _by_headers(request, policies.revision) if request.http.headers else None
+    if doubt is not None:
+        return doubt
+    if request.message.kind is MessageKind.RESPONSE:
+        return _response(view, request)
     decision = _by_method(view, request)
-    if INPUTS in message.params and decision.allowed and request.direction is Direction.SERVER_TO_CLIENT:
-        return _with_inputs(policies, request, decision)
-    return decision
+    return _with_inputs(policies, view, request, decision) if decision.allowed else decision
 
 
-def _response(request: Request, revision: str) -> Decision:
-    """A response passes. What a server answers is filtered by its shape, whatever it answers."""
-    from_server = request.direction is Direction.SERVER_TO_CLIENT
-    needs = ResponseNeeds.RESULT if from_server else ResponseNeeds.NONE
-    return Decision(Effect.ALLOW, Reason.ALWAYS_PERMITTED, revision, response_needs=needs)
+def _by_headers(request: Request, revision: str) -> Decision | None:
+    """The denial of a message that its headers contradict, or that a server may read in another way because of them."""
+    headers = request.http.headers
+    mismatch = header_mismatch(request.message, headers)
+    if mismatch:
+        return deny(Reason.HEADER_MISMATCH, revision, mismatch)
+    doubt = doubtful_encoding(headers) if request.direction is Direction.CLIENT_TO_SERVER else ""
+    return deny(Reason.MESSAGE_REFUSED, revision, doubt) if doubt else None
+
+
+_NOTHING_ASKED: Final = "the server may not ask the client for anything, so there is nothing to answer"
+
+
+def _response(view: View, request: Request) -> Decision:
+    """What a server answers is filtered by its shape, whatever it answers. A client answers what a server may ask, and pings.
+
+    Which request a client's response belongs to is not known: it comes in an HTTP exchange of its own.
+    """
+    if request.direction is Direction.SERVER_TO_CLIENT:
+        return _pass(view, ResponseNeeds.RESULT)
+    if request.message.is_empty or _may_be_asked(view, request):
+        return _pass(view, ResponseNeeds.NONE)
+    return deny(Reason.NO_MATCHING_RULE, view.revision, _NOTHING_ASKED)
+
+
+def _pass(view: View, needs: ResponseNeeds) -> Decision:
+    return Decision(Effect.ALLOW, Reason.ALWAYS_PERMITTED, view.revision, response_needs=needs)
+
+
+def _may_be_asked(view: View, request: Request) -> bool:
+    """Whether the server may ask this client for something: sampling, elicitation or roots."""
+    if view.asks_freely:
+        return True
+    scopes = (Scope(request, method, None, before_call=True) for method in ASKING)
+    return any(judge(view.without_name(scope.method), scope, view.revision).allowed for scope in scopes)
 
 
 def _by_method(view: View, request: Request) -> Decision:
@@ -68,16 +92,22 @@ def _by_method(view: View, request: Request) -> Decision:
     if row is None:
         return _unknown_method(view, request)
     if row.method_class is not MethodClass.ALWAYS and request.direction not in row.directions:
-        return _deny(Reason.WRONG_DIRECTION, view.revision)
+        return deny(Reason.WRONG_DIRECTION, view.revision)
     return _BY_CLASS[row.method_class](view, request, row)
 
 
-def _with_inputs(policies: PolicySet, request: Request, decision: Decision) -> Decision:
-    """A server's message that asks the client for input passes only if each of its requests may be sent."""
-    return next(
-        (one for one in input_decisions(policies, request, request.message.params[INPUTS]) if not one.allowed),
-        decision,
-    )
+def _with_inputs(policies: PolicySet, view: View, request: Request, decision: Decision) -> Decision:
+    """A server's message that asks the client for input passes only if each of its requests may be sent.
+
+    A client's that brings answers (MCP 2026-07-28, multi round-trip requests) passes only if it may have been asked.
+    """
+    params = request.message.params
+    if request.direction is Direction.SERVER_TO_CLIENT:
+        asked = input_decisions(policies, request, params[INPUTS]) if INPUTS in params else ()
+        return next((one for one in asked if not one.allowed), decision)
+    if ANSWERS in params and not _may_be_asked(view, request):
+        return deny(Reason.NO_MATCHING_RULE, policies.revision, _NOTHING_ASKED)
+    return decision
 
 
 def input_decisions(policies: PolicySet, request: Request, asked: Json) -> Iterator[Decision]:
@@ -85,7 +115,7 @@ def input_decisions(policies: PolicySet, request: Request, asked: Json) -> Itera
     try:
         messages = inputs_of(asked)
     except MessageError as error:
-        return iter((_deny(Reason.MESSAGE_REFUSED, policies.revision, error.message),))
+        return iter((deny(Reason.MESSAGE_REFUSED, policies.revision, error.message),))
     return (decide(policies, from_server(request, message)) for message in messages)
 
 
@@ -94,60 +124,6 @@ def from_server(request: Request, message: Message) -> Request:
     headers = {name: values for name, values in request.http.headers.items() if not name.startswith(MIRRORS)}
     http = request.http._replace(headers=headers)
     return request._replace(message=message, direction=Direction.SERVER_TO_CLIENT, http=http)
-
-
-def settle(rule: Rule, scope: Scope) -> bool | EvalError:
-    """Whether a rule's condition holds, as far as is known.
-
-    Before the call, what is unknown is given the benefit: an allow rule holds if true is possible, a deny rule does not
-    if false is possible. An `EvalError` means that nothing but an error is possible.
-    """
-    condition = rule.condition
-    if condition is None:
-        return True
-    if rule.outlook is None or not scope.before_call:
-        outcome = condition.run(scope)
-        return outcome if outcome is True or isinstance(outcome, EvalError) else False
-    possible = rule.outlook(scope)
-    wanted = rule.effect is Effect.ALLOW
-    for outcome in (wanted, not wanted):
-        if possible & (_TRUE if outcome else _FALSE):
-            return outcome
-    values = condition.possible(scope, scope.unknown)
-    assert isinstance(values, tuple)
-    return next(value for value in values if isinstance(value, EvalError))
-
-
-def judge(candidates: Candidates, scope: Scope, revision: str, needs: ResponseNeeds = ResponseNeeds.NONE) -> Decision:
-    """Apply the rules that match: deny rules first, then the first allow rule that holds; `needs` is for an allow."""
-    errors: list[RuleError] = []
-    for rule in candidates.denies:
-        outcome = settle(rule, scope)
-        if outcome is False:
-            continue
-        if outcome is not True:
-            errors.append(RuleError(rule.ref, outcome.message))
-        return Decision(Effect.DENY, Reason.DENIED_BY_RULE, revision, (rule.ref,), tuple(errors), message=rule.message)
-    for rule in candidates.allows:
-        outcome = settle(rule, scope)
-        if outcome is True:
-            return Decision(Effect.ALLOW, Reason.GRANTED, revision, (rule.ref,), tuple(errors), needs)
-        if outcome is not False:
-            errors.append(RuleError(rule.ref, outcome.message))
-    return Decision(Effect.DENY, Reason.NO_MATCHING_RULE, revision, errors=tuple(errors))
-
-
-def uri_refusal(uri: str, template: bool) -> str:
-    """Why a URI cannot be a target, or `''`; `template`: the text of a URI template may stand for it."""
-    return _remembered(uri, template) if len(uri) <= _MEMO_URI else _uri_refusal(uri, template)
-
-
-def _uri_refusal(uri: str, template: bool) -> str:
-    return template_why_not_canonical(uri) if template and "{" in uri else why_not_canonical(uri)
-
-
-_MEMO_URI: Final = 512  # characters; a longer one is read each time, so that what is remembered stays small
-_remembered: Final = lru_cache(maxsize=4096)(_uri_refusal)
 
 
 # ---- one function per class of method ----------------------------------------------------------------------------
@@ -180,7 +156,7 @@ def _list(view: View, request: Request, row: Method) -> Decision:
         return Decision(Effect.ALLOW, Reason.NOTHING_HIDDEN, view.revision, response_needs=_needs(view, request, row))
     if request.filters_responses:
         return Decision(Effect.ALLOW, Reason.LIST_FILTERED, view.revision, response_needs=_needs(view, request, row))
-    return _deny(Reason.LIST_NOT_FILTERED, view.revision)
+    return deny(Reason.LIST_NOT_FILTERED, view.revision)
 
 
 def _shows_all(view: View, request: Request, row: Method, denies: Sequence[Rule]) -> bool:
@@ -198,9 +174,16 @@ def _plain(view: View, request: Request, row: Method) -> Decision:
 
 
 def _target(view: View, request: Request, row: Method) -> Decision:
-    """A method with one target, a task among them."""
-    demand = Demand(row.decided_as, target_of(request.message.params, row))
-    return _demand(view, request, row, demand, _needs(view, request, row))
+    """A method with one target, a task among them. A tool that calls another needs a grant for both."""
+    name = target_of(request.message.params, row)
+    decision = _demand(view, request, row, Demand(row.decided_as, name), _needs(view, request, row))
+    if not decision.allowed or row.name != "tools/call" or not view.settings.wrappers:
+        return decision
+    try:
+        inner = inner_calls(view.settings.wrappers, request)
+    except MessageError as error:
+        return deny(Reason.TARGET_MISSING, view.revision, error.message)
+    return _all_of([decision, *(_target(view, one, row) for one in inner)], view.revision, decision.response_needs)
 
 
 def _demanding(view: View, request: Request, row: Method) -> Decision:
@@ -208,7 +191,7 @@ def _demanding(view: View, request: Request, row: Method) -> Decision:
     try:
         demands = demands_of(request.message, row)
     except MessageError as error:
-        return _deny(Reason.MESSAGE_REFUSED, view.revision, error.message)
+        return deny(Reason.MESSAGE_REFUSED, view.revision, error.message)
     needs = _needs(view, request, row)
     own = _own_denial(view, request, row, None)
     if own is not None:
@@ -241,12 +224,12 @@ def _demand(view: View, request: Request, row: Method, demand: Demand, needs: Re
     """One target, by the rules of the method that decides it."""
     method, name = demand.method, demand.name
     if name is None:
-        return _deny(Reason.TARGET_MISSING, view.revision)
+        return deny(Reason.TARGET_MISSING, view.revision)
     as_row = row if row.name == method else METHODS[method]
     if as_row.target_is_uri:
-        refusal = uri_refusal(name, demand.may_be_template)
+        refusal = uri_refusal(view.settings, name, template=demand.may_be_template)
         if refusal:
-            return _deny(Reason.URI_NOT_CANONICAL, view.revision, refusal)
+            return deny(Reason.URI_NOT_CANONICAL, view.revision, refusal)
     if as_row is not row:
         own = _own_denial(view, request, row, name)
         if own is not None:
@@ -265,7 +248,7 @@ def task_decision(view: View, scope: Scope, needs: ResponseNeeds = ResponseNeeds
         return denial
     task = request.tasks.get(task_id)
     if task is None or not owns(request, task):
-        return _deny(Reason.TASK_NOT_OWNED, view.revision)
+        return deny(Reason.TASK_NOT_OWNED, view.revision)
     call_scope = Scope(request, "tools/call", task.tool, before_call=True)
     call = judge(view.candidates("tools/call", task.tool), call_scope, view.revision, needs)
     if call.reason is Reason.DENIED_BY_RULE:
@@ -321,7 +304,3 @@ _BY_CLASS: Final[Mapping[MethodClass, Callable[[View, Request, Method], Decision
     MethodClass.LISTEN: _demanding,
     MethodClass.TASK: _target,
 }
-
-
-def _deny(reason: Reason, revision: str, message: str = "") -> Decision:
-    return Decision(Effect.DENY, reason, revision, message=message)

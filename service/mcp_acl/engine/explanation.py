@@ -9,15 +9,17 @@ from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
 from mcp_acl.domain import Decision, Direction, Effect, Feature, MessageKind, Reason, Request, RuleRef
-from mcp_acl.engine.decision import decide, from_server, owns, settle, uri_refusal
+from mcp_acl.engine.decision import decide, from_server, owns
+from mcp_acl.engine.judging import settle, uri_refusal
 from mcp_acl.engine.scope import Scope
+from mcp_acl.engine.wrapping import inner_calls
 from mcp_acl.expr.cel.operators import HAS, INDEX, SELECT
 from mcp_acl.expr.condition import Condition
 from mcp_acl.expr.nodes import Available, Call, Const, Fact, Function, Local, Node, children
 from mcp_acl.expr.walk import Possibilities
-from mcp_acl.mcp.demands import INPUTS, Demand, demands_of, inputs_of
+from mcp_acl.mcp.demands import ANSWERS, INPUTS, Demand, demands_of, inputs_of
 from mcp_acl.mcp.methods import METHODS, Method, MethodClass, method_named
-from mcp_acl.policy.index import Candidates, Grant, PolicySet, Rule, View
+from mcp_acl.policy.index import ASKING, Candidates, Grant, PolicySet, Rule, View
 from mcp_acl.problems import EvalError, MessageError
 
 _SHOWN: Final = 200  # characters of a value
@@ -81,8 +83,17 @@ def explain(policies: PolicySet, request: Request) -> Explanation:
     if decision.reason in _WITHOUT_RULES:
         why = f"no rule changes this denial ({decision.reason})"
         return Explanation(decision, tuple(_unapplied(grants[0].rule, why) for grants in rules))
-    questions = [(one, _matching(view, one)) for one in (*_questions(request), *_inputs(policies, request))]
+    asked = (*_questions(request), *_wrapped(view, request), *_answers(request), *_inputs(policies, request))
+    questions = [(one, _matching(view, one)) for one in asked if not _is_refused(view, one.scope)]
     return Explanation(decision, tuple(_trial(grants, questions) for grants in rules))
+
+
+def _is_refused(view: View, scope: Scope) -> bool:
+    """Whether the target is a URI of which no rule is asked."""
+    row = METHODS.get(scope.method)
+    if scope.target is None or row is None or not row.target_is_uri:
+        return False
+    return uri_refusal(view.settings, scope.target, template=scope.before_call) != ""
 
 
 # ---- what is asked ------------------------------------------------------------------------------------------------
@@ -90,12 +101,33 @@ def explain(policies: PolicySet, request: Request) -> Explanation:
 
 def _questions(request: Request) -> Iterable[_Question]:
     message = request.message
-    if message.kind is MessageKind.RESPONSE:
+    if message.kind in (MessageKind.RESPONSE, MessageKind.EXCHANGE):
         return ()
     row = method_named(message.method)
     if row is None:
         return (_Question(Scope(request, message.method, None), spelled=True),)
     return _BY_CLASS[row.method_class](request, row)
+
+
+def _wrapped(view: View, request: Request) -> Iterator[_Question]:
+    """The call inside a call is asked as one of its own."""
+    if request.message.method != "tools/call":
+        return
+    try:
+        calls = inner_calls(view.settings.wrappers, request)
+    except MessageError:
+        return
+    for call in calls:
+        yield from _questions(call)
+        yield from _wrapped(view, call)
+
+
+def _answers(request: Request) -> Iterator[_Question]:
+    """A client's answer passes if the server may ask."""
+    message = request.message
+    is_answer = message.kind is MessageKind.RESPONSE or ANSWERS in message.params
+    if is_answer and request.direction is Direction.CLIENT_TO_SERVER:
+        yield from (_Question(Scope(request, method, None, before_call=True)) for method in ASKING)
 
 
 def _inputs(policies: PolicySet, request: Request) -> Iterator[_Question]:
@@ -141,11 +173,10 @@ def _demanding(request: Request, row: Method) -> Iterator[_Question]:
 def _demanded(request: Request, row: Method, demand: Demand) -> Iterator[_Question]:
     """One target: the rules of the method that decides it, then the deny rules on the message's own method."""
     method, name = demand.method, demand.name
-    as_row = METHODS[method]
-    if name is None or (as_row.target_is_uri and uri_refusal(name, demand.may_be_template)):
+    if name is None:
         return
     before_call = row.method_class is MethodClass.COMPLETION
-    if as_row.method_class is MethodClass.TASK:
+    if METHODS[method].method_class is MethodClass.TASK:
         yield from _task(request, method, name)
     else:
         yield _Question(Scope(request, method, name, before_call=before_call))

@@ -12,7 +12,8 @@ from typing import Any
 import msgspec
 
 from mcp_acl.domain import Feature, Json, Request, RuleError, RuleRef
-from mcp_acl.engine.decision import settle, task_decision, uri_refusal
+from mcp_acl.engine.decision import task_decision
+from mcp_acl.engine.judging import settle, uri_refusal
 from mcp_acl.engine.scope import Scope
 from mcp_acl.expr.condition import Condition
 from mcp_acl.mcp.methods import Method
@@ -57,10 +58,13 @@ class Listing:
         if name is None:
             self.dropped.append("an entry without one readable name")
             return None
-        refusal = uri_refusal(name, self.row.list_member == "uriTemplate") if self.row.target_is_uri else ""
+        refusal = self._refusal(name) if self.row.target_is_uri else ""
         if refusal:
             self.dropped.append(f"`{name[:200]}`: {refusal}")
         return None if refusal else name
+
+    def _refusal(self, name: str) -> str:
+        return uri_refusal(self.view.settings, name, template=self.row.list_member == "uriTemplate")
 
     def _granted(self, entry: Entry, name: str) -> bool:
         denies, allows = self.view.candidates(self.row.name, name)

@@ -26,8 +26,8 @@ from mcp_acl.domain import (
 from mcp_acl.engine.decision import decide
 from mcp_acl.engine.denial import denial_for
 from mcp_acl.engine.response import filter_response
+from mcp_acl.mcp.exchanges import read_message
 from mcp_acl.mcp.jsontext import parse_json
-from mcp_acl.mcp.message import parse_message
 from mcp_acl.mcp.methods import METHODS
 from mcp_acl.mcp.sse import SseReader
 from mcp_acl.policy.index import PolicySet
@@ -247,7 +247,7 @@ def request_of(question: Question) -> Request:
     """The question as the engine takes it. Raises MessageError if the body is not one message."""
     return Request(
         server=question.server,
-        message=parse_message(question.body),
+        message=read_message(question.body, question.http),
         claims=_object(question.claims),
         token=question.token,
         direction=question.direction,

@@ -11,6 +11,7 @@ from mcp_acl.domain import Json, Request
 from mcp_acl.expr.cel.values import PartialMap, Timestamp
 from mcp_acl.expr.el import roots
 from mcp_acl.expr.el.values import Headers
+from mcp_acl.mcp.headers import META_VERSION
 from mcp_acl.mcp.methods import METHODS
 from mcp_acl.policy.facts import UNKNOWN_BEFORE_CALL
 from mcp_acl.problems import EvalError
@@ -18,7 +19,6 @@ from mcp_acl.problems import EvalError
 ARGUMENT_HEADERS: Final = "mcp-param-"
 """Headers that mirror tool arguments (MCP 2026-07-28, transports): as unknown in a list as the arguments are."""
 
-_META_VERSION: Final = "io.modelcontextprotocol/protocolVersion"
 _NOTHING: Final[dict[str, Json]] = {}
 _WITH_ARGUMENTS: Final = frozenset({"tools/call", "prompts/get"})
 _TOOL_DEFAULTS: Final = {"readOnlyHint": False, "destructiveHint": True, "idempotentHint": False, "openWorldHint": True}
@@ -130,7 +130,7 @@ def _protocol_version(scope: Scope) -> object:
     """What the message states, or else its header (MCP 2025-06-18, protocol version header)."""
     params = scope.request.message.params
     meta = params.get("_meta")
-    stated = meta.get(_META_VERSION) if isinstance(meta, Mapping) else None
+    stated = meta.get(META_VERSION) if isinstance(meta, Mapping) else None
     if stated is None:
         stated = params.get("protocolVersion")
     if stated is None:

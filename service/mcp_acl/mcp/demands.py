@@ -33,6 +33,9 @@ _REFERENCES: Final[Mapping[str, tuple[str, str]]] = {
 INPUTS: Final = "inputRequests"
 """The member of a result, or of a task's notification, that holds requests to the client."""
 
+ANSWERS: Final = "inputResponses"
+"""The member of a request that answers them."""
+
 _INPUT: Final = frozenset({"method", "params"})
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
+from mcp_acl.mcp.exchanges import EXCHANGES, Exchange
 from mcp_acl.mcp.methods import LIST_CHANGED, METHODS, REVISIONS, UI_EXTENSION, Method, MethodClass
 
 _CLASSES: Final[Mapping[MethodClass, str]] = {
@@ -23,6 +24,11 @@ _NOTES: Final = (
     'Any other method is denied, unless a rule with `feature: "*"` spells its full name.',
 )
 
+_CLIENT_RESPONSES: Final = (
+    "* A client's response comes in an HTTP exchange of its own, so nobody knows what it answers: it passes if the server may ask this "
+    "client for sampling, elicitation or roots, or if it is empty, as the answer to a ping is. `inputResponses` in a request, likewise."
+)
+_EXCHANGES_HEAD: Final = ("HTTP", "Path", "", "Token", "What comes back")
 _HEAD: Final = ("Method", "Kind", "From client", "From server", "Class", "Feature", "Target", "Decided as", "List", "")
 _NO_SCENARIOS: Final[Mapping[str, Sequence[str]]] = MappingProxyType({})
 
@@ -40,8 +46,31 @@ def render_matrix(scenarios: Mapping[str, Sequence[str]] = _NO_SCENARIOS) -> str
         *_table(head, [_cells(row, scenarios) for row in (*METHODS.values(), LIST_CHANGED)]),
         "",
         *(f"* {note}" for note in _NOTES),
+        "",
+        "## Exchanges without a message",
+        "",
+        "An HTTP request with an empty body. On a server that some policy governs these pass, and nothing else does.",
+        "",
+        *_table(_EXCHANGES_HEAD, [_exchange_cells(row) for row in EXCHANGES]),
+        "",
+        "* A caller that cannot filter may not have a stream repeated (`Last-Event-ID`), unless nothing would be hidden in any list.",
+        "",
+        "## Responses",
+        "",
+        "* A server's response is filtered by its shape, whatever it answers.",
+        _CLIENT_RESPONSES,
     ]
     return "\n".join(lines) + "\n"
+
+
+def _exchange_cells(row: Exchange) -> Sequence[str]:
+    return (
+        f"`{row.method}`",
+        "`/.well-known/…`" if row.path else "any",
+        row.doc,
+        "any" if row.is_open else "not an invalid one",
+        "is filtered by its shape" if row.brings_messages else "is left as it is",
+    )
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

@@ -25,11 +25,14 @@ _PARAMS: Final = frozenset({
     "requestState", "task", "taskId", "uri",
 })  # fmt: skip
 """The members of `params` that name what is acted on, or that conditions read, in any method of the table."""
+_EMPTY: Final = frozenset({"_meta"})
+"""What an empty result may hold (MCP, EmptyResult)."""
+
 _SHOWN: Final = 5
 
 
 def parse_message(body: bytes, limits: Limits = DEFAULT_LIMITS) -> Message:
-    """One JSON-RPC message (JSON-RPC 2.0 §4, §5). A response keeps its kind and id alone.
+    """One JSON-RPC message (JSON-RPC 2.0 §4, §5). A response keeps its kind and id, and whether its result is empty.
 
     Raises MessageError and nothing else: the codes of `parse_json`, and `batch` for an array, `object`, `member`, `version`,
     `envelope`, `id`, `method`, `params`.
@@ -116,7 +119,9 @@ def _response(value: Mapping[str, Json]) -> Message:
         raise MessageError("envelope", "the member `result` or `error` must be an object")
     if "id" not in value:
         raise MessageError("id", "a response needs the `id` of its request")
-    return Message(MessageKind.RESPONSE, "", _id(value["id"]))
+    result = value.get("result")
+    is_empty = isinstance(result, dict) and result.keys() <= _EMPTY
+    return Message(MessageKind.RESPONSE, "", _id(value["id"]), is_empty=is_empty)
 
 
 def _id(value: Json) -> str | int:

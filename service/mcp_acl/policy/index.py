@@ -22,7 +22,7 @@ from mcp_acl.policy.servers import Said, combined
 from mcp_acl.policy.spellings import deny_patterns, spellings
 from mcp_acl.problems import Problem
 
-_ASKING: Final = tuple(
+ASKING: Final = tuple(
     row.name
     for row in METHODS.values()
     if row.method_class is MethodClass.PLAIN and row.kind is MessageKind.REQUEST and row.from_server
@@ -213,7 +213,7 @@ class View:
         self._facts: dict[str, MethodFacts] = {}
         said = {policy: one for group in self._groups for policy, one in group.said.items()}
         self.settings = combined([said[policy] for policy in sorted(said)])
-        self.asks_freely = all(self.facts(method).open for method in _ASKING)
+        self.asks_freely = all(self.facts(method).open for method in ASKING)
 
     def candidates(self, method: str, name: str) -> Candidates:
         """The rules that match a known method on a name."""

@@ -62,10 +62,6 @@ class ServerSettings:
     drop_instructions: bool = False
     max_ttl_ms: int = MAX_TTL_MS
 
-    def wrappers_of(self, tool: str) -> Sequence[Wrapper]:
-        """How a tool calls others; none if it does not."""
-        return [wrapper for wrapper in self.wrappers if wrapper.tool == tool]
-
 
 Said: TypeAlias = Mapping[str, Any]
 """Settings by name, as one policy says them."""

@@ -30,7 +30,7 @@ from mcp_acl.engine.decision import decide
 from mcp_acl.engine.denial import denial_for
 from mcp_acl.engine.explanation import Trial, explain
 from mcp_acl.engine.response import Filtered, ResponseStream, filter_response, refusal
-from mcp_acl.mcp.message import parse_message
+from mcp_acl.mcp.exchanges import read_message
 from mcp_acl.policy.index import PolicySet
 from mcp_acl.problems import MessageError
 from mcp_acl.runtime.context import read_context, write_context
@@ -158,7 +158,7 @@ class Gate:
         request: Request | None = None
         context = b""
         try:
-            read = _read(question.message)
+            read = _read(question)
             if isinstance(read, MessageError):
                 decision = self._refusal(policies, question, read)
             else:
@@ -196,11 +196,11 @@ class Gate:
         )
 
 
-def _read(message: bytes | Message | MessageError) -> Message | MessageError:
-    if not isinstance(message, bytes):
-        return message
+def _read(question: Question) -> Message | MessageError:
+    if not isinstance(question.message, bytes):
+        return question.message
     try:
-        return parse_message(message)
+        return read_message(question.message, question.http)
     except MessageError as error:
         return error
 

@@ -1,0 +1,64 @@
+"""HTTP exchanges that carry no message: one row each, by HTTP method and path. Knows no policy.
+
+Sources: the transports of the published revisions of the Model Context Protocol; RFC 9728, RFC 8414 and OpenID Connect Discovery for
+what is well known; the Fetch standard for preflights.
+"""
+
+import re
+from typing import Final, NamedTuple
+
+from mcp_acl.domain import Http, Message, MessageKind
+from mcp_acl.mcp.message import parse_message
+from mcp_acl.problems import MessageError
+
+
+class Exchange(NamedTuple):
+    """One row. `is_open`: whoever asks, with whatever token. `brings_messages`: what comes back is to be filtered."""
+
+    name: str
+    method: str
+    doc: str
+    path: re.Pattern[str] | None = None
+    is_open: bool = False
+    brings_messages: bool = False
+
+
+_SEGMENT: Final = r"/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~-]+"
+
+EXCHANGES: Final = (
+    Exchange(
+        "metadata", "GET", "how to get a token, and other things well known, without a message of the server's",
+        re.compile(rf"/\.well-known(?:{_SEGMENT})+"), is_open=True,
+    ),
+    Exchange("preflight", "OPTIONS", "a browser asks which requests it may send", is_open=True),
+    Exchange(
+        "stream", "GET", "opens the stream of the server's messages, or has one repeated (`Last-Event-ID`)",
+        brings_messages=True,
+    ),
+    Exchange("session end", "DELETE", "ends the session"),
+)  # fmt: skip
+"""In the order in which they are tried."""
+
+REPLAY: Final = "last-event-id"
+"""The header that asks for messages again (WHATWG HTML §9.2.4; MCP, resumability)."""
+
+
+def read_message(body: bytes, http: Http) -> Message:
+    """The message of an HTTP request, or what stands for one that carries none: no body, and a method that needs none.
+
+    Raises MessageError as `parse_message`.
+    """
+    if not body and http.method in _METHODS:
+        return Message(MessageKind.EXCHANGE)
+    return parse_message(body)
+
+
+def exchange_of(http: Http) -> Exchange:
+    """The row of an exchange. Raises MessageError if there is none."""
+    for row in EXCHANGES:
+        if row.method == http.method and (row.path is None or row.path.fullmatch(http.path)):
+            return row
+    raise MessageError("exchange", f"an HTTP request {http.method[:20]} without a message is not known")
+
+
+_METHODS: Final = frozenset(row.method for row in EXCHANGES)
