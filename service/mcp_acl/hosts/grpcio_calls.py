@@ -132,9 +132,15 @@ class Calls(grpc.GenericRpcHandler):
         session = _outcome(lambda _: handler.open(), b"")
         if isinstance(session, Status):
             await _abort(context, session)
-        while (message := await self._next(context)) is not grpc.aio.EOF:
-            await self._answer(context, await self._outcome(lambda one: tuple(session.feed(one)), message))
-        await self._answer(context, await self._outcome(lambda _: tuple(session.close()), b""))
+        held = [session]
+        del session
+        try:
+            while (message := await self._next(context)) is not grpc.aio.EOF:
+                await self._answer(context, await self._outcome(lambda one: tuple(held[0].feed(one)), message))
+            await self._answer(context, await self._outcome(lambda _: tuple(held[0].close()), b""))
+        finally:
+            # Of a call that ended with an error grpcio now and then keeps the frames for as long as the connection lives.
+            held.clear()
 
     async def _next(self, context: _Context) -> Any:
         """The next message of a stream. While this waits, the end of the service ends the call."""
