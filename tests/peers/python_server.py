@@ -1,0 +1,121 @@
+"""A canary: a server of the Python SDK that writes down every handler that runs. Run by the environment `.venv-peers`.
+
+`python_server.py RECORD [--json] [--sessions]`; the answers are event streams, and there are no sessions, unless told.
+"""
+
+import asyncio
+import json
+import os
+import socket
+import sys
+import threading
+from collections.abc import Awaitable, Callable, Mapping
+from contextvars import ContextVar
+from typing import Any
+
+import uvicorn
+from mcp.server.mcpserver import MCPServer
+
+_RECORD = os.open(sys.argv[1], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+_MESSAGE: ContextVar[str] = ContextVar("_MESSAGE", default="")
+
+
+def ran(kind: str, name: str, arguments: Mapping[str, Any]) -> None:
+    line = {"kind": kind, "name": name, "arguments": arguments, "message": _MESSAGE.get()}
+    os.write(_RECORD, f"{json.dumps(line)}\n".encode())
+
+
+async def observe(context: Any, go_on: Callable[[Any], Awaitable[Any]]) -> Any:
+    """Keep the header that says which message of the test it is, for what runs next."""
+    _MESSAGE.set(context.request.headers.get("x-message", ""))
+    return await go_on(context)
+
+
+def given(**arguments: Any) -> dict[str, Any]:
+    return {name: value for name, value in arguments.items() if value is not None}
+
+
+# Not one handler insists on an argument: whatever reaches it is written down.
+
+
+async def echo(text: Any = None) -> str:
+    ran("tool", "echo", given(text=text))
+    return str(text)
+
+
+async def add(a: Any = None, b: Any = None) -> str:
+    ran("tool", "add", given(a=a, b=b))
+    return str((a, b))
+
+
+async def secret_delete(path: Any = None) -> str:
+    ran("tool", "secret_delete", given(path=path))
+    return "deleted"
+
+
+async def secret_transfer(amount: Any = None) -> str:
+    ran("tool", "secret_transfer", given(amount=amount))
+    return "transferred"
+
+
+async def greet(who: Any = None) -> str:
+    ran("prompt", "greet", given(who=who))
+    return f"Greet {who}."
+
+
+async def secret_prompt(who: Any = None) -> str:
+    ran("prompt", "secret_prompt", given(who=who))
+    return f"Tell {who}."
+
+
+async def public() -> str:
+    ran("resource", "demo://public/one", {})
+    return "public"
+
+
+async def secret() -> str:
+    ran("resource", "demo://secret/one", {})
+    return "secret"
+
+
+async def document(name: str) -> str:
+    ran("template", "demo://docs/{name}", {"name": name})
+    return name
+
+
+async def complete(ref: Any, argument: Any, _: object) -> None:
+    ran("completion", getattr(ref, "name", None) or ref.uri, {argument.name: argument.value})
+
+
+def server() -> Any:
+    made = MCPServer("canary", log_level="CRITICAL")
+    for tool in (echo, add, secret_delete, secret_transfer):
+        made.add_tool(tool)
+    for prompt in (greet, secret_prompt):
+        made.prompt()(prompt)
+    made.resource("demo://public/one")(public)
+    made.resource("demo://secret/one")(secret)
+    made.resource("demo://docs/{name}")(document)
+    made.completion()(complete)
+    made.middleware.append(observe)
+    return made
+
+
+def main() -> None:
+    app = server().streamable_http_app(json_response="--json" in sys.argv, stateless_http="--sessions" not in sys.argv)
+    listener = socket.create_server(("127.0.0.1", 0))
+    host = uvicorn.Server(
+        uvicorn.Config(app, log_level="critical", timeout_keep_alive=600, timeout_graceful_shutdown=1)
+    )
+
+    def end() -> None:
+        sys.stdin.read()
+        host.should_exit = True
+
+    threading.Thread(target=end, daemon=True).start()
+    print(f"ready http://127.0.0.1:{listener.getsockname()[1]}/mcp", flush=True)  # noqa: T201 - what it is asked for
+    asyncio.run(host.serve([listener]))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,100 @@
+"""Servers of the MCP SDKs, as processes on loopback that write down every handler that runs. Nothing here knows our service."""
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import pytest
+
+HERE: Final = Path(__file__).parent
+ROOT: Final = HERE.parents[1]
+SECONDS: Final = 20.0
+
+_PEERS: Final = ROOT / ".venv-peers" / "bin"
+_GO: Final = HERE / "go"
+
+COMMANDS: Final[Mapping[str, Sequence[Path]]] = {
+    "python": (_PEERS / "python", HERE / "python_server.py"),
+    "typescript-1": (ROOT / ".venv" / "bin" / "node", HERE / "typescript_1.mjs"),
+    "typescript-2": (ROOT / ".venv" / "bin" / "node", HERE / "typescript_2.mjs"),
+    "go": (_PEERS / "go-server",),
+}
+"""How each peer is started; `make setup` makes what is named here. The flags of each are at the head of its file."""
+
+
+class Ran(NamedTuple):
+    """A handler that ran: what, with which arguments, and the header `X-Message` of the request that made it run.
+
+    `kind` is `tool`, `prompt`, `resource`, `template` or `completion`; `name` its name, URI or template.
+    """
+
+    kind: str
+    name: str
+    arguments: Mapping[str, Any]
+    message: str
+
+
+class Peer:
+    """A server that runs: its address, and what it has run."""
+
+    def __init__(self, url: str, record: Path) -> None:
+        self.url = url
+        self.host, _, port = url.removeprefix("http://").partition("/")[0].partition(":")
+        self.port = int(port)
+        self._record = record
+        self._read = 0
+
+    def ran(self) -> list[Ran]:
+        """What has run since this was asked before."""
+        with self._record.open("rb") as file:
+            file.seek(self._read)
+            lines = file.read().splitlines(keepends=True)
+        whole = [line for line in lines if line.endswith(b"\n")]
+        self._read += sum(map(len, whole))
+        return [Ran(**json.loads(line)) for line in whole]
+
+
+def why_not(name: str) -> str:
+    """Why a peer cannot run on this machine, or `''`. Only Go may be missing: everything else is made by `make setup`."""
+    if name != "go":
+        return ""
+    go = shutil.which("go")
+    if go is None:
+        return "no `go` here"
+    environment = {**os.environ, "GOTOOLCHAIN": "local"}
+    asked = subprocess.run([go, "list", "-m"], cwd=_GO, env=environment, capture_output=True, text=True, check=False)
+    return asked.stderr.strip()
+
+
+@contextmanager
+def running(name: str, directory: Path, *flags: str) -> Iterator[Peer]:
+    """Run a peer with its files in `directory`, or skip the test if it cannot run on this machine."""
+    why = why_not(name)
+    if why:
+        pytest.skip(f"no peer in Go: {why}")
+    stem = "".join((name, *flags))
+    record = directory / f"{stem}.jsonl"
+    record.touch()
+    command: list[str | Path] = [*COMMANDS[name], record, *flags]
+    with (
+        (directory / f"{stem}.log").open("wb") as log,
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True) as process,
+    ):
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            ready, _, url = process.stdout.readline().strip().partition(" ")
+            assert "ready" == ready, Path(log.name).read_text()
+            yield Peer(url, record)
+        finally:
+            process.stdin.close()
+            try:
+                process.wait(SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                raise

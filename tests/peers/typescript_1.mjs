@@ -1,0 +1,81 @@
+// A canary: a server of the TypeScript SDK 1.x that writes down every handler that runs.
+// typescript_1.mjs RECORD [--json] [--sessions] [--express]; --express has the SDK's own Express application read the body.
+import { AsyncLocalStorage } from "node:async_hooks";
+import { randomUUID } from "node:crypto";
+import { appendFileSync } from "node:fs";
+import { createServer } from "node:http";
+import { createRequire } from "node:module";
+
+const require = createRequire(new URL("../node/package.json", import.meta.url));
+const { McpServer, ResourceTemplate } = require("@modelcontextprotocol/sdk/server/mcp.js");
+const { StreamableHTTPServerTransport } = require("@modelcontextprotocol/sdk/server/streamableHttp.js");
+const { createMcpExpressApp } = require("@modelcontextprotocol/sdk/server/express.js");
+const { completable } = require("@modelcontextprotocol/sdk/server/completable.js");
+const { z } = require("zod");
+
+const [record, ...flags] = process.argv.slice(2);
+const message = new AsyncLocalStorage();
+
+function ran(kind, name, args) {
+  appendFileSync(record, JSON.stringify({ kind, name, arguments: args, message: message.getStore() ?? "" }) + "\n");
+}
+
+// Not one handler insists on an argument: whatever reaches it is written down.
+const any = () => z.any().optional();
+
+function canary() {
+  const server = new McpServer({ name: "canary", version: "1" });
+  const tools = { echo: ["text"], add: ["a", "b"], secret_delete: ["path"], secret_transfer: ["amount"] };
+  for (const [name, parameters] of Object.entries(tools)) {
+    const inputSchema = Object.fromEntries(parameters.map((one) => [one, any()]));
+    server.registerTool(name, { inputSchema }, (args) => {
+      ran("tool", name, args);
+      return { content: [{ type: "text", text: name }] };
+    });
+  }
+  for (const name of ["greet", "secret_prompt"]) {
+    const who = completable(z.any(), (value) => (ran("completion", name, { who: value }), [`${value}!`]));
+    server.registerPrompt(name, { argsSchema: { who } }, (args) => {
+      ran("prompt", name, args);
+      return { messages: [{ role: "user", content: { type: "text", text: name } }] };
+    });
+  }
+  for (const uri of ["demo://public/one", "demo://secret/one"]) {
+    server.registerResource(uri, uri, {}, (asked) => {
+      ran("resource", uri, {});
+      return { contents: [{ uri: asked.href, text: uri }] };
+    });
+  }
+  const template = "demo://docs/{name}";
+  const complete = { name: (value) => (ran("completion", template, { name: value }), [`${value}!`]) };
+  server.registerResource("docs", new ResourceTemplate(template, { list: undefined, complete }), {}, (asked, { name }) => {
+    ran("template", template, { name });
+    return { contents: [{ uri: asked.href, text: name }] };
+  });
+  return server;
+}
+
+async function opened(remember) {
+  const transport = new StreamableHTTPServerTransport({
+    sessionIdGenerator: flags.includes("--sessions") ? randomUUID : undefined,
+    onsessioninitialized: (id) => remember(id, transport),
+    enableJsonResponse: flags.includes("--json"),
+  });
+  await canary().connect(transport);
+  return transport;
+}
+
+const sessions = new Map();
+
+async function answer(request, response) {
+  const known = flags.includes("--sessions") ? sessions.get(request.headers["mcp-session-id"]) : undefined;
+  const transport = known ?? (await opened((id, one) => sessions.set(id, one)));
+  if (!known) response.once("close", () => sessions.has(transport.sessionId) || transport.close());
+  await transport.handleRequest(request, response, request.body);
+}
+
+const handle = (request, response) => message.run(request.headers["x-message"], () => answer(request, response));
+const listener = flags.includes("--express") ? createMcpExpressApp().post("/mcp", handle) : handle;
+const http = createServer({ keepAliveTimeout: 600_000 }, listener);
+http.listen(0, "127.0.0.1", () => console.log(`ready http://127.0.0.1:${http.address().port}/mcp`));
+process.stdin.resume().once("close", () => process.exit(0));

@@ -1,0 +1,60 @@
+// A canary: a server of the TypeScript SDK 2.x, for both eras, that writes down every handler that runs.
+// typescript_2.mjs RECORD [--json]
+import { AsyncLocalStorage } from "node:async_hooks";
+import { appendFileSync } from "node:fs";
+import { createServer } from "node:http";
+import { createRequire } from "node:module";
+
+const require = createRequire(new URL("../node/package.json", import.meta.url));
+const { McpServer, ResourceTemplate, completable, createMcpHandler } = require("@modelcontextprotocol/server");
+const { toNodeHandler } = require("@modelcontextprotocol/node");
+const { z } = require("zod");
+
+const [record, ...flags] = process.argv.slice(2);
+const message = new AsyncLocalStorage();
+
+function ran(kind, name, args) {
+  appendFileSync(record, JSON.stringify({ kind, name, arguments: args, message: message.getStore() ?? "" }) + "\n");
+}
+
+// Not one handler insists on an argument: whatever reaches it is written down.
+const any = () => z.any().optional();
+
+function canary() {
+  const server = new McpServer({ name: "canary", version: "1" });
+  const tools = { echo: ["text"], add: ["a", "b"], secret_delete: ["path"], secret_transfer: ["amount"] };
+  for (const [name, parameters] of Object.entries(tools)) {
+    const inputSchema = z.object(Object.fromEntries(parameters.map((one) => [one, any()])));
+    server.registerTool(name, { inputSchema }, (args) => {
+      ran("tool", name, args);
+      return { content: [{ type: "text", text: name }] };
+    });
+  }
+  for (const name of ["greet", "secret_prompt"]) {
+    const who = completable(z.any(), (value) => (ran("completion", name, { who: value }), [`${value}!`]));
+    server.registerPrompt(name, { argsSchema: z.object({ who }) }, (args) => {
+      ran("prompt", name, args);
+      return { messages: [{ role: "user", content: { type: "text", text: name } }] };
+    });
+  }
+  for (const uri of ["demo://public/one", "demo://secret/one"]) {
+    server.registerResource(uri, uri, {}, (asked) => {
+      ran("resource", uri, {});
+      return { contents: [{ uri: asked.href, text: uri }] };
+    });
+  }
+  const template = "demo://docs/{name}";
+  const complete = { name: (value) => (ran("completion", template, { name: value }), [`${value}!`]) };
+  server.registerResource("docs", new ResourceTemplate(template, { list: undefined, complete }), {}, (asked, { name }) => {
+    ran("template", template, { name });
+    return { contents: [{ uri: asked.href, text: name }] };
+  });
+  return server;
+}
+
+const handler = toNodeHandler(createMcpHandler(canary, { responseMode: flags.includes("--json") ? "json" : "sse" }));
+const http = createServer({ keepAliveTimeout: 600_000 }, (request, response) =>
+  message.run(request.headers["x-message"], () => handler(request, response)),
+);
+http.listen(0, "127.0.0.1", () => console.log(`ready http://127.0.0.1:${http.address().port}/mcp`));
+process.stdin.resume().once("close", () => process.exit(0));
