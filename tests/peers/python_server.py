@@ -103,7 +103,9 @@ def server() -> Any:
 
 def main() -> None:
     app = server().streamable_http_app(json_response="--json" in sys.argv, stateless_http="--sessions" not in sys.argv)
-    listener = socket.create_server(("127.0.0.1", 0))
+    listener = socket.socket(proto=socket.IPPROTO_TCP)  # said outright, or asyncio leaves Nagle's algorithm on
+    listener.bind(("127.0.0.1", 0))
+    listener.listen()
     host = uvicorn.Server(
         uvicorn.Config(app, log_level="critical", timeout_keep_alive=600, timeout_graceful_shutdown=1)
     )
