@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mcp_acl.domain import Message, MessageKind
-from mcp_acl.mcp.headers import header_mismatch
+from mcp_acl.mcp.headers import doubtful_encoding, header_mismatch
 from tests.mcp.wire import cases
 
 CASES = cases("headers")
@@ -37,3 +37,47 @@ def test_one_header_never_stands_for_two_names(name: str, other: str) -> None:
         return not header_mismatch(message, {"mcp-name": [header]})
 
     assert name == other or not (agrees(name, name) and agrees(name, other))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "application/json",
+        "application/json; charset=utf-8",
+        'application/json ; Charset = "UTF-8"; x=1',
+        "application/json;charset=utf8",
+        "application/json; charset=utf-8, application/json",
+        "",
+    ],
+)
+def test_a_body_in_utf_8_is_read_as_it_is(value: str) -> None:
+    assert "" == doubtful_encoding({"content-type": [value], "content-encoding": ["identity"]})
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "",
+        "text/plain",
+        "application/jsonp",
+        "application/json; charset=utf-7",
+        "application/json; charset=utf-8, application/json",
+        'application/json ; charset="utf-8"; x=1',
+        'application/json; charset="utf\\-7"',
+        "application/json; charset=utf-8; charset=utf-7",
+        "application/json; charset=utf-8utf-7",
+        'application/json; charset="utf-8',
+        "application/json; charset*=utf-8''utf-7",
+        "application/json; charset",
+        "application/json\t;\tCHARSET\t=\tUTF-7",
+    ],
+)
+def test_a_body_in_another_charset_is_refused(value: str) -> None:
+    assert "Content-Type" in doubtful_encoding({"content-type": [value]})
+    assert "Content-Type" in doubtful_encoding({"content-type": ["application/json", value]})
+
+
+@pytest.mark.parametrize("value", ["gzip", "br", "Deflate", "identity, gzip", "x"])
+def test_a_packed_body_is_refused(value: str) -> None:
+    assert "Content-Encoding" in doubtful_encoding({"content-encoding": [value]})
+    assert "Content-Encoding" in doubtful_encoding({"content-encoding": ["identity", value]})
