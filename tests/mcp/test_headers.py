@@ -44,10 +44,9 @@ def test_one_header_never_stands_for_two_names(name: str, other: str) -> None:
     [
         "application/json",
         "application/json; charset=utf-8",
-        'application/json ; Charset = "UTF-8"; x=1',
-        "application/json;charset=utf8",
-        "application/json; charset=utf-8, application/json",
-        "",
+        'Application/JSON ; Charset="UTF-8"',
+        "application/json;charset=utf-8",
+        " application/json;",
     ],
 )
 def test_a_body_in_utf_8_is_read_as_it_is(value: str) -> None:
