@@ -137,6 +137,26 @@ class TaskFact(NamedTuple):
     tool: str
 
 
+class ToolFact(NamedTuple):
+    """What is known of a tool whose definition was seen in a list and has not changed since."""
+
+    annotations: Mapping[str, Json]
+
+
+class ToolDefinition(NamedTuple):
+    """A tool as a list brings it: its annotations, and a digest that differs if anything of the definition does."""
+
+    digest: bytes
+    annotations: Mapping[str, Json]
+
+
+class Learned(NamedTuple):
+    """What a response brought that outlives it: tasks it created, by id, each with its life in seconds if that was said; tools by name."""
+
+    tasks: Mapping[str, tuple[TaskFact, float | None]] = _NOTHING
+    tools: Mapping[str, ToolDefinition] = _NOTHING
+
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -153,7 +173,8 @@ class Request(NamedTuple):
     """One question: may this principal send this message through this server.
 
     `attributes` are the gateway's own facts. `filters_responses` says the caller will hand list responses back to
-    be filtered. `time` is when the request arrived, UTC. `tasks` holds what is known of the task ids it names.
+    be filtered. `time` is when the request arrived, UTC. `tasks` holds what is known of the task ids it names, `tools` of
+    the server's tools, by name: of a server whose annotations are not trusted nothing.
     """
 
     server: str
@@ -167,6 +188,7 @@ class Request(NamedTuple):
     filters_responses: bool = False
     time: datetime = _EPOCH
     tasks: Mapping[str, TaskFact] = _NOTHING
+    tools: Mapping[str, ToolFact] = _NOTHING
 
 
 class RuleRef(NamedTuple):

@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import Final
 
-from mcp_acl.domain import Message, Reason, Request, RuleError
+from mcp_acl.domain import Learned, Message, Reason, Request, RuleError
 from mcp_acl.engine.denial import withheld
 from mcp_acl.engine.messages import MessageFilter, Report
 from mcp_acl.engine.streaming import EventFilter
@@ -25,7 +25,10 @@ _CHARSET: Final = re.compile(r"charset\*?\s*=\s*[\"']?([^\s;\"']*)")
 
 @dataclass(frozen=True, slots=True)
 class Filtered:
-    """The body to send. `hidden` are names, `dropped` what was in doubt, `refused` why all of it was replaced."""
+    """The body to send. `hidden` are names, `dropped` what was in doubt, `refused` why all of it was replaced.
+
+    `learned` is what it brought that outlives it.
+    """
 
     content_type: str
     body: bytes
@@ -34,6 +37,7 @@ class Filtered:
     dropped: tuple[str, ...] = ()
     refused: str = ""
     errors: tuple[RuleError, ...] = ()
+    learned: Learned | None = None
 
 
 def filter_response(policies: PolicySet, request: Request, content_type: str, body: bytes) -> Filtered:

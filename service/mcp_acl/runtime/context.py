@@ -89,7 +89,7 @@ def read_context(context: bytes) -> Request:
     )
 
 
-def _packed(value: object) -> object:
+def packed(value: object) -> object:
     """What MessagePack does not know by itself: inexact numbers, and mappings that are not built in."""
     if isinstance(value, InexactNumber):
         return msgspec.msgpack.Ext(_INEXACT, value.text.encode())
@@ -98,11 +98,12 @@ def _packed(value: object) -> object:
     raise NotImplementedError
 
 
-def _unpacked(code: int, data: memoryview) -> InexactNumber:
+def unpacked(code: int, data: memoryview) -> InexactNumber:
+    """What `packed` wrote. Raises ValueError."""
     if code != _INEXACT:
         raise ValueError
     return InexactNumber(str(data, "ascii"))
 
 
-_encode: Final = msgspec.msgpack.Encoder(enc_hook=_packed).encode
-_decode: Final = msgspec.msgpack.Decoder(_Context, ext_hook=_unpacked).decode
+_encode: Final = msgspec.msgpack.Encoder(enc_hook=packed).encode
+_decode: Final = msgspec.msgpack.Decoder(_Context, ext_hook=unpacked).decode
