@@ -250,6 +250,7 @@ def test_empty_value_is_refused_and_not_taken_for_none(name: str, file: Path) ->
         ("max_calls", " 4", "it must be a whole number, not ` 4`"),
         ("drain", "soon", "it must be a number, not `soon`"),
         ("drain", "false", "it must be a number, not `false`"),
+        ("drain", "86401", "it must be 86400 or less, not `86401`"),
         ("drain", "nan", "it must be a number, not `nan`"),
         ("drain", ".nan", "it must be a finite number, not `.nan`"),
         ("drain", "-1", "it must be 0 or more, not `-1`"),

@@ -243,7 +243,7 @@ _WORDS: Final[Mapping[str, str]] = {
     "literal_error": "it must be {expected}",
     "greater_than": "it must be more than {gt:g}",
     "greater_than_equal": "it must be {ge:g} or more",
-    "less_than_equal": "it must be {le:d} or less",
+    "less_than_equal": "it must be {le:.0f} or less",
     "value_error": "{error}",
 }
 """What pydantic finds, in our words."""
