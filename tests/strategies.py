@@ -11,7 +11,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from mcp_acl.domain import Direction, Http, Json, Message, MessageKind, Request, TaskFact, TokenState
+from mcp_acl.domain import Direction, Http, Json, Message, MessageKind, Request, TaskFact, TokenState, ToolFact
 from mcp_acl.mcp.methods import METHODS, Method, MethodClass
 from mcp_acl.policy.source import SourceFile
 
@@ -101,6 +101,7 @@ EL = (
     "{#request.jsonContent.params.arguments.n < 10 || #context.attributes['jwt.claims']['level'] > 3}",
     "{#request.headers['X-Team'] != null && #request.headers['X-Team'][0] == 'red'}",
     "{#mcp.name == 'a'}",
+    "{#mcp.annotations['readOnlyHint']}",
     "{#context.attributes['jwt.claims']['nope']?.equals('x')}",
     "{(1 / 0 == 0)}",
     "true",
@@ -318,6 +319,8 @@ TASK_FACTS = maybe(
     *(TaskFact(ISSUER, subject, tool) for subject in SUBJECTS for tool in ("a", "b")),
 )
 TASK_CHOICES = dict.fromkeys(TASKS, TASK_FACTS)
+TOOL_FACTS = maybe(ToolFact({}), ToolFact({"readOnlyHint": True}), ToolFact({"readOnlyHint": 1}))
+TOOL_CHOICES = dict.fromkeys(("a", "b", "ab"), TOOL_FACTS)
 
 
 def params_of(draw: st.DrawFn, row: Method) -> dict[str, Json]:
@@ -373,6 +376,7 @@ def request_of(draw: st.DrawFn, message: Message, direction: Direction, http: Ht
         filters_responses=draw(USUALLY),
         time=draw(TIMES),
         tasks=some(draw, TASK_CHOICES),
+        tools=some(draw, TOOL_CHOICES),
     )
 
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from mcp_acl.domain import Http, Json, Message, MessageKind, Request
+from mcp_acl.domain import Http, Json, Message, MessageKind, Request, ToolFact
 from mcp_acl.engine.scope import Scope
 from mcp_acl.expr.cel.values import Timestamp
 from mcp_acl.expr.walk import UnknownFact
@@ -109,6 +109,29 @@ def test_missing_annotations_of_a_tool_mean_the_worst() -> None:
         "tools/list", entry={"annotations": {"readOnlyHint": True}}
     ).annotations
     assert {} == scope("resources/list", entry={"uri": "text:a"}).annotations
+
+
+def test_annotations_of_the_tool_that_is_called_are_those_known_of_it() -> None:
+    worst = {"readOnlyHint": False, "destructiveHint": True, "idempotentHint": False, "openWorldHint": True}
+    tools = {"add": ToolFact({"readOnlyHint": True}), "bare": ToolFact({})}
+
+    def seen(method: str, target: str | None, *, before_call: bool = False) -> object:
+        request = Request("s", Message(MessageKind.REQUEST, method, 1), tools=tools)
+        try:
+            return Scope(request, method, target, before_call=before_call).annotations
+        except EvalError as error:
+            return error.message
+
+    assert {**worst, "readOnlyHint": True} == seen("tools/call", "add") == seen("tools/call", "add", before_call=True)
+    assert worst == seen("tools/call", "bare")
+    assert "nothing that may be trusted is known of the tool" in str(seen("tools/call", "other"))
+    for method, target in (
+        ("prompts/get", "add"),
+        ("resources/read", "add"),
+        ("tools/list", "add"),
+        ("tools/list", None),
+    ):
+        assert "only a list brings them" in str(seen(method, target, before_call=True))
 
 
 def test_an_unknown_method_has_no_feature() -> None:

@@ -39,6 +39,7 @@ requests = st.builds(
     session_id=texts,
     filters_responses=st.booleans(),
     tasks=st.just({}),
+    tools=st.just({}),
     time=st.datetimes(min_value=datetime(1970, 1, 1), timezones=st.just(UTC)),  # noqa: DTZ001 - the strategy's form
 )
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 from urllib.parse import parse_qs
 
-from mcp_acl.domain import Json, Request
+from mcp_acl.domain import Json, Request, ToolFact
 from mcp_acl.expr.cel.values import PartialMap, Timestamp
 from mcp_acl.expr.el import roots
 from mcp_acl.expr.el.values import Headers
@@ -141,12 +141,22 @@ def _protocol_version(scope: Scope) -> object:
 
 
 def _annotations(scope: Scope) -> object:
+    """Those of the entry shown; of the tool that is called, those that an earlier list brought."""
     if scope.entry is None:
-        raise _missing("mcp.annotations", "only a list brings them")
+        return {**_TOOL_DEFAULTS, **_tool(scope).annotations}
     annotations = scope.entry.get("annotations", _NOTHING)
     if not isinstance(annotations, Mapping):
         raise _missing("mcp.annotations", "they are not an object")
     return {**_TOOL_DEFAULTS, **annotations} if scope.method == "tools/list" else annotations
+
+
+def _tool(scope: Scope) -> ToolFact:
+    if scope.method != "tools/call":
+        raise _missing("mcp.annotations", "only a list brings them")
+    tool = scope.request.tools.get(scope.target or "")
+    if tool is None:
+        raise _missing("mcp.annotations", "nothing that may be trusted is known of the tool")
+    return tool
 
 
 def _headers(scope: Scope) -> object:

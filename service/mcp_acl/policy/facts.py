@@ -38,6 +38,7 @@ class When(StrEnum):
     UNKNOWN = "unknown"
     ERROR = "error"
     PARTLY = "known, but for `Mcp-Param-*`"
+    SEEN = "known for trusted servers' tools seen in a list, else error"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,7 @@ def _row(language: str, variable: Variable, *sources: Source) -> FactRow:
     if Source.HEADERS in kinds:
         return FactRow(variable, language, kinds, When.KNOWN, When.PARTLY, When.PARTLY, When.PARTLY)
     if variable.name == "mcp.annotations":
-        return FactRow(variable, language, kinds, When.ERROR, When.KNOWN, When.ERROR, When.KNOWN)
+        return FactRow(variable, language, kinds, When.SEEN, When.KNOWN, When.ERROR, When.KNOWN)
     return FactRow(variable, language, kinds)
 
 
