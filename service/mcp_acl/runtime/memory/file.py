@@ -78,11 +78,12 @@ def open_file(file: Path | None, seconds: float) -> sqlite3.Connection:
 
 
 def connect(file: Path | None, seconds: float) -> sqlite3.Connection:
-    """A connection to a file that `open_file` has been content with. Raises sqlite3.Error."""
+    """A connection to a file that `open_file` has been content with. Raises StoreError."""
     name = ":memory:" if file is None else str(file.absolute())
-    connection = sqlite3.connect(name, timeout=seconds, isolation_level=None, check_same_thread=False)
-    connection.execute("PRAGMA synchronous = NORMAL")
-    return connection
+    try:
+        return sqlite3.connect(name, timeout=seconds, isolation_level=None, check_same_thread=False)
+    except sqlite3.Error as error:
+        raise StoreError(f"it cannot be opened: {error}") from None
 
 
 def _make(file: Path) -> None:
@@ -124,6 +125,7 @@ def _check(connection: sqlite3.Connection) -> None:
             if not _is_ours(connection):
                 for statement in _SCHEMA.strip().removesuffix(";").split(";"):
                     connection.execute(statement)
+    connection.execute("PRAGMA synchronous = NORMAL")
     if _value(connection, "PRAGMA journal_mode = WAL") != "wal":
         raise StoreError("its file system does not let several processes share it; use a local one")
     found = _value(connection, "PRAGMA quick_check(1)")
