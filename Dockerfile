@@ -35,8 +35,10 @@ LABEL org.opencontainers.image.title="mcp-acl" \
     org.opencontainers.image.licenses="Apache-2.0"
 
 # Everything else that a setting may say is for who runs it: without a certificate or MCP_ACL_INSECURE=true it says so and
-# ends. The socket is for health, whatever `listen` asks of its callers; /dev/shm can be written to when the root cannot.
+# ends. The socket is for health, whatever `listen` asks of its callers; /dev/shm can be written to when the root cannot: there
+# several workers keep what they remember, and the host `envoy` Envoy's configuration.
 ENV PATH=/opt/mcp-acl/bin:$PATH \
+    TMPDIR=/dev/shm \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
     MCP_ACL_POLICIES=/policies \
@@ -51,9 +53,7 @@ ENTRYPOINT ["mcp-acl"]
 CMD ["serve"]
 
 FROM base AS envoy
-# Envoy reads its configuration from a file, which is written where a root that cannot be written to does not matter.
-ENV MCP_ACL_HOST=envoy \
-    TMPDIR=/dev/shm
+ENV MCP_ACL_HOST=envoy
 COPY --from=build-envoy /opt/mcp-acl /opt/mcp-acl
 
 # The last stage is what is built when no target is named.

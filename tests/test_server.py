@@ -70,6 +70,11 @@ EVERYTHING = {
     "max_calls": 5,
     "message_timeout": 2.5,
     "keepalive": 3.5,
+    "store": Path("memory.db"),
+    "task_memory": 10.5,
+    "tool_memory": 11.5,
+    "max_tasks": 6,
+    "max_tools": 7,
 }
 
 

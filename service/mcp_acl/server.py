@@ -1,11 +1,14 @@
-"""The composition root of the service: settings, policies, gate, tables, host. Has no logic of its own."""
+"""The composition root of the service: settings, policies, memory, gate, tables, host. Has no logic of its own."""
 
 import asyncio
 import logging
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from itertools import chain
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final
 
 from mcp_acl.adapters.handlers import Table
@@ -18,6 +21,7 @@ from mcp_acl.runtime.address import parse_address, worker_addresses
 from mcp_acl.runtime.certificates import Certificates
 from mcp_acl.runtime.collector import keep_all
 from mcp_acl.runtime.gate import Gate
+from mcp_acl.runtime.memory import Bounds, Memory, StoreError
 from mcp_acl.runtime.reload import Reloader, read_settled
 from mcp_acl.runtime.rows import PREFIX, ROWS
 from mcp_acl.runtime.settings import Settings
@@ -34,42 +38,49 @@ _END_SECONDS: Final = 2 * grpcio.GRACE
 def serve(settings: Settings, ready: Callable[[Sequence[str], PolicySet], None]) -> None:
     """Serve in this process until a signal asks to stop. `ready` is told what is bound, in the order of `listen` and `admin_listen`.
 
-    Raises SourceError for policies that cannot be used, CertificateError for certificates, ListenError for an address,
-    EnvoyMissingError and EnvoyError for the host `envoy`.
+    Raises SourceError for policies that cannot be used, CertificateError for certificates, StoreError for `store`, ListenError for an
+    address, EnvoyMissingError and EnvoyError for the host `envoy`.
     """
-    gate, reloader = _in_force(settings)
-    listeners, limits = listeners_of(settings, gate), limits_of(settings)
+    with closing(memory_of(settings)) as memory:
+        gate, reloader = _in_force(settings, memory)
+        listeners, limits = listeners_of(settings, gate), limits_of(settings)
 
-    def started(bound: Sequence[str]) -> None:
-        _LOG.info("listening on %s, revision %s", ", ".join(bound), gate.policies.revision)
-        ready(bound, gate.policies)
+        def started(bound: Sequence[str]) -> None:
+            _LOG.info("listening on %s, revision %s", ", ".join(bound), gate.policies.revision)
+            ready(bound, gate.policies)
 
-    if settings.host == "envoy":
-        # What is served is loaded inside; here the policies say whether it can be.
-        engine = envoy.Engine("mcp_acl.server:inside_envoy", {_INSIDE: settings.model_dump_json()})
-        asyncio.run(envoy.run(listeners, limits, engine, settings.drain, started))
-        return
-    _follow(settings, reloader)
-    try:
-        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            runner.run(grpcio.run(listeners, limits, Health(gate.is_current), settings.drain, started))
-    finally:
-        reloader.stop()
+        if settings.host == "envoy":
+            # What is served is loaded inside; here policies and store say whether it can be.
+            engine = envoy.Engine("mcp_acl.server:inside_envoy", {_INSIDE: settings.model_dump_json()})
+            asyncio.run(envoy.run(listeners, limits, engine, settings.drain, started))
+            return
+        _follow(settings, reloader)
+        try:
+            with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+                runner.run(grpcio.run(listeners, limits, Health(gate.is_current), settings.drain, started))
+        finally:
+            reloader.stop()
 
 
 def inside_envoy() -> envoy.Served:
-    """What Envoy's Python serves: policies of its own, for as long as that process lives."""
+    """What Envoy's Python serves: policies and memory of its own, for as long as that process lives."""
     log_to_stderr()
     settings = Settings.model_validate_json(os.environ[_INSIDE])
-    gate, reloader = _in_force(settings)
+    gate, reloader = _in_force(settings, memory_of(settings))
     _follow(settings, reloader)
     return envoy.Served(tables_of(settings, gate), Health(gate.is_current))
 
 
-def _in_force(settings: Settings) -> tuple[Gate, Reloader]:
+def memory_of(settings: Settings) -> Memory:
+    """The memory of one process, which it shares with all that have the same file. Raises StoreError."""
+    bounds = Bounds(settings.task_memory, settings.tool_memory, settings.max_tasks, settings.max_tools)
+    return Memory(settings.store, bounds)
+
+
+def _in_force(settings: Settings, memory: Memory) -> tuple[Gate, Reloader]:
     """The gate over the policies of the directory, and what makes it follow them."""
     sources = read_settled(settings.policies)
-    gate = Gate(compile_sources(sources))
+    gate = Gate(compile_sources(sources), memory=memory)
     keep_all()
     return gate, Reloader(gate, settings.policies, sources)
 
@@ -80,14 +91,33 @@ def _follow(settings: Settings, reloader: Reloader) -> None:
 
 
 def supervise(settings: Settings, ready: Callable[[Sequence[Record]], None]) -> None:
-    """Serve in several processes until a signal asks to stop. `ready` is told what each said when it was. Raises WorkerError."""
+    """Serve in several processes until a signal asks to stop. `ready` is told what each said when it was.
+
+    Raises WorkerError, StoreError.
+    """
     environment = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
     seconds = settings.drain + _END_SECONDS
 
-    def command(number: int, before: Record | None) -> Sequence[str]:
-        return [sys.executable, "-P", "-m", "mcp_acl", "serve", "--attached", *worker_flags(settings, number, before)]
+    with _shared(settings) as shared:
 
-    asyncio.run(Supervisor(settings.workers, command, environment, seconds).run(ready))
+        def command(number: int, before: Record | None) -> Sequence[str]:
+            return [sys.executable, "-P", "-m", "mcp_acl", "serve", "--attached", *worker_flags(shared, number, before)]
+
+        asyncio.run(Supervisor(settings.workers, command, environment, seconds).run(ready))
+
+
+@contextmanager
+def _shared(settings: Settings) -> Iterator[Settings]:
+    """The settings with a store for all workers: without one, a file in a directory of its own, which is removed at the end."""
+    if settings.store is not None:
+        yield settings
+        return
+    try:
+        directory = TemporaryDirectory(prefix="mcp-acl-", ignore_cleanup_errors=True)
+    except OSError as error:
+        raise StoreError(f"there is no place for a file that the workers share; name one ({error.strerror})") from None
+    with directory as name:
+        yield settings.model_copy(update={"store": Path(name) / "memory.db"})
 
 
 def worker_flags(settings: Settings, number: int, before: Record | None) -> Iterator[str]:

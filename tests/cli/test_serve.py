@@ -173,3 +173,24 @@ def test_code_in_the_working_directory_is_not_run(policies: Path, tmp_path: Path
         assert process.stdout is not None
         assert process.stdout.readline().startswith("listening on ")
         process.terminate()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_store_that_cannot_be_used_ends_with_2(policies: Path, tmp_path: Path, workers: int) -> None:
+    store = tmp_path / "nowhere" / "memory.db"
+    with serving(policies, "--store", str(store), "--workers", str(workers)) as (process, line):
+        _, errors = process.communicate(timeout=30)
+    assert (2, "") == (process.returncode, line)
+    assert "--store: it cannot be used: no such file or directory" in errors
+
+
+def test_workers_that_find_no_place_for_a_file_end_with_2(
+    run: Run, policies: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(**_: object) -> None:
+        raise FileNotFoundError(2, "No usable temporary directory found")
+
+    monkeypatch.setattr(server, "TemporaryDirectory", full)
+    result = run("serve", "--policies", policies, "--listen", "127.0.0.1:0", "--workers", "2")
+    assert 2 == result.exit_code
+    assert "store: there is no place for a file that the workers share; name one" in result.stderr

@@ -10,6 +10,7 @@ from mcp_acl.domain import (
     Decision,
     Http,
     InexactNumber,
+    Learned,
     Message,
     MessageKind,
     Reason,
@@ -17,14 +18,17 @@ from mcp_acl.domain import (
     ResponseNeeds,
     TaskFact,
     TokenState,
+    ToolDefinition,
 )
 from mcp_acl.engine.decision import decide
+from mcp_acl.engine.response import Filtered, ResponseStream
 from mcp_acl.policy.compiler import compile_policies
 from mcp_acl.policy.index import PolicySet
 from mcp_acl.policy.source import SourceFile
 from mcp_acl.problems import MessageError
 from mcp_acl.runtime import gate as gate_module
 from mcp_acl.runtime.gate import Gate, Question
+from mcp_acl.runtime.memory import Memory
 from mcp_acl.runtime.standing import Standing
 from tests.runtime.weather import NOON, POLICIES, TOOLS, admin, ask, body, call, gate, listed
 
@@ -121,6 +125,114 @@ def test_what_is_remembered_of_tasks_is_used() -> None:
     asked = ask(body("tasks/get", taskId="t1"), claims={"iss": "https://id", "sub": "ann"}, token=TokenState.VALID)
     assert Reason.TASK_OWNER is gate(tasks=tasks).check(asked).decision.reason
     assert Reason.TASK_NOT_OWNED is gate().check(asked).decision.reason
+
+
+# ---- what is remembered -----------------------------------------------------------------------------------------------
+
+TRUSTING = """\
+version: 1
+policy: trusting
+servers: [trusted]
+settings: {trust_annotations: true}
+rules:
+  - {id: reading, methods: [tools/call], cel: 'mcp.annotations.readOnlyHint'}
+"""
+READING = {"look": ToolDefinition(b"1", {"readOnlyHint": True}), "act": ToolDefinition(b"2", {})}
+
+
+def annotated(memory: Memory) -> Gate:
+    """Two servers whose tools may be called if they only read; one of them is trusted to say so."""
+    other = TRUSTING.replace("trust", "doubt").replace("settings: {doubt_annotations: true}\n", "")
+    return Gate(
+        compile_policies([SourceFile("a.yaml", TRUSTING.encode()), SourceFile("b.yaml", other.encode())]), memory=memory
+    )
+
+
+def learning(monkeypatch: pytest.MonkeyPatch, learned: Learned) -> None:
+    """From here on every response brings this."""
+
+    def filtered(_policies: object, _request: object, content_type: str, body: bytes) -> Filtered:
+        return Filtered(content_type, body, learned=learned)
+
+    def fed(stream: ResponseStream, _policies: object, piece: bytes = b"") -> Filtered:
+        return Filtered(stream.content_type, piece, learned=learned)
+
+    monkeypatch.setattr(gate_module, "filter_response", filtered)
+    monkeypatch.setattr(ResponseStream, "feed", fed)
+    monkeypatch.setattr(ResponseStream, "close", fed)
+
+
+def test_annotations_of_a_tool_are_known_in_a_call_to_a_trusted_server() -> None:
+    memory = Memory()
+    one = annotated(memory)
+    for server in ("trusted", "doubted"):
+        memory.learn_tools(server, READING)
+    assert one.check(ask(call("look"), server="trusted")).decision.allowed
+    for tool, server in (("act", "trusted"), ("look", "doubted"), ("other", "trusted")):
+        assert not one.check(ask(call(tool), server=server)).decision.allowed
+    memory.learn_tools("trusted", {"look": ToolDefinition(b"3", {"readOnlyHint": True})})
+    answer = one.check(ask(call("look"), server="trusted"))
+    assert Reason.NO_MATCHING_RULE is answer.decision.reason
+    assert "nothing that may be trusted" in answer.decision.errors[0].message
+
+
+def test_tasks_are_known_under_their_server_alone() -> None:
+    memory = Memory()
+    memory.learn_task("weather", "t1", TaskFact("https://id", "ann", "forecast"))
+    memory.learn_task("elsewhere", "t2", TaskFact("https://id", "ann", "forecast"))
+    one = gate(memory=memory)
+
+    def reason(task_id: str) -> Reason:
+        message = body("tasks/get", taskId=task_id)
+        return one.check(
+            ask(message, claims={"iss": "https://id", "sub": "ann"}, token=TokenState.VALID)
+        ).decision.reason
+
+    assert (Reason.TASK_OWNER, Reason.TASK_NOT_OWNED) == (reason("t1"), reason("t2"))
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_what_a_response_brought_is_remembered_and_reported(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, *, streamed: bool
+) -> None:
+    memory = Memory()
+    one = gate(memory=memory)
+    fact = TaskFact("https://id", "ann", "forecast")
+    context = one.check(ask(body("tools/list"))).context
+
+    def bring(learned: Learned) -> str:
+        caplog.clear()
+        learning(monkeypatch, learned)
+        if streamed:
+            stream = one.filter_stream(context, "text/event-stream")
+            assert b"x" == stream.feed(b"x").filtered.body
+            assert b"" == stream.close().filtered.body
+        else:
+            assert b"{}" == one.filter(context, "application/json", b"{}").filtered.body
+        return "".join(record.getMessage() for record in caplog.records)
+
+    assert "" == bring(Learned({"t1": (fact, None)}, READING))
+    assert fact == memory.tasks("weather")["t1"]
+    assert {"look", "act"} == set(memory.tools("weather"))
+    told = bring(Learned({}, {"look": ToolDefinition(b"9", {})}))
+    assert told.startswith("`weather`: tool `look` is not defined as it was")
+    assert told.count("`look`") == 1
+    assert "task `t1`" in bring(Learned({"t1": (fact._replace(subject="bob"), None)}))
+
+
+def test_response_is_withheld_if_what_it_brought_cannot_be_dealt_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError
+
+    memory = Memory()
+    one = gate(memory=memory)
+    context = one.check(ask(body("tools/list"))).context
+    learning(monkeypatch, Learned())
+    monkeypatch.setattr(memory, "learn", fail)
+    assert "internal error" == one.filter(context, "application/json", listed(*TOOLS)).filtered.refused
+    stream = one.filter_stream(context, "text/event-stream")
+    assert "internal error" == stream.feed(b"data: {}").filtered.refused
+    assert b"" == stream.close().filtered.body
 
 
 # ---- filtering ------------------------------------------------------------------------------------------------------

@@ -32,6 +32,11 @@ SAMPLES: dict[str, tuple[object, str, str]] = {
     "max_calls": ("1", "2", "3"),
     "message_timeout": ("1", "2.5", "3"),
     "keepalive": ("1", "2", "3.5"),
+    "store": ("x", "y", "z"),
+    "task_memory": ("1", "2.5", "316224000"),
+    "tool_memory": ("1", "2.5", "86400"),
+    "max_tasks": ("1", "2", "3"),
+    "max_tools": ("1", "2", "3"),
 }
 """For each setting what its flag, its variable and the file say."""
 
@@ -50,6 +55,11 @@ VALUES: dict[str, tuple[Any, Any, Any]] = {
     "max_calls": (1, 2, 3),
     "message_timeout": (1.0, 2.5, 3.0),
     "keepalive": (1.0, 2.0, 3.5),
+    "store": (Path("x"), Path("y"), Path("z")),
+    "task_memory": (1.0, 2.5, 316224000.0),
+    "tool_memory": (1.0, 2.5, 86400.0),
+    "max_tasks": (1, 2, 3),
+    "max_tools": (1, 2, 3),
 }
 """What that is, where it is not the text itself."""
 

@@ -1,15 +1,17 @@
 """Policies that the tests of everything above the engine ask."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
-from mcp_acl.domain import TokenState
+from mcp_acl.domain import TaskFact, TokenState
 from mcp_acl.policy.compiler import compile_policies
 from mcp_acl.policy.source import SourceFile
 from mcp_acl.problems import MessageError
 from mcp_acl.runtime.gate import Gate, Question
+from mcp_acl.runtime.memory import Given
 
 WEATHER = """\
 version: 1
@@ -40,8 +42,8 @@ NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 TOOLS = ["forecast", "history", "delete"]
 
 
-def gate(**options: Any) -> Gate:
-    return Gate(POLICIES, **{"clock": lambda: NOON, **options})
+def gate(*, tasks: Mapping[str, TaskFact] | None = None, **options: Any) -> Gate:
+    return Gate(POLICIES, **{"clock": lambda: NOON, "memory": Given({} if tasks is None else tasks), **options})
 
 
 def body(method: str, message_id: str | int | None = 1, **params: object) -> bytes:

@@ -17,6 +17,7 @@ COMMANDS: Final = (
     "serve",
     "config",
     "health",
+    "memory",
     "check",
     "decide",
     "filter",

@@ -14,6 +14,7 @@ from mcp_acl.cli.inputs import Policies, bytes_of, facts_of, object_of, pairs_of
 from mcp_acl.cli.refusals import reading
 from mcp_acl.domain import Direction, Http, Json, TaskFact, TokenState
 from mcp_acl.runtime.gate import Gate, Question
+from mcp_acl.runtime.memory import Given
 from mcp_acl.runtime.store import load_policies
 
 
@@ -54,7 +55,7 @@ class Asked(NamedTuple):
         """The gate to ask. Raises RefusedError, InputError."""
         tasks = {name: _task(value) for name, value in facts_of("--task", self.task or ()).items()}
         with reading(self.policies):
-            return Gate(load_policies(self.policies), tasks=tasks)
+            return Gate(load_policies(self.policies), memory=Given(tasks))
 
     def question(self, message: bytes | None = None) -> Question:
         """What to ask it. `message` is used where none was typed. Raises InputError."""

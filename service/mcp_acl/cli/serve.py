@@ -18,6 +18,7 @@ from mcp_acl.policy.index import PolicySet
 from mcp_acl.runtime import supervisor
 from mcp_acl.runtime.certificates import CertificateError
 from mcp_acl.runtime.loading import Loaded
+from mcp_acl.runtime.memory import StoreError
 from mcp_acl.runtime.settings import Settings
 from mcp_acl.runtime.supervisor import WorkerError, end_with_input
 from mcp_acl.server import log_to_stderr, serve, supervise
@@ -46,6 +47,8 @@ def command(
         raise RefusedError(
             loaded.settings.policies, [loaded.origins["tls_cert"].problem("tls_cert", str(error))]
         ) from None
+    except StoreError as error:
+        raise RefusedError(loaded.settings.policies, [loaded.origins["store"].problem("store", str(error))]) from None
     except (WorkerError, EnvoyError, EnvoyMissingError) as error:
         raise InputError(str(error)) from None
 

@@ -25,19 +25,23 @@ from mcp_acl.domain import (
     ResponseNeeds,
     TaskFact,
     TokenState,
+    ToolFact,
 )
 from mcp_acl.engine.decision import decide
 from mcp_acl.engine.denial import denial_for
 from mcp_acl.engine.explanation import Trial, explain
 from mcp_acl.engine.response import Filtered, ResponseStream, filter_response, refusal
 from mcp_acl.mcp.exchanges import read_message
+from mcp_acl.mcp.quoting import quoted
 from mcp_acl.policy.index import PolicySet
 from mcp_acl.problems import MessageError
 from mcp_acl.runtime.context import read_context, write_context
+from mcp_acl.runtime.memory import Given, Knowledge
 from mcp_acl.runtime.standing import Standing
 
 _LOG: Final = logging.getLogger("mcp_acl")
 _NOTHING: Final[Mapping[str, Json]] = {}
+_NO_TOOLS: Final[Mapping[str, ToolFact]] = {}
 _NO_HTTP: Final = Http()
 _UNREAD: Final = Message(MessageKind.RESPONSE)
 _BEFORE_READING: Final = frozenset({Reason.NO_POLICY, Reason.TOKEN_INVALID})
@@ -90,18 +94,18 @@ def _now() -> datetime:
 class Gate:
     """Asks the policy set in `policies`: each question reads the attribute once. `standing` says more of it.
 
-    `put` changes both. `tasks` is what is remembered of tasks, by their id.
+    `put` changes both. `memory` is what is known from before; without one nothing is.
     """
 
     def __init__(
         self,
         policies: PolicySet,
         *,
-        tasks: Mapping[str, TaskFact] | None = None,
+        memory: Knowledge | None = None,
         clock: Callable[[], datetime] = _now,
     ) -> None:
         self.put(Standing(policies, clock()))
-        self._tasks: Mapping[str, TaskFact] = {} if tasks is None else tasks
+        self._memory: Knowledge = Given() if memory is None else memory
         self._clock = clock
         self._prefix = secrets.token_hex(4)
         self._count = count(1)
@@ -139,13 +143,32 @@ class Gate:
         want the status 200 if it was not an error already.
         """
         policies = self.policies
-        filtered = _total(content_type, lambda: filter_response(policies, self.request_of(context), content_type, body))
+        filtered = _total(content_type, lambda: self._filtered(policies, context, content_type, body))
         changed = filtered.body != body or filtered.content_type != content_type
         return Reply(filtered, _status(filtered, status), changed, policies.revision)
 
+    def _filtered(self, policies: PolicySet, context: bytes, content_type: str, body: bytes) -> Filtered:
+        request = self.request_of(context)
+        return self.learned(request.server, filter_response(policies, request, content_type, body))
+
     def request_of(self, context: bytes) -> Request:
-        """The request that a response answers, with what is known of tasks by now. Raises MessageError."""
-        return read_context(context)._replace(tasks=self._tasks)
+        """The request that a response answers, with what is known of tasks and tools by now. Raises MessageError."""
+        request = read_context(context)
+        tasks, tools = self._known(self.policies, request.server)
+        return request._replace(tasks=tasks, tools=tools)
+
+    def learned(self, server: str, filtered: Filtered) -> Filtered:
+        """The same, when what it brought is remembered: before the client can ask for it."""
+        if filtered.learned is not None:
+            for report in self._memory.learn(server, filtered.learned):
+                _LOG.warning("%s: %s", quoted(server), report)
+        return filtered
+
+    def _known(self, policies: PolicySet, server: str) -> tuple[Mapping[str, TaskFact], Mapping[str, ToolFact]]:
+        """What is known of a server's tasks and tools; of tools nothing unless its policies trust what it says of them."""
+        view = policies.view(server)
+        trusted = view is not None and view.settings.trust_annotations
+        return self._memory.tasks(server), self._memory.tools(server) if trusted else _NO_TOOLS
 
     def filter_stream(self, context: bytes, content_type: str, status: int = 200) -> "Filtering":
         """Begin to filter a response that comes in pieces, as `filter` does a whole one. Never raises."""
@@ -163,7 +186,7 @@ class Gate:
                 decision = self._refusal(policies, question, read)
             else:
                 message = read
-                request = self._request(question, message)
+                request = self._request(policies, question, message)
                 decision = decide(policies, request)
                 if decision.allowed and decision.response_needs is not ResponseNeeds.NONE:
                     context = write_context(request)
@@ -175,12 +198,13 @@ class Gate:
 
     def _refusal(self, policies: PolicySet, question: Question, error: MessageError) -> Decision:
         """A message that cannot be read is refused, unless it is denied for what comes before reading it."""
-        decision = decide(policies, self._request(question, _UNREAD))
+        decision = decide(policies, self._request(policies, question, _UNREAD))
         if decision.reason in _BEFORE_READING:
             return decision
         return Decision(Effect.DENY, Reason.MESSAGE_REFUSED, policies.revision, message=error.message)
 
-    def _request(self, question: Question, message: Message) -> Request:
+    def _request(self, policies: PolicySet, question: Question, message: Message) -> Request:
+        tasks, tools = self._known(policies, question.server)
         return Request(
             question.server,
             message,
@@ -192,7 +216,8 @@ class Gate:
             question.session_id,
             question.filters_responses,
             question.time or self._clock(),
-            self._tasks,
+            tasks,
+            tools,
         )
 
 
@@ -214,6 +239,7 @@ class Filtering:
     def __init__(self, gate: Gate, context: bytes, content_type: str, status: int) -> None:
         self._gate = gate
         self._content_type = content_type
+        self._server = ""
         self._stream: ResponseStream | None = None
         head = _total(content_type, lambda: self._opened(context))
         self._refused = head.refused
@@ -228,7 +254,8 @@ class Filtering:
         return self._next(ResponseStream.close)
 
     def _opened(self, context: bytes) -> Filtered:
-        self._stream = ResponseStream(self._gate.request_of(context), self._content_type)
+        request = self._gate.request_of(context)
+        self._server, self._stream = request.server, ResponseStream(request, self._content_type)
         return Filtered(self._stream.content_type, b"")
 
     def _next(self, step: Callable[[ResponseStream, PolicySet], Filtered]) -> Reply:
@@ -237,7 +264,7 @@ class Filtering:
         if stream is None:
             filtered = Filtered(content_type, b"", refused=self._refused)
         else:
-            filtered = _total(content_type, lambda: step(stream, policies))
+            filtered = _total(content_type, lambda: self._gate.learned(self._server, step(stream, policies)))
         if filtered.refused:
             self._refused, self._stream = filtered.refused, None
         return self.head._replace(filtered=filtered, changed=True, revision=policies.revision)

@@ -20,6 +20,9 @@ MIB: Final = 1024 * KIB
 MAX_WORKERS: Final = 256
 MAX_CALLS: Final = 1_000_000
 MAX_SECONDS: Final = 86_400.0
+DAY: Final = 86_400.0
+MAX_DAYS: Final = 3660
+MAX_ROWS: Final = 10_000_000
 _SHORTEST_WAIT: Final = 0.1
 _SHORTEST_RELOAD: Final = 0.05
 _MODE: Final = re.compile("0?[0-7]{3}")
@@ -62,6 +65,8 @@ Directory: TypeAlias = Annotated[Path, Metavar("DIR")]
 File: TypeAlias = Annotated[Path | None, Metavar("FILE")]
 Listen: TypeAlias = Annotated[str, Metavar("ADDR"), AfterValidator(_readable)]
 Seconds: TypeAlias = Annotated[float, Metavar("SECONDS"), Field(ge=0, le=MAX_SECONDS, allow_inf_nan=False)]
+Lifetime: TypeAlias = Annotated[float, Metavar("SECONDS"), Field(ge=1, le=MAX_DAYS * DAY, allow_inf_nan=False)]
+Rows: TypeAlias = Annotated[int, Metavar("N"), Field(ge=1, le=MAX_ROWS)]
 Names: TypeAlias = Annotated[tuple[Annotated[str, AfterValidator(_name)], ...], Metavar("NAME")]
 
 
@@ -170,6 +175,33 @@ class Settings(BaseModel):
         default=60.0,
         description="Seconds without a sign of life after which a client is asked for one, and as long again it has to "
         "give it; 1 or more. 60 finds dead connections before they add up.",
+    )
+
+    store: File = Field(
+        default=None,
+        description="A file for what outlives a message: who made which task, and what tools say of themselves. Its directory must be there, on "
+        "a local file system. None: memory that all workers share and that is gone when the service ends.",
+        examples=["/var/lib/mcp-acl/memory.db"],
+    )
+    task_memory: Lifetime = Field(
+        default=7 * DAY,
+        description="Seconds for which the owner of a task is remembered, if the server does not say how long it keeps it; 1 or more. A "
+        "week: who comes back later finds the task closed to all.",
+    )
+    tool_memory: Lifetime = Field(
+        default=30 * DAY,
+        description="Seconds for which a tool is remembered after it was last in a list; 1 or more. A month, because a tool that has "
+        "changed is taken as new when it has been forgotten.",
+    )
+    max_tasks: Rows = Field(
+        default=100_000,
+        description="Tasks that are remembered; beyond that the oldest are forgotten, of the server that has the most. 100,000 take "
+        "about 30 MB.",
+    )
+    max_tools: Rows = Field(
+        default=20_000,
+        description="Tools that are remembered, a quarter of them of one server at the most; beyond that new ones are not. 20,000 is more than "
+        "anybody lists.",
     )
 
     @model_validator(mode="after")
