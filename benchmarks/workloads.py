@@ -46,9 +46,10 @@ def request(method: str, params: dict[str, object], claims: dict[str, object] | 
     )
 
 
-def policy(name: str, servers: Sequence[str], rules: Iterable[str]) -> SourceFile:
+def policy(name: str, servers: Sequence[str], rules: Iterable[str], *, trusted: bool = False) -> SourceFile:
     """One policy file. Each rule is one line of YAML flow style."""
     head = f"version: 1\npolicy: {name}\n" + (f"servers: {json.dumps(servers)}\n" if servers else "")
+    head += "settings: {trust_annotations: true}\n" if trusted else ""
     body = "".join(f"  - {rule}\n" for rule in rules)
     return SourceFile(f"{name}.yaml", f"{head}rules:\n{body or '    []'}".encode())
 
@@ -214,12 +215,12 @@ def argument_list_policies() -> tuple[SourceFile, ...]:
 
 def mixed_list_policies() -> tuple[SourceFile, ...]:
     """The same number of rules, one in five a pattern, one in fifty a deny rule that reads the entry's annotations."""
-    return _in_ten_files("mixed", (_mixed_rule(index) for index in range(ENTRIES)))
+    return _in_ten_files("mixed", (_mixed_rule(index) for index in range(ENTRIES)), trusted=True)
 
 
-def _in_ten_files(name: str, rules: Iterable[str]) -> tuple[SourceFile, ...]:
+def _in_ten_files(name: str, rules: Iterable[str], *, trusted: bool = False) -> tuple[SourceFile, ...]:
     every = tuple(rules)
-    return tuple(policy(f"{name}-{at}", [SERVER], every[at::10]) for at in range(10))
+    return tuple(policy(f"{name}-{at}", [SERVER], every[at::10], trusted=trusted) for at in range(10))
 
 
 def _entry_rule(index: int, more: str = "") -> str:

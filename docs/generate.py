@@ -40,6 +40,8 @@ a condition may read, and when it is known, is the same table for both:
 * *known*: it has its value, or is an error if it is not there.
 * *unknown*: the call will bring it. A list shows an entry if an allow rule's condition may still become true, and hides it by a deny rule
   only if the condition cannot become false. A completion is decided the same way.
+* *known of a trusted server*: `trust_annotations` is set for the server, and it has listed what is asked for; a tool that it has defined
+  otherwise since is not known any more. Else an error.
 * *error*: it is never there. A condition that breaks never widens access: an allow rule does not apply, a deny rule does.
 
 ## CEL functions

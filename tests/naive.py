@@ -4,7 +4,7 @@ It shares the method table, the reading of files and the two languages with the 
 every rule is looked at every time, one after the other, and patterns are matched by hand.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import NamedTuple
@@ -66,6 +66,7 @@ class Governing(list[NaiveRule]):
     """The rules that govern a server, and what the settings of their policies come to."""
 
     lenient_uris: bool = False
+    trusted: bool = False
     wrappers: Sequence[tuple[str, str, str | None]] = ()
 
 
@@ -208,10 +209,16 @@ def governing(policies: Sequence[NaivePolicy], server: str) -> Governing | None:
         sorted((rule for policy in those for rule in policy.rules), key=lambda rule: (rule.policy, rule.id))
     )
     said = [policy.settings for policy in those if policy.settings is not None]
-    lenient = [one.lenient_uris for one in said if one.lenient_uris is not None]
-    found.lenient_uris = bool(lenient) and all(lenient)
+    found.lenient_uris = all_say(one.lenient_uris for one in said)
+    found.trusted = all_say(one.trust_annotations for one in said)
     found.wrappers = [(own.tool, own.argument, own.arguments) for one in said for own in one.wrappers or ()]
     return found
+
+
+def all_say(said: Iterable[bool | None]) -> bool:
+    """Whether somebody says yes, and nobody no."""
+    given = [one for one in said if one is not None]
+    return bool(given) and all(given)
 
 
 def deny(reason: Reason) -> Verdict:
@@ -481,6 +488,6 @@ def shown_names(rules: Governing, request: Request, entries: Sequence[Mapping[st
             if decide_task(rules, request, method, name, listed=True).allowed:
                 yield name
             continue
-        scope = NaiveScope(request, method, name, entry, before_call=True)
+        scope = NaiveScope(request, method, name, entry if rules.trusted else None, before_call=True)
         if judge([one for one in rules if covers(one, method, name)], scope, before_call=True).allowed:
             yield name

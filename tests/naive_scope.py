@@ -6,7 +6,7 @@ The values that the expression language has of its own are made by the language.
 from collections.abc import Mapping
 from typing import Any
 
-from mcp_acl.domain import Json, Request, ToolFact
+from mcp_acl.domain import Json, Request
 from mcp_acl.expr.cel.values import PartialMap, Timestamp
 from mcp_acl.expr.el import roots
 from mcp_acl.expr.el.values import Headers
@@ -46,7 +46,7 @@ class NaiveScope:
             "arguments": self._arguments(request),
             "meta": self._object(params.get("_meta", {})),
             "protocol_version": self._version(request),
-            "annotations": self._annotations(method, entry, request.tools.get(target or "")),
+            "annotations": self._annotations(request, method, target, entry),
             "headers": PartialMap(headers, "mcp-param-") if before_call else headers,
             "path": request.http.path,
             "http_method": request.http.method,
@@ -118,13 +118,17 @@ class NaiveScope:
         stated = [one for one in (in_meta, request.message.params.get("protocolVersion"), in_header) if one is not None]
         return stated[0] if stated and isinstance(stated[0], str) else EvalError("no version")
 
-    def _annotations(self, method: str, entry: Mapping[str, Json] | None, tool: ToolFact | None) -> object:
-        defaults = {"readOnlyHint": False, "destructiveHint": True, "idempotentHint": False, "openWorldHint": True}
-        if entry is None:
-            if method == "tools/call" and tool is not None:
-                return {**defaults, **tool.annotations}
-            return EvalError("no entry")
-        given = entry.get("annotations", {})
+    @staticmethod
+    def _annotations(request: Request, method: str, target: str | None, entry: Mapping[str, Json] | None) -> object:
+        if entry is None and method == "tools/call" and target in request.tools:
+            given: object = request.tools[target or ""].annotations
+        elif entry is not None:
+            given = entry.get("annotations", {})
+        else:
+            return EvalError("not listed, or not trusted")
         if not isinstance(given, Mapping):
             return EvalError("not an object")
-        return {**defaults, **given} if method == "tools/list" else given
+        if method not in ("tools/list", "tools/call"):
+            return given
+        defaults = {"readOnlyHint": False, "destructiveHint": True, "idempotentHint": False, "openWorldHint": True}
+        return {**defaults, **given}

@@ -200,6 +200,7 @@ def some(draw: st.DrawFn, choices: Mapping[str, st.SearchStrategy[Any]]) -> dict
 
 
 SETTINGS = {
+    "trust_annotations": maybe(True, True, True, False),
     "lenient_uris": maybe(*[_ABSENT] * 6, True, False),
     "wrappers": maybe(
         *[_ABSENT] * 4,

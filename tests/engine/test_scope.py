@@ -111,27 +111,13 @@ def test_missing_annotations_of_a_tool_mean_the_worst() -> None:
     assert {} == scope("resources/list", entry={"uri": "text:a"}).annotations
 
 
-def test_annotations_of_the_tool_that_is_called_are_those_known_of_it() -> None:
-    worst = {"readOnlyHint": False, "destructiveHint": True, "idempotentHint": False, "openWorldHint": True}
-    tools = {"add": ToolFact({"readOnlyHint": True}), "bare": ToolFact({})}
-
-    def seen(method: str, target: str | None, *, before_call: bool = False) -> object:
-        request = Request("s", Message(MessageKind.REQUEST, method, 1), tools=tools)
-        try:
-            return Scope(request, method, target, before_call=before_call).annotations
-        except EvalError as error:
-            return error.message
-
-    assert {**worst, "readOnlyHint": True} == seen("tools/call", "add") == seen("tools/call", "add", before_call=True)
-    assert worst == seen("tools/call", "bare")
-    assert "nothing that may be trusted is known of the tool" in str(seen("tools/call", "other"))
-    for method, target in (
-        ("prompts/get", "add"),
-        ("resources/read", "add"),
-        ("tools/list", "add"),
-        ("tools/list", None),
-    ):
-        assert "only a list brings them" in str(seen(method, target, before_call=True))
+def test_annotations_in_a_call_are_those_that_the_server_has_listed() -> None:
+    request = scope().request._replace(tools={"add": ToolFact({"readOnlyHint": True}), "odd": ToolFact({})})
+    assert Scope(request, "tools/call", "add").annotations["readOnlyHint"] is True  # type: ignore[index]
+    assert Scope(request, "tools/call", "odd").annotations["destructiveHint"] is True  # type: ignore[index]
+    for method, target in (("tools/call", "other"), ("tools/call", None), ("prompts/get", "add")):
+        with pytest.raises(EvalError, match="has not listed them"):
+            Scope(request, method, target).annotations  # noqa: B018 - asking is the test
 
 
 def test_an_unknown_method_has_no_feature() -> None:

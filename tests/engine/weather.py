@@ -9,6 +9,7 @@ POLICY = """
 version: 1
 policy: weather
 servers: [weather]
+settings: {trust_annotations: true}
 rules:
   - id: see-shared-tools
     methods: [tools/list, tools/call]

@@ -89,7 +89,8 @@ class Listing:
         if outcome is None:
             scope = self._scope
             if rule.reads_entry:
-                scope = Scope(self.request, self.row.name, name, _members(entry), before_call=True)
+                members = _members(entry) if self.view.settings.trust_annotations else None
+                scope = Scope(self.request, self.row.name, name, members, before_call=True)
             outcome = settle(rule, scope)
             if not rule.reads_entry:
                 self._settled[condition] = outcome

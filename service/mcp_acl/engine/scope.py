@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 from urllib.parse import parse_qs
 
-from mcp_acl.domain import Json, Request, ToolFact
+from mcp_acl.domain import Json, Request
 from mcp_acl.expr.cel.values import PartialMap, Timestamp
 from mcp_acl.expr.el import roots
 from mcp_acl.expr.el.values import Headers
@@ -21,12 +21,16 @@ ARGUMENT_HEADERS: Final = "mcp-param-"
 
 _NOTHING: Final[dict[str, Json]] = {}
 _WITH_ARGUMENTS: Final = frozenset({"tools/call", "prompts/get"})
+_OF_TOOLS: Final = frozenset({"tools/list", "tools/call"})
 _TOOL_DEFAULTS: Final = {"readOnlyHint": False, "destructiveHint": True, "idempotentHint": False, "openWorldHint": True}
 """What a tool's missing annotations mean (MCP 2025-03-26, ToolAnnotations)."""
 
 
 class Scope:
-    """One request about one target. `entry` is the list entry shown, if any; `before_call` hides what comes later."""
+    """One request about one target. `before_call` hides what comes later.
+
+    `entry` is what the list entry shown says of itself, None if there is none or if the server is not trusted with it.
+    """
 
     __slots__ = (
         "annotations",
@@ -141,22 +145,20 @@ def _protocol_version(scope: Scope) -> object:
 
 
 def _annotations(scope: Scope) -> object:
-    """Those of the entry shown; of the tool that is called, those that an earlier list brought."""
-    if scope.entry is None:
-        return {**_TOOL_DEFAULTS, **_tool(scope).annotations}
-    annotations = scope.entry.get("annotations", _NOTHING)
+    annotations = _listed_annotations(scope)
     if not isinstance(annotations, Mapping):
         raise _missing("mcp.annotations", "they are not an object")
-    return {**_TOOL_DEFAULTS, **annotations} if scope.method == "tools/list" else annotations
+    return {**_TOOL_DEFAULTS, **annotations} if scope.method in _OF_TOOLS else annotations
 
 
-def _tool(scope: Scope) -> ToolFact:
-    if scope.method != "tools/call":
-        raise _missing("mcp.annotations", "only a list brings them")
-    tool = scope.request.tools.get(scope.target or "")
+def _listed_annotations(scope: Scope) -> object:
+    """Those of the entry in a list; in a call those that the server has listed before."""
+    if scope.entry is not None:
+        return scope.entry.get("annotations", _NOTHING)
+    tool = scope.request.tools.get(scope.target or "") if scope.method == "tools/call" else None
     if tool is None:
-        raise _missing("mcp.annotations", "nothing that may be trusted is known of the tool")
-    return tool
+        raise _missing("mcp.annotations", "a server that is trusted with them has not listed them")
+    return tool.annotations
 
 
 def _headers(scope: Scope) -> object:

@@ -37,8 +37,8 @@ class When(StrEnum):
     KNOWN = "known"
     UNKNOWN = "unknown"
     ERROR = "error"
+    TRUSTED = "known of a trusted server"
     PARTLY = "known, but for `Mcp-Param-*`"
-    SEEN = "known for trusted servers' tools seen in a list, else error"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ def _row(language: str, variable: Variable, *sources: Source) -> FactRow:
     if Source.HEADERS in kinds:
         return FactRow(variable, language, kinds, When.KNOWN, When.PARTLY, When.PARTLY, When.PARTLY)
     if variable.name == "mcp.annotations":
-        return FactRow(variable, language, kinds, When.SEEN, When.KNOWN, When.ERROR, When.KNOWN)
+        return FactRow(variable, language, kinds, When.TRUSTED, When.TRUSTED, When.ERROR, When.TRUSTED)
     return FactRow(variable, language, kinds)
 
 
@@ -78,7 +78,13 @@ CEL_FACTS: Final = (
     _cel("mcp.arguments", "arguments", Type.MAP, "the arguments of `tools/call`, `prompts/get`", Source.CALL),
     _cel("mcp.protocol_version", "protocol_version", Type.STRING, "the MCP revision stated", Source.PRINCIPAL),
     _cel("mcp.meta", "meta", Type.MAP, "the message's `_meta`", Source.CALL),
-    _cel("mcp.annotations", "annotations", Type.MAP, "the entry's annotations, tools with defaults", Source.ENTRY),
+    _cel(
+        "mcp.annotations",
+        "annotations",
+        Type.MAP,
+        "the annotations that the server has listed, tools with defaults",
+        Source.ENTRY,
+    ),
     _cel(
         "request.headers", "headers", Type.MAP, "by lower-case name, joined by `, `", Source.PRINCIPAL, Source.HEADERS
     ),
