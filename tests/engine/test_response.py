@@ -5,9 +5,9 @@ import json
 import pytest
 
 from mcp_acl.engine.completion import MAX_VALUES
-from mcp_acl.engine.messages import MAX_TTL_MS
 from mcp_acl.engine.response import Filtered, filter_response
 from mcp_acl.engine.streaming import MAX_EVENTS
+from mcp_acl.policy.servers import MAX_TTL_MS
 from tests.engine.weather import policies, request
 
 POLICIES = policies()

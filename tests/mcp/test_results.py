@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mcp_acl.mcp.results import EntryReader, find_result, read_members, watched, write_list, write_members
+from mcp_acl.mcp.results import RESULT, EntryReader, find_result, read_members, watched, write_list, write_members
 from mcp_acl.problems import MessageError
 
 NAMES = EntryReader("name")
@@ -149,7 +149,7 @@ def test_members_are_read_as_the_standard_parser_reads_them(pairs: list[tuple[st
 
 
 def result_in(text: bytes) -> bytes | None:
-    slot = find_result(text)
+    slot = find_result(text, RESULT)
     return None if slot is None else text[slot.start : slot.end]
 
 

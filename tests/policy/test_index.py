@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from mcp_acl.domain import Effect, RuleRef
 from mcp_acl.policy import index
+from mcp_acl.policy.compiler import compile_policies
 from mcp_acl.policy.index import (
     Candidates,
     Grant,
@@ -19,6 +20,8 @@ from mcp_acl.policy.index import (
     ordered,
 )
 from mcp_acl.policy.patterns import NamePattern
+from mcp_acl.policy.servers import LinkedResources
+from mcp_acl.policy.source import SourceFile
 
 
 def rule(name: str, effect: Effect = Effect.ALLOW, policy: str = "p") -> Rule:
@@ -138,3 +141,31 @@ def test_facts_of_a_method_are_known_at_load_time() -> None:
     assert not denied.facts("tools/call").open
     assert not denied.facts("nothing/known").open
     assert denied.facts("tools/call") is denied.facts("tools/call")
+
+
+@pytest.mark.parametrize(
+    ("rules", "expected"),
+    [
+        ("[]", LinkedResources.PASS),
+        ("[{id: a, methods: [tools/call]}]", LinkedResources.PASS),
+        ("[{id: a, methods: [resources/read]}]", LinkedResources.PASS),
+        ('[{id: a, feature: "*", methods: ["*"]}]', LinkedResources.PASS),
+        ("[{id: a, methods: [resources/read], name: 'text:a'}]", LinkedResources.STRIP),
+        ("[{id: a, methods: [resources/read], cel: claims.x}]", LinkedResources.STRIP),
+        ("[{id: a, methods: [resources/read], effect: deny, name: 'text:a'}]", LinkedResources.STRIP),
+        (
+            "[{id: a, methods: [resources/read]}, {id: b, effect: deny, methods: [resources/read], name: 'text:a'}]",
+            "strip",
+        ),
+    ],
+)
+def test_linked_resources_are_taken_out_where_some_rule_keeps_one_from_being_read(rules: str, expected: str) -> None:
+    def of(settings: str) -> LinkedResources:
+        text = f"version: 1\npolicy: p\nsettings: {settings}\nrules: {rules}\n"
+        view = compile_policies([SourceFile("p.yaml", text.encode())]).view("s")
+        assert view is not None
+        return view.linked_resources
+
+    assert expected == of("{lenient_uris: false}")
+    for said in LinkedResources:
+        assert said is of(f"{{linked_resources: {said}}}")

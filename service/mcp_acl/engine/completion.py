@@ -8,8 +8,7 @@ import msgspec
 from uritemplate import URITemplate
 
 from mcp_acl.domain import Request
-from mcp_acl.engine.judging import judge, uri_refusal
-from mcp_acl.engine.scope import Scope
+from mcp_acl.engine.reading import read_decision
 from mcp_acl.mcp.results import COMPLETION, Members, read_members, write_members
 from mcp_acl.mcp.uris import MAX_LENGTH
 from mcp_acl.policy.index import View
@@ -80,13 +79,7 @@ class _Leads:
             return False
         names = self.template.variable_names
         uris = {self.template.expand({**dict.fromkeys(names, other), **known}) for other in _UNRESOLVED}
-        return any(map(self._is_readable, uris))
-
-    def _is_readable(self, uri: str) -> bool:
-        if uri_refusal(self.view.settings, uri, template=False):
-            return False
-        scope = Scope(self.request, "resources/read", uri, before_call=True)
-        return judge(self.view.candidates("resources/read", uri), scope, self.view.revision).allowed
+        return any(read_decision(self.view, self.request, uri).allowed for uri in uris)
 
     def _known(self, value: str) -> Mapping[str, str] | None:
         """The variables that have a value, or None if the value is for none of them."""

@@ -27,8 +27,12 @@ from mcp_acl.engine.scope import Scope
 from mcp_acl.engine.wrapping import inner_calls
 from mcp_acl.mcp.demands import ANSWERS, INPUTS, Demand, demands_of, inputs_of, target_of
 from mcp_acl.mcp.headers import MIRRORS, doubtful_encoding, header_mismatch
+from mcp_acl.mcp.links import LINKING
 from mcp_acl.mcp.methods import METHODS, Method, MethodClass, method_named
+from mcp_acl.mcp.results import SPEAKING
+from mcp_acl.mcp.tasks import may_become_task
 from mcp_acl.policy.index import ASKING, Candidates, PolicySet, Rule, View
+from mcp_acl.policy.servers import LinkedResources
 from mcp_acl.problems import MessageError
 
 
@@ -287,12 +291,21 @@ def _leaves_result(view: View, request: Request, row: Method) -> bool:
         return True
     if not view.asks_freely or row.list_key or view.facts(row.name).reads_principal:
         return False
+    if _is_treated(view, row) or may_become_task(request.message):
+        return False
     ref = request.message.params.get("ref")
     return (
         row.method_class is not MethodClass.COMPLETION
         or not isinstance(ref, Mapping)
         or ref.get("type") != "ref/resource"
     )
+
+
+def _is_treated(view: View, row: Method) -> bool:
+    """Whether the server's settings say to take something out of results of the method."""
+    if row.name in LINKING:
+        return view.linked_resources is not LinkedResources.PASS
+    return view.settings.drop_instructions and row.name in SPEAKING
 
 
 _BY_CLASS: Final[Mapping[MethodClass, Callable[[View, Request, Method], Decision]]] = {

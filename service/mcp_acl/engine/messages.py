@@ -4,34 +4,38 @@ Every list in it is filtered, by the shape of the result as well as by the metho
 notifications are decided like any message. What is kept leaves byte for byte as it came. Knows no content types and no streams.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
 import msgspec
 
-from mcp_acl.domain import Feature, Request, RuleError
+from mcp_acl.domain import Feature, Learned, Request, RuleError
 from mcp_acl.engine.completion import filter_completion
 from mcp_acl.engine.decision import decide, from_server, input_decisions
+from mcp_acl.engine.learning import learned_of
+from mcp_acl.engine.linked import Links
 from mcp_acl.engine.listing import Listing
 from mcp_acl.mcp.demands import INPUTS
+from mcp_acl.mcp.links import LINKED, is_object
 from mcp_acl.mcp.message import ENVELOPE, parse_json, parse_message
 from mcp_acl.mcp.methods import METHODS, Method, MethodClass, method_named
 from mcp_acl.mcp.results import (
     MESSAGE,
     RESULT,
+    SPEAKING,
     EntryReader,
     Members,
+    Watched,
     find_result,
     read_members,
+    watched,
     write_list,
     write_members,
 )
 from mcp_acl.policy.index import PolicySet, View
+from mcp_acl.policy.servers import LinkedResources
 from mcp_acl.problems import MessageError
-
-MAX_TTL_MS: Final = 60_000
-"""How long, in milliseconds, a client may keep a response that depends on who asked (MCP 2026-07-28, caching)."""
 
 _LISTS: Final[Mapping[str, tuple[Method, EntryReader]]] = {
     row.list_key: (row, EntryReader(row.list_member))
@@ -40,16 +44,23 @@ _LISTS: Final[Mapping[str, tuple[Method, EntryReader]]] = {
 }
 _CACHE: Final = frozenset({"cacheScope", "ttlMs"})
 _PRIVATE: Final = msgspec.Raw(b'"private"')
+_INSTRUCTIONS: Final = watched("instructions", "capabilities")
+_HOLDING: Final = frozenset({"content", "messages", "result"})
+"""The members of a result that may hold resources, `contents` aside."""
 
 
 @dataclass(slots=True)
 class Report:
-    """What was done to a response: `shown` entries are left, `hidden` are names, `dropped` what was in doubt."""
+    """What was done to a response: `shown` entries are left, `hidden` are names, `dropped` what was in doubt.
+
+    `learned` is what it brought that outlives it.
+    """
 
     shown: int = 0
     hidden: list[str] = field(default_factory=list)
     dropped: list[str] = field(default_factory=list)
     errors: list[RuleError] = field(default_factory=list)
+    learned: Learned | None = None
 
     def add(self, listing: Listing, shown: int) -> None:
         """Count a list in that was filtered."""
@@ -57,6 +68,12 @@ class Report:
         self.hidden += listing.hidden
         self.dropped += listing.dropped
         self.errors += listing.errors.values()
+
+    def learn(self, learned: Learned | None) -> None:
+        """Add what one more message brought."""
+        if learned is not None:
+            known = self.learned or learned
+            self.learned = Learned({**known.tasks, **learned.tasks}, {**known.tools, **learned.tools})
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,48 +84,92 @@ class MessageFilter:
     view: View
     request: Request
     report: Report
+    _matter: Watched = field(init=False)
+
+    def __post_init__(self) -> None:
+        links = LINKED if self._strips else {}
+        speaking = _INSTRUCTIONS if self.view.settings.drop_instructions else {}
+        object.__setattr__(self, "_matter", {**RESULT, **links, **speaking})
+
+    @property
+    def _strips(self) -> bool:
+        return self.view.linked_resources is not LinkedResources.PASS
 
     def filtered(self, text: bytes) -> bytes | None:
         """The message to pass on, or None if it must not be. Raises MessageError if it cannot be read with certainty."""
-        slot = find_result(text)
+        slot = find_result(text, self._matter)
         if slot is not None:
-            result = self._result(slot.members)
+            raw = text[slot.start : slot.end]
+            result = self._result(slot.members, raw)
+            self.report.learn(learned_of(self.view, self.request, slot.id, raw))
             return text if result is None else b"".join((text[: slot.start], result, text[slot.end :]))
         members = read_members(text, "message", MESSAGE)
         if members.keys() - ENVELOPE or len(members.keys() & {"method", "result", "error"}) != 1:
             raise MessageError("response", "the response is not one JSON-RPC message")
         if "method" in members:
-            return self._from_server(text)
+            return self._from_server(text, members)
         if "error" in members:
             return text
-        result = self._result(read_members(members["result"], "result", RESULT))
+        raw = bytes(members["result"])
+        result = self._result(read_members(raw, "result", self._matter), raw)
+        self.report.learn(learned_of(self.view, self.request, _id_of(members), raw))
         return text if result is None else write_members({**members, "result": msgspec.Raw(result)})
 
-    def _from_server(self, text: bytes) -> bytes | None:
+    def _from_server(self, text: bytes, members: Members) -> bytes | None:
         message = parse_message(text)
         decision = decide(self.policies, from_server(self.request, message))
         self.report.errors += decision.errors
         if not decision.allowed:
             self.report.dropped.append(f"the server's `{message.method[:100]}`: {decision.reason}")
             return None
-        return text
+        if "taskId" not in message.params:
+            return text
+        params = read_members(members["params"], "params", self._matter)
+        changed = self._inlined(params)
+        return (
+            write_members({**members, "params": msgspec.Raw(write_members({**params, **changed}))}) if changed else text
+        )
 
-    def _result(self, result: Members) -> bytes | None:
-        """The result with its lists filtered and its cache fields bounded, or None if nothing changed."""
-        changed: dict[str, object] = {}
+    def _result(self, result: Members, raw: bytes) -> bytes | None:
+        """The result with all that is in it filtered and its cache fields bounded, or None if nothing changed."""
         row = method_named(self.request.message.method)
         if row is not None and row.method_class is MethodClass.LIST and row.list_key not in result:
             raise MessageError("response", f"the result of `{row.name}` holds no `{row.list_key}`")
-        if INPUTS in result:
-            self._check_inputs(result[INPUTS])
-        lists = [_LISTS[key] for key in result if key in _LISTS]
-        for list_row, reader in lists:
-            changed |= self._list(list_row, reader, list_row.list_key, result[list_row.list_key])
+        changed = {**self._contained(result, raw), **self._inlined(result)}
         if row is not None and row.method_class is MethodClass.COMPLETION:
             changed |= filter_completion(self.view, self.request, result, self.report.hidden)
-        if result.keys() & _CACHE and any(map(self._is_private, [row, *(list_row for list_row, _ in lists)])):
-            changed |= _cache(result)
-        return write_members({**result, **changed}) if changed else None
+        if _caches(result) and any(map(self._is_private, self._deciding(row, result))):
+            changed |= _cache(result, self.view.settings.max_ttl_ms)
+        gone = self._unspoken(row, result)
+        if not changed and not gone:
+            return None
+        return write_members({name: value for name, value in {**result, **changed}.items() if name not in gone})
+
+    def _contained(self, result: Members, raw: bytes) -> dict[str, object]:
+        """The members to change for what is in them: lists, resources, requests to the client."""
+        if INPUTS in result:
+            self._check_inputs(result[INPUTS])
+        changed: dict[str, object] = {}
+        for row, reader in (_LISTS[key] for key in result if key in _LISTS):
+            changed |= self._list(row, reader, row.list_key, result[row.list_key])
+        links = Links(self.view, self.request, self.report.hidden, self.report.dropped, self.report.errors)
+        return changed | links.filtered(result, raw)
+
+    def _inlined(self, holder: Members) -> dict[str, object]:
+        """The result of a call inside what is said of a task, filtered as a result (tasks extension)."""
+        inner = holder.get("result")
+        if inner is None or "taskId" not in holder or not is_object(inner):
+            return {}
+        members = read_members(inner, "result", self._matter)
+        changed = self._contained(members, bytes(inner))
+        return {"result": msgspec.Raw(write_members({**members, **changed}))} if changed else {}
+
+    def _unspoken(self, row: Method | None, result: Members) -> frozenset[str]:
+        """The members to take out of what a server says of itself: by the method, or because it names its capabilities."""
+        if not self.view.settings.drop_instructions or "instructions" not in result:
+            return frozenset()
+        speaks = (row is not None and row.name in SPEAKING) or "capabilities" in result
+        return frozenset({"instructions"}) if speaks else frozenset()
 
     def _check_inputs(self, inputs: msgspec.Raw) -> None:
         """A result that asks the client for something that is not granted is withheld: half of it would be no use."""
@@ -125,18 +186,31 @@ class MessageFilter:
         self.report.add(listing, len(kept))
         return {} if len(kept) == len(entries.raws) else {key: write_list(kept)}
 
-    def _is_private(self, row: Method | None) -> bool:
+    def _deciding(self, row: Method | None, result: Members) -> Iterator[Method]:
+        """The methods by whose rules a result was made or filtered: the one asked, those of its lists, reading what it names."""
+        if row is not None:
+            yield row
+        yield from (_LISTS[key][0] for key in result if key in _LISTS)
+        if "completion" in result or "contents" in result or (self._strips and result.keys() & _HOLDING):
+            yield METHODS["resources/read"]
+
+    def _is_private(self, row: Method) -> bool:
         """Whether what a method answers depends on who asks."""
-        return row is not None and (row.feature is Feature.TASKS or self.view.facts(row.name).reads_principal)
+        return row.feature is Feature.TASKS or self.view.facts(row.name).reads_principal
 
 
-def _cache(result: Members) -> dict[str, object]:
+def _caches(result: Members) -> bool:
+    """Whether a result says how long it may be kept. `ttlMs` beside a `taskId` is how long a task lives (tasks extension)."""
+    return "cacheScope" in result or ("ttlMs" in result and "taskId" not in result)
+
+
+def _cache(result: Members, longest: int) -> dict[str, object]:
     """A response that depends on who asked is private, and soon asked for again (MCP 2026-07-28, caching)."""
     changed: dict[str, object] = {} if result.get("cacheScope") == _PRIVATE else {"cacheScope": _PRIVATE}
-    if "ttlMs" in result:
+    if "ttlMs" in result and "taskId" not in result:
         ttl = _milliseconds(result["ttlMs"])
-        if ttl is None or not 0 <= ttl <= MAX_TTL_MS:
-            changed["ttlMs"] = MAX_TTL_MS
+        if ttl is None or not 0 <= ttl <= longest:
+            changed["ttlMs"] = longest
     return changed
 
 
@@ -145,3 +219,13 @@ def _milliseconds(raw: msgspec.Raw) -> int | None:
         return msgspec.json.decode(raw, type=int)
     except msgspec.MsgspecError:
         return None
+
+
+def _id_of(members: Members) -> str | int | None:
+    try:
+        return msgspec.json.decode(members.get("id", _NO_ID), type=str | int)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return None
+
+
+_NO_ID: Final = msgspec.Raw(b"null")

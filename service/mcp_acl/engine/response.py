@@ -118,6 +118,7 @@ def _filtered(content_type: str, out: bytes, report: Report) -> Filtered:
         tuple(report.hidden),
         tuple(report.dropped),
         errors=tuple(dict.fromkeys(report.errors)),
+        learned=report.learned,
     )
 
 

@@ -33,6 +33,9 @@ MESSAGE: Final = watched(*ENVELOPE)
 RESULT: Final = watched(
     *(row.list_key for row in METHODS.values() if row.list_key), "cacheScope", "ttlMs", "completion", INPUTS
 )
+SPEAKING: Final = frozenset({"initialize", "server/discover"})
+"""The methods whose result is what a server says of itself, `instructions` for the model among it."""
+
 COMPLETION: Final = watched("values", "total", "hasMore")
 
 _CUT: Final = 8  # so many of an object's largest values are not parsed again to look for duplicates
@@ -65,18 +68,19 @@ class _Response(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Slot(NamedTuple):
-    """Where the result stands in the bytes of a response, and its members."""
+    """Where the result stands in the bytes of a response, its members, and the `id` beside it."""
 
     start: int
     end: int
     members: Members
+    id: int | str
 
 
 _RESPONSE: Final = msgspec.json.Decoder(_Response)
 _RESULT_KEY: Final = b'"result":'
 
 
-def find_result(text: bytes) -> Slot | None:
+def find_result(text: bytes, matter: Watched) -> Slot | None:
     """The result of a response written without spaces, read in one pass; None if it must be read member by member.
 
     As in `read_members`, a text as long as it must be for these members has room for no others.
@@ -87,10 +91,10 @@ def find_result(text: bytes) -> Slot | None:
         return None
     length = _compact_length(found.result)
     envelope = len(msgspec.json.encode({"jsonrpc": found.jsonrpc, "id": found.id, "result": 0})) - 1
-    if envelope + length != len(text) or _are_doubtful(found.result, RESULT):
+    if envelope + length != len(text) or _are_doubtful(found.result, matter):
         return None
     start = text.index(_RESULT_KEY) + len(_RESULT_KEY)
-    return Slot(start, start + length, found.result)
+    return Slot(start, start + length, found.result, found.id)
 
 
 def read_members(text: bytes | msgspec.Raw, what: str, matter: Watched) -> Members:
@@ -145,6 +149,14 @@ _KNOWN: Final = (
 """The members of list entries in any MCP revision."""
 
 
+def read_list(text: bytes | msgspec.Raw) -> list[msgspec.Raw]:
+    """The elements of an array, unread. Raises MessageError if it is not one."""
+    try:
+        return _ENTRIES.decode(text)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        raise MessageError("response", "the list is not a JSON array") from None
+
+
 class _Named(msgspec.Struct):
     found: str
 
@@ -169,10 +181,7 @@ class EntryReader:
         known = self._known_entries(text)
         if known is not None:
             return known
-        try:
-            raws = _ENTRIES.decode(text)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            raise MessageError("response", "the list is not a JSON array") from None
+        raws = read_list(text)
         names = self._names_of_all(text, len(raws))
         return Entries(raws, names if names is not None else [self._name_of(raw) for raw in raws])
 

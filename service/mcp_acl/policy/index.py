@@ -18,7 +18,7 @@ from mcp_acl.expr.condition import Condition
 from mcp_acl.expr.outlook import Outlook
 from mcp_acl.mcp.methods import METHODS, MethodClass
 from mcp_acl.policy.patterns import NamePattern
-from mcp_acl.policy.servers import Said, combined
+from mcp_acl.policy.servers import LinkedResources, Said, combined
 from mcp_acl.policy.spellings import deny_patterns, spellings
 from mcp_acl.problems import Problem
 
@@ -201,10 +201,11 @@ class Group:
 class View:
     """What governs one server: the groups that name it, its settings, and the revision of the set they are of.
 
-    `asks_freely` says that the server may ask the client for whatever it can ask for.
+    `asks_freely` says that the server may ask the client for whatever it can ask for. `linked_resources` is what becomes of resources
+    in its results that may not be read: what the settings say, else it follows from whether any rule keeps one from being read.
     """
 
-    __slots__ = ("_facts", "_groups", "_memo", "asks_freely", "revision", "settings")
+    __slots__ = ("_facts", "_groups", "_memo", "asks_freely", "linked_resources", "revision", "settings")
 
     def __init__(self, groups: Sequence[Group], revision: str = "") -> None:
         self.revision = revision
@@ -213,6 +214,11 @@ class View:
         self._facts: dict[str, MethodFacts] = {}
         said = {policy: one for group in self._groups for policy, one in group.said.items()}
         self.settings = combined([said[policy] for policy in sorted(said)])
+        reading = self.facts("resources/read")
+        ruled = reading.every != NO_CANDIDATES and not reading.open
+        self.linked_resources = self.settings.linked_resources or (
+            LinkedResources.STRIP if ruled else LinkedResources.PASS
+        )
         self.asks_freely = all(self.facts(method).open for method in ASKING)
 
     def candidates(self, method: str, name: str) -> Candidates:

@@ -49,7 +49,7 @@ class Wrapper(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ServerSettings:
-    """What holds for one server. `linked_resources` None: strip if any rule is on `resources/read`, else pass."""
+    """What holds for one server. `linked_resources` None: strip if some rule keeps a resource from being read, else pass."""
 
     denials: DenialStyle = DenialStyle.EXPLICIT
     denial_code: int = DENIED_CODE

@@ -63,11 +63,11 @@ class SettingsSpec(BaseModel):
     linked_resources: Annotated[LinkedResources, Strict(strict=False)] | None = Field(
         None,
         description="resources in a result that the principal may not read: `strip` them, `deny` the result, `pass` them; omitted: "
-        "`strip` if any rule is on `resources/read`, else `pass`",
+        "`strip` if some rule keeps a resource from being read, else `pass`",
     )
     trust_annotations: bool | None = Field(
         None,
-        description="whether conditions may read the annotations of tools that the servers have listed, in calls too",
+        description="whether conditions may read the annotations that the servers have listed, those of tools in calls too",
     )
     wrappers: (
         Annotated[tuple[WrapperSpec, ...], Strict(strict=False), Field(min_length=1, max_length=MAX_WRAPPERS)] | None
