@@ -8,7 +8,15 @@ from hypothesis import strategies as st
 
 from mcp_acl.policy.compiler import compile_policies
 from mcp_acl.policy.index import PolicySet
-from mcp_acl.policy.servers import DenialStyle, LinkedResources, ServerKind, ServerSettings, Wrapper, combined
+from mcp_acl.policy.servers import (
+    DenialStyle,
+    LinkedResources,
+    ServerInfo,
+    ServerKind,
+    ServerSettings,
+    Wrapper,
+    combined,
+)
 from mcp_acl.policy.settings_spec import SettingsSpec
 from mcp_acl.policy.source import SourceFile
 from mcp_acl.problems import SourceError
@@ -18,6 +26,8 @@ settings:
   denials: hidden
   denial_code: 4030
   kind: typescript-1
+  json_responses: true
+  server_info: {name: toolbox, version: "1.2"}
   linked_resources: deny
   trust_annotations: true
   wrappers: [{tool: call_tool, argument: name, arguments: input}]
@@ -49,7 +59,9 @@ def test_every_setting_can_be_said() -> None:
         DenialStyle.HIDDEN,
         4030,
         ServerKind.TYPESCRIPT_1,
-        LinkedResources.DENY,
+        json_responses=True,
+        server_info=ServerInfo("toolbox", "1.2"),
+        linked_resources=LinkedResources.DENY,
         trust_annotations=True,
         wrappers=(Wrapper("call_tool", "name", "input"),),
         accept_batches=True,
@@ -65,6 +77,11 @@ def test_what_is_not_said_is_as_it_is_by_default() -> None:
 
 def test_the_models_say_what_the_values_hold() -> None:
     assert [field.name for field in fields(ServerSettings)] == list(SettingsSpec.model_fields)
+
+
+def test_a_server_without_a_version_has_an_empty_one() -> None:
+    said = settings_of(policy("one", "settings: {server_info: {name: toolbox}}\n"))
+    assert said.server_info == ServerInfo("toolbox", "")
 
 
 def test_settings_hold_for_the_servers_of_their_policy_alone() -> None:
@@ -134,6 +151,10 @@ def test_their_order_does_not_matter(said: list[dict[str, object]]) -> None:
         ("{wrappers: []}", "`wrappers` is empty"),
         ("{wrappers: [{argument: name}]}", "`tool` is missing"),
         ("{wrappers: [{tool: a, argument: b, args: c}]}", "did you mean `arguments`?"),
+        ("{server_info: {version: '1'}}", "`name` is missing"),
+        ("{server_info: {name: a, version: 1}}", "`version` must be text, not the number 1: put it in quotes"),
+        ("{server_info: {name: a, versoin: '1'}}", "did you mean `version`?"),
+        ("{server_info: a}", "`server_info` must be a mapping, not the text `a`"),
         ("[hidden]", "`settings` must be a mapping, not a list"),
     ],
 )

@@ -47,6 +47,13 @@ class Wrapper(NamedTuple):
     arguments: str = ""
 
 
+class ServerInfo(NamedTuple):
+    """What a server says it is (MCP, `serverInfo`): in MCP 2026-07-28 some put it into every result."""
+
+    name: str
+    version: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class ServerSettings:
     """What holds for one server. `linked_resources` None: strip if some rule keeps a resource from being read, else pass."""
@@ -54,6 +61,8 @@ class ServerSettings:
     denials: DenialStyle = DenialStyle.EXPLICIT
     denial_code: int = DENIED_CODE
     kind: ServerKind = ServerKind.PYTHON
+    json_responses: bool = False
+    server_info: ServerInfo | None = None
     linked_resources: LinkedResources | None = None
     trust_annotations: bool = False
     wrappers: tuple[Wrapper, ...] = ()
@@ -92,6 +101,8 @@ _SAFER: Final[Mapping[str, Callable[[Sequence[Any]], Any]]] = {
     "denials": _strictest(DenialStyle),
     "denial_code": _first,
     "kind": _first,
+    "json_responses": _first,
+    "server_info": _first,
     "linked_resources": _strictest(LinkedResources),
     "trust_annotations": all,
     "wrappers": _every,

@@ -5,7 +5,16 @@ from typing import Annotated, Final
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict, StringConstraints
 from pydantic_core import PydanticCustomError
 
-from mcp_acl.policy.servers import DENIED_CODE, MAX_TTL_MS, DenialStyle, LinkedResources, Said, ServerKind, Wrapper
+from mcp_acl.policy.servers import (
+    DENIED_CODE,
+    MAX_TTL_MS,
+    DenialStyle,
+    LinkedResources,
+    Said,
+    ServerInfo,
+    ServerKind,
+    Wrapper,
+)
 
 STRICT: Final = ConfigDict(strict=True, extra="forbid", frozen=True)
 """Nothing is converted, no key is overlooked, nothing changes."""
@@ -44,6 +53,17 @@ class WrapperSpec(BaseModel):
     )
 
 
+class ServerInfoSpec(BaseModel):
+    """What a server says it is."""
+
+    model_config = STRICT
+
+    name: _Text = Field(description="its name")
+    version: _Text | None = Field(
+        None, description="its version; omitted: empty, as where the Python SDK is given none"
+    )
+
+
 class SettingsSpec(BaseModel):
     """How messages of the policy's servers are treated. If several policies govern a server the safer value holds."""
 
@@ -59,6 +79,16 @@ class SettingsSpec(BaseModel):
     )
     kind: Annotated[ServerKind, Strict(strict=False)] | None = Field(
         None, description="what the servers are made with, for hidden denials; default `python`"
+    )
+    json_responses: bool | None = Field(
+        None,
+        description="whether the servers answer with JSON where their kind by default answers with an event stream, for hidden "
+        "denials; default false",
+    )
+    server_info: ServerInfoSpec | None = Field(
+        None,
+        description="what the servers say they are (`serverInfo`), for hidden denials: Python servers put it into every result of "
+        "MCP 2026-07-28",
     )
     linked_resources: Annotated[LinkedResources, Strict(strict=False)] | None = Field(
         None,
@@ -93,4 +123,6 @@ class SettingsSpec(BaseModel):
         found = {name: getattr(self, name) for name in self.model_fields_set}
         if self.wrappers is not None:
             found["wrappers"] = tuple(Wrapper(one.tool, one.argument, one.arguments or "") for one in self.wrappers)
+        if self.server_info is not None:
+            found["server_info"] = ServerInfo(self.server_info.name, self.server_info.version or "")
         return found

@@ -27,7 +27,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 from mcp_acl.domain import Effect, Feature
 from mcp_acl.mcp.methods import METHODS
 from mcp_acl.policy.patterns import NamePattern
-from mcp_acl.policy.settings_spec import STRICT, SettingsSpec, WrapperSpec
+from mcp_acl.policy.settings_spec import STRICT, ServerInfoSpec, SettingsSpec, WrapperSpec
 from mcp_acl.policy.source import Document, SourceFile, read_document
 from mcp_acl.policy.tree import Path, Plain
 from mcp_acl.policy.wording import NAME_KINDS, Fault, Keys, empty_paths, problems_of
@@ -264,6 +264,7 @@ _KEYS: Final = Keys(
     target=tuple(TargetSpec.model_fields),
     settings=tuple(SettingsSpec.model_fields),
     wrapper=tuple(WrapperSpec.model_fields),
+    server_info=tuple(ServerInfoSpec.model_fields),
     features=FEATURES,
 )
 

@@ -33,6 +33,7 @@ class Keys(NamedTuple):
     target: Sequence[str]
     settings: Sequence[str]
     wrapper: Sequence[str]
+    server_info: Sequence[str]
     features: Sequence[str]
 
 
@@ -103,6 +104,7 @@ _NEEDED: Final = {
     "any": "write `{any: true}`, or leave `name` out",
     "effect": "an omitted `effect` is `allow`",
     "tool": "write `tool:` and the name of the wrapper",
+    "name": "write `name:` and what the server calls itself",
     "argument": "write `argument:` and the name of the argument that holds the inner tool's name",
 }
 _WANTED: Final = {
@@ -195,7 +197,7 @@ def _near(kind: str, path: Path, value: Plain, keys: Keys) -> str:
 def _known_at(path: Path, keys: Keys) -> Sequence[str]:
     """The keys there may be where an unknown one stands."""
     if path[:1] == ("settings",) and len(path) > 1:
-        return keys.settings if len(path) == 2 else keys.wrapper
+        return {2: keys.settings, 3: keys.server_info}.get(len(path), keys.wrapper)
     if path[2:3] == ("targets",) and len(path) == 5:
         return keys.target
     return {1: keys.policy, 3: keys.rule}.get(len(path), NAME_KINDS)
