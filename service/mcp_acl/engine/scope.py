@@ -11,8 +11,8 @@ from mcp_acl.domain import Json, Request
 from mcp_acl.expr.cel.values import PartialMap, Timestamp
 from mcp_acl.expr.el import roots
 from mcp_acl.expr.el.values import Headers
-from mcp_acl.mcp.headers import META_VERSION
 from mcp_acl.mcp.methods import METHODS
+from mcp_acl.mcp.revisions import revision_in_header, revision_in_message
 from mcp_acl.policy.facts import UNKNOWN_BEFORE_CALL
 from mcp_acl.problems import EvalError
 
@@ -133,12 +133,11 @@ def _meta(scope: Scope) -> object:
 def _protocol_version(scope: Scope) -> object:
     """What the message states, or else its header (MCP 2025-06-18, protocol version header)."""
     params = scope.request.message.params
-    meta = params.get("_meta")
-    stated = meta.get(META_VERSION) if isinstance(meta, Mapping) else None
+    stated = revision_in_message(params)
     if stated is None:
         stated = params.get("protocolVersion")
     if stated is None:
-        stated = next(iter(scope.request.http.headers.get("mcp-protocol-version", ())), None)
+        stated = revision_in_header(scope.request.http.headers)
     if not isinstance(stated, str):
         raise _missing("mcp.protocol_version", "the message does not state one")
     return stated

@@ -13,12 +13,10 @@ from typing import Final
 from mcp_acl.domain import Message
 from mcp_acl.mcp.demands import target_of
 from mcp_acl.mcp.methods import METHODS
+from mcp_acl.mcp.revisions import revision_in_message
 
 MIRRORS: Final = ("mcp-method", "mcp-name", "mcp-param-")
 """How the names of headers begin that mirror a message."""
-
-META_VERSION: Final = "io.modelcontextprotocol/protocolVersion"
-"""The member of `_meta` that states the revision (MCP 2026-07-28)."""
 
 _VERSION: Final = "mcp-protocol-version"
 _METHOD: Final = "mcp-method"
@@ -68,8 +66,7 @@ def _is_json(content_type: str) -> bool:
 
 def _is_version(versions: Sequence[str], message: Message) -> bool:
     """Whether the header is one value, and that of the message if it states one."""
-    meta = message.params.get("_meta")
-    stated = meta.get(META_VERSION) if isinstance(meta, Mapping) else None
+    stated = revision_in_message(message.params)
     return len(versions) == 1 and "," not in versions[0] and (stated is None or stated == versions[0])
 
 
