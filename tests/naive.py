@@ -389,9 +389,11 @@ def decide_demands(rules: Governing, request: Request) -> Verdict:
 
 def all_of(verdicts: Sequence[Verdict], rules: Governing, request: Request) -> Verdict:
     """The first refusal, or all grants together; a wrapper is granted together with what it calls."""
-    granted = [*verdicts]
-    if request.message.method == "tools/call" and verdicts[0].allowed:
-        granted += calls_inside(rules, request)
+    inside = calls_inside(rules, request) if request.message.method == "tools/call" else []
+    if inside is None:
+        return deny(Reason.TARGET_MISSING)
+    called = [Demand("tools/call", one.message.params["name"]) for one in inside]
+    granted = [*verdicts, *(decide_demand(rules, *pair) for pair in zip(inside, called, strict=True))]
     refused = [verdict for verdict in granted if not verdict.allowed]
     if refused:
         return refused[0]
@@ -405,18 +407,24 @@ def all_of(verdicts: Sequence[Verdict], rules: Governing, request: Request) -> V
     )
 
 
-def calls_inside(rules: Governing, request: Request) -> Iterator[Verdict]:
-    """The calls that a wrapper makes, each decided as one of its own; all are read before any is decided."""
+def calls_inside(rules: Governing, request: Request) -> list[Request] | None:
+    """The calls that a wrapper makes, and those that they make; None if one does not say what it calls."""
     params = request.message.params
     arguments = params.get("arguments")
     given: Mapping[str, Json] = arguments if isinstance(arguments, dict) else {}
-    mine = [wrapper for wrapper in rules.wrappers if wrapper[0] == params["name"]]
-    if not all(isinstance(given.get(argument), str) for _, argument, _ in mine):
-        yield deny(Reason.TARGET_MISSING)
-        return
-    for _, argument, inner in dict.fromkeys(mine):
+    found: list[Request] = []
+    for tool, argument, inner in dict.fromkeys(rules.wrappers):
+        if tool != params.get("name"):
+            continue
+        if not isinstance(given.get(argument), str):
+            return None
         called = {**params, "name": given[argument], "arguments": given.get(inner) if inner else None}
-        yield decide_demands(rules, request._replace(message=request.message._replace(params=called)))
+        one = request._replace(message=request.message._replace(params=called))
+        more = calls_inside(rules, one)
+        if more is None:
+            return None
+        found += [one, *more]
+    return found
 
 
 def decide_demand(rules: Governing, request: Request, demand: Demand) -> Verdict:

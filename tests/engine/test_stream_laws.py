@@ -31,7 +31,7 @@ rules:
 HIDDEN = "hidden"
 """Stands in every name and URI that must not leave, and in nothing else."""
 
-ASKED = (
+ASKED: Sequence[tuple[str, dict[str, Any]]] = (
     ("ping", {}),
     ("tools/call", {"name": "open_a"}),
     ("resources/read", {"uri": "doc:open-a"}),

@@ -179,15 +179,17 @@ def _plain(view: View, request: Request, row: Method) -> Decision:
 
 def _target(view: View, request: Request, row: Method) -> Decision:
     """A method with one target, a task among them. A tool that calls another needs a grant for both."""
-    name = target_of(request.message.params, row)
-    decision = _demand(view, request, row, Demand(row.decided_as, name), _needs(view, request, row))
-    if not decision.allowed or row.name != "tools/call" or not view.settings.wrappers:
-        return decision
-    try:
-        inner = inner_calls(view.settings.wrappers, request)
-    except MessageError as error:
-        return deny(Reason.TARGET_MISSING, view.revision, error.message)
-    return _all_of([decision, *(_target(view, one, row) for one in inner)], view.revision, decision.response_needs)
+    calls = [request]
+    if row.name == "tools/call" and view.settings.wrappers:
+        try:
+            calls += inner_calls(view.settings.wrappers, request)
+        except MessageError as error:
+            return deny(Reason.TARGET_MISSING, view.revision, error.message)
+    needs = _needs(view, request, row)
+    decisions = [
+        _demand(view, one, row, Demand(row.decided_as, target_of(one.message.params, row)), needs) for one in calls
+    ]
+    return _all_of(decisions, view.revision, needs)
 
 
 def _demanding(view: View, request: Request, row: Method) -> Decision:

@@ -113,13 +113,8 @@ def _wrapped(view: View, request: Request) -> Iterator[_Question]:
     """The call inside a call is asked as one of its own."""
     if request.message.method != "tools/call":
         return
-    try:
-        calls = inner_calls(view.settings.wrappers, request)
-    except MessageError:
-        return
-    for call in calls:
+    for call in inner_calls(view.settings.wrappers, request):
         yield from _questions(call)
-        yield from _wrapped(view, call)
 
 
 def _answers(request: Request) -> Iterator[_Question]:

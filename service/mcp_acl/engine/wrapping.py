@@ -1,6 +1,6 @@
 """Tools that call other tools: the call inside, as a request of its own, so that both need a grant."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from mcp_acl.domain import Json, Request
 from mcp_acl.mcp.message import refuse_lookalikes
@@ -9,13 +9,17 @@ from mcp_acl.policy.servers import Wrapper
 from mcp_acl.problems import MessageError
 
 
-def inner_calls(wrappers: Sequence[Wrapper], request: Request) -> Sequence[Request]:
-    """The calls inside a call of a tool, for each way in which it is said to wrap others; none if it is no wrapper.
+def inner_calls(wrappers: Sequence[Wrapper], request: Request) -> Iterator[Request]:
+    """The calls inside a call of a tool, those inside of them among them; none if it is no wrapper.
 
-    Raises MessageError (`params`) if an inner name cannot be read in one way.
+    Raises MessageError (`params`) if a name inside cannot be read in one way. Arguments nest no deeper than a message may.
     """
     name = request.message.params.get("name")
-    return [_inner(wrapper, request) for wrapper in wrappers if wrapper.tool == name]
+    for wrapper in wrappers:
+        if wrapper.tool == name:
+            inner = _inner(wrapper, request)
+            yield inner
+            yield from inner_calls(wrappers, inner)
 
 
 def _inner(wrapper: Wrapper, request: Request) -> Request:
