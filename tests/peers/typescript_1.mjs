@@ -1,5 +1,6 @@
 // A canary: a server of the TypeScript SDK 1.x that writes down every handler that runs.
-// typescript_1.mjs RECORD [--json] [--sessions] [--express]; --express has the SDK's own Express application read the body.
+// typescript_1.mjs RECORD [--json] [--sessions] [--express] [--tasks]; --express has the SDK's own Express application read the body,
+// --tasks gives it a store of tasks.
 import { AsyncLocalStorage } from "node:async_hooks";
 import { randomUUID } from "node:crypto";
 import { appendFileSync } from "node:fs";
@@ -10,6 +11,7 @@ const require = createRequire(new URL("../node/package.json", import.meta.url));
 const { McpServer, ResourceTemplate } = require("@modelcontextprotocol/sdk/server/mcp.js");
 const { StreamableHTTPServerTransport } = require("@modelcontextprotocol/sdk/server/streamableHttp.js");
 const { createMcpExpressApp } = require("@modelcontextprotocol/sdk/server/express.js");
+const { InMemoryTaskMessageQueue, InMemoryTaskStore } = require("@modelcontextprotocol/sdk/experimental/tasks");
 const { completable } = require("@modelcontextprotocol/sdk/server/completable.js");
 const { z } = require("zod");
 
@@ -23,8 +25,13 @@ function ran(kind, name, args) {
 // Not one handler insists on an argument: whatever reaches it is written down.
 const any = () => z.any().optional();
 
+function tasks() {
+  const capabilities = { tasks: { list: {}, cancel: {}, requests: { tools: { call: {} } } } };
+  return { capabilities, taskStore: new InMemoryTaskStore(), taskMessageQueue: new InMemoryTaskMessageQueue() };
+}
+
 function canary() {
-  const server = new McpServer({ name: "canary", version: "1" });
+  const server = new McpServer({ name: "canary", version: "1" }, flags.includes("--tasks") ? tasks() : {});
   const tools = { echo: ["text"], add: ["a", "b"], secret_delete: ["path"], secret_transfer: ["amount"] };
   for (const [name, parameters] of Object.entries(tools)) {
     const inputSchema = Object.fromEntries(parameters.map((one) => [one, any()]));

@@ -1,5 +1,5 @@
 // A canary: a server of the TypeScript SDK 2.x, for both eras, that writes down every handler that runs.
-// typescript_2.mjs RECORD [--json]
+// typescript_2.mjs RECORD [--json] [--auto]; --auto leaves the choice to the SDK, as it does by default.
 import { AsyncLocalStorage } from "node:async_hooks";
 import { appendFileSync } from "node:fs";
 import { createServer } from "node:http";
@@ -52,7 +52,8 @@ function canary() {
   return server;
 }
 
-const handler = toNodeHandler(createMcpHandler(canary, { responseMode: flags.includes("--json") ? "json" : "sse" }));
+const responseMode = flags.includes("--json") ? "json" : flags.includes("--auto") ? "auto" : "sse";
+const handler = toNodeHandler(createMcpHandler(canary, { responseMode }));
 const http = createServer({ keepAliveTimeout: 600_000 }, (request, response) =>
   message.run(request.headers["x-message"], () => handler(request, response)),
 );

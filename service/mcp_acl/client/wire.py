@@ -32,6 +32,7 @@ from mcp_acl.engine.denial import withheld as withheld_body
 from mcp_acl.gen import acl_pb2 as pb
 from mcp_acl.mcp.message import parse_message
 from mcp_acl.mcp.sse import SseEvent, render
+from mcp_acl.policy.servers import ServerSettings
 from mcp_acl.problems import MessageError
 
 _Answer = TypeVar("_Answer", bound=Protobuf)
@@ -209,7 +210,14 @@ def _denial(denial: pb.Denial) -> Denial:
 
 
 def _unavailable(question: Question) -> Denial:
-    return denial_for(Decision(Effect.DENY, Reason.UNAVAILABLE, ""), _message(question), "")
+    return denial_for(
+        Decision(Effect.DENY, Reason.UNAVAILABLE, ""),
+        _message(question),
+        "",
+        http=question.http or Http(),
+        direction=question.direction,
+        settings=ServerSettings(),
+    )
 
 
 def _message(question: Question) -> Message | None:

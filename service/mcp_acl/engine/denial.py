@@ -2,7 +2,8 @@
 
 The rule: HTTP 200 with a JSON-RPC error that echoes the id, because clients end the session or hang on other
 statuses. 401 is for tokens alone (MCP authorization, RFC 6750 §3); 400 for what is not one readable MCP message. A
-notification has no id to answer, so it is acknowledged and dropped (MCP transports: 202 without a body).
+notification has no id to answer, so it is acknowledged and dropped (MCP transports: 202 without a body). Where a server's denials are
+hidden, what depends on the policy is answered as the server answers what it does not have (`hidden`).
 """
 
 from collections.abc import Mapping
@@ -10,24 +11,40 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from mcp_acl.domain import Decision, Denial, Message, MessageKind, Reason
-
-DENIED_CODE: Final = 403
-"""JSON-RPC code of a denial by policy. Application-defined: outside −32768…−32000 (JSON-RPC 2.0 §5.1)."""
+from mcp_acl.domain import Decision, Denial, Direction, Http, Message, MessageKind, Reason
+from mcp_acl.engine.hidden import hidden_answer
+from mcp_acl.mcp.accept import EVENT_STREAM, JSON, accepted
+from mcp_acl.policy.servers import DENIED_CODE, DenialStyle, ServerSettings
 
 WITHHELD_CODE: Final = -32603
 """JSON-RPC code of the error in the place of what is withheld: internal error (JSON-RPC 2.0 §5.1)."""
 
-_JSON: Final = (("content-type", "application/json"),)
+HIDDEN_REASONS: Final = frozenset({
+    Reason.NO_MATCHING_RULE,
+    Reason.DENIED_BY_RULE,
+    Reason.TASK_NOT_OWNED,
+    Reason.UNKNOWN_METHOD,
+    Reason.WRONG_DIRECTION,
+    Reason.LIST_NOT_FILTERED,
+})  # fmt: skip
+"""What may be hidden: what follows from the policy, or would tell that there is one. The others say nothing of what exists: they are
+about the form of the message, the token, or this service. (No settings hold for a server without a policy.)"""
+
+_JSON: Final = (("content-type", JSON),)
+_STREAM: Final = (("content-type", EVENT_STREAM),)
 _CHALLENGE: Final = ("www-authenticate", 'Bearer error="invalid_token"')
+_NOT_OFFERED: Final = Denial(405, (("allow", "POST"),), b"")
+"""For an exchange without a message: what a server says that has no stream to open and no session to end (MCP transports)."""
+_HIDDEN_METHOD: Final = {"code": -32601, "message": "Method not found"}
+_HIDDEN_RESPONSE: Final = {"code": WITHHELD_CODE, "message": "Internal error"}
 
 
 class _Shape(NamedTuple):
-    """How a reason is answered: HTTP status, JSON-RPC code, what the client is told."""
+    """How a reason is answered: HTTP status, JSON-RPC code (None: that of the settings), what the client is told."""
 
     text: str
     status: int = 200
-    code: int = DENIED_CODE
+    code: int | None = None
 
 
 _BY_POLICY: Final = _Shape("access denied by policy")
@@ -38,34 +55,61 @@ _SHAPES: Final[Mapping[Reason, _Shape]] = {
     Reason.URI_NOT_CANONICAL: _Shape("the URI is not in canonical form", 200, -32602),
     Reason.UNKNOWN_METHOD: _Shape("the method is not permitted", 200, -32601),
     Reason.WRONG_DIRECTION: _Shape("the method does not travel in this direction", 200, -32601),
-    Reason.TOKEN_INVALID: _Shape("the access token is not valid", 401),
+    Reason.TOKEN_INVALID: _Shape("the access token is not valid", 401, DENIED_CODE),
     Reason.INTERNAL_ERROR: _Shape("the message could not be decided", 200, -32603),
     Reason.UNAVAILABLE: _Shape("access cannot be decided at the moment", 200, -32603),
 }
 
 
-def denial_for(decision: Decision, message: Message | None, decision_id: str) -> Denial:
+def denial_for(  # noqa: PLR0913 - what an answer depends on
+    decision: Decision,
+    message: Message | None,
+    decision_id: str,
+    *,
+    http: Http,
+    direction: Direction,
+    settings: ServerSettings,
+) -> Denial:
     """The answer to a denied message; `message` is None if it could not be read. Total.
 
     The error carries the reason and the decision id, never a claim, a rule's name or a policy's text other than a
-    rule's own `message`.
+    rule's own `message`; hidden, none of these. It is JSON, unless only an event stream is acceptable to the client. A server gets
+    its answer without HTTP: `status` and `headers` do not apply.
     """
     shape = _SHAPES.get(decision.reason, _BY_POLICY)
+    if message is not None and message.kind is MessageKind.EXCHANGE and shape.status == 200:
+        return _NOT_OFFERED
+    from_client = direction is Direction.CLIENT_TO_SERVER
+    hidden = settings.denials is DenialStyle.HIDDEN and decision.reason in HIDDEN_REASONS
+    if hidden and message is not None and from_client:
+        return hidden_answer(message, http, settings)
     if message is not None and message.kind is not MessageKind.REQUEST and shape.status == 200:
         return Denial(202, (), b"")
-    headers = (*_JSON, _CHALLENGE) if shape.status == 401 else _JSON
-    text = decision.message or shape.text
-    return Denial(shape.status, headers, error_body(message, shape.code, text, decision.reason, decision_id))
+    if hidden:
+        return Denial(200, _JSON, _error(message, _HIDDEN_METHOD))
+    code = settings.denial_code if shape.code is None else shape.code
+    body = _told(message, code, decision.message or shape.text, decision.reason, decision_id)
+    if shape.status == 401:
+        return Denial(401, (*_JSON, _CHALLENGE), body)
+    if shape.status == 200 and from_client and not accepted(http.headers).json:
+        return Denial(200, _STREAM, b"event: message\ndata: " + body + b"\n\n")
+    return Denial(shape.status, _JSON, body)
 
 
-def withheld(asked: Message | None, reason: Reason, why: str) -> bytes:
+def withheld(asked: Message | None, reason: Reason, why: str, style: DenialStyle = DenialStyle.EXPLICIT) -> bytes:
     """The JSON-RPC error in the place of what is not passed on. `asked`: the message it answers, if that is known."""
-    return error_body(asked, WITHHELD_CODE, f"the response was withheld: {why}", reason, "")
+    if style is DenialStyle.HIDDEN:
+        return _error(asked, _HIDDEN_RESPONSE)
+    return _told(asked, WITHHELD_CODE, f"the response was withheld: {why}", reason, "")
 
 
-def error_body(message: Message | None, code: int, text: str, reason: Reason, decision_id: str) -> bytes:
-    """A JSON-RPC 2.0 error response (§5); the id is null if there is none to echo."""
+def _told(message: Message | None, code: int, text: str, reason: Reason, decision_id: str) -> bytes:
+    """A JSON-RPC 2.0 error response (§5) that says why."""
     data = {"reason": reason, "decision_id": decision_id} if decision_id else {"reason": reason}
+    return _error(message, {"code": code, "message": text, "data": data})
+
+
+def _error(message: Message | None, error: Mapping[str, object]) -> bytes:
+    """A JSON-RPC 2.0 error response (§5); the id is null if there is none to echo."""
     request_id = message.id if message is not None else None
-    error = {"code": code, "message": text, "data": data}
     return msgspec.json.encode({"jsonrpc": "2.0", "id": request_id, "error": error})

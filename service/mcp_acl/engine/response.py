@@ -13,6 +13,7 @@ from mcp_acl.engine.denial import withheld
 from mcp_acl.engine.messages import MessageFilter, Report
 from mcp_acl.engine.streaming import EventFilter
 from mcp_acl.policy.index import PolicySet
+from mcp_acl.policy.servers import DenialStyle
 from mcp_acl.problems import MessageError
 
 MAX_BODY: Final = 16 * 1024 * 1024
@@ -58,7 +59,7 @@ def filter_response(policies: PolicySet, request: Request, content_type: str, bo
         else:
             raise MessageError("response", f"a response of type `{media[:60]}` cannot be filtered")
     except MessageError as error:
-        return refusal(request.message, content_type, Reason.RESPONSE_REFUSED, error.message)
+        return refusal(request.message, content_type, Reason.RESPONSE_REFUSED, error.message, view.settings.denials)
     return _filtered(content_type, out, report)
 
 
@@ -84,7 +85,7 @@ class ResponseStream:
             return self._of_stream(policies, self._events, piece)
         self._kept += piece
         if len(self._kept) > MAX_BODY:
-            return self._refused(f"it is larger than {MAX_BODY:,} bytes")
+            return self._refused(policies, f"it is larger than {MAX_BODY:,} bytes")
         return Filtered(self.content_type, b"")
 
     def close(self, policies: PolicySet) -> Filtered:
@@ -103,11 +104,12 @@ class ResponseStream:
         filtered = _filtered(self.content_type, out, report)
         if events.broken is None:
             return filtered
-        refused = self._refused(events.broken.message)
+        refused = self._refused(policies, events.broken.message)
         return replace(filtered, body=out + refused.body, refused=refused.refused)
 
-    def _refused(self, why: str) -> Filtered:
-        return refusal(self._request.message, self.content_type, Reason.RESPONSE_REFUSED, why)
+    def _refused(self, policies: PolicySet, why: str) -> Filtered:
+        style = policies.settings(self._request.server).denials
+        return refusal(self._request.message, self.content_type, Reason.RESPONSE_REFUSED, why, style)
 
 
 def _filtered(content_type: str, out: bytes, report: Report) -> Filtered:
@@ -126,9 +128,11 @@ def _no_policy(request: Request, content_type: str) -> Filtered:
     return refusal(request.message, content_type, Reason.NO_POLICY, "no policy governs this server")
 
 
-def refusal(asked: Message | None, content_type: str, reason: Reason, why: str) -> Filtered:
+def refusal(
+    asked: Message | None, content_type: str, reason: Reason, why: str, style: DenialStyle = DenialStyle.EXPLICIT
+) -> Filtered:
     """An error in the place of the whole body, in the form of its type. `asked`: the message it answers, if that is known."""
-    body = withheld(asked, reason, why)
+    body = withheld(asked, reason, why, style)
     if _media(content_type) == _EVENT_STREAM:
         return Filtered(content_type, b"data: " + body + b"\n\n", refused=why)
     return Filtered(_JSON, body, refused=why)

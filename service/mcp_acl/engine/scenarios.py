@@ -17,6 +17,7 @@ from mcp_acl.domain import (
     Effect,
     Http,
     Json,
+    Message,
     Reason,
     Request,
     ResponseNeeds,
@@ -157,8 +158,10 @@ def _differences(policies: PolicySet, scenario: Scenario, entrance: Entrance) ->
 
 
 def _error_of(answer: Answer) -> Mapping[str, object]:
-    body = answer.denial.body if answer.denial is not None else b""
-    found: Mapping[str, object] = json.loads(body) if body else {}
+    if answer.denial is None or not answer.denial.body:
+        return {}
+    (text,) = _texts(dict(answer.denial.headers).get("content-type", ""), answer.denial.body)
+    found: Mapping[str, object] = json.loads(text)
     return found
 
 
@@ -200,15 +203,19 @@ _LISTS: Final = {row.list_key: row.list_member for row in METHODS.values() if ro
 
 def _entries(shown: Shown) -> Iterator[object]:
     """The names in every list of every message of a body."""
-    texts: Sequence[str | bytes] = [shown.body]
-    if shown.content_type.startswith("text/event-stream"):
-        reader = SseReader()
-        texts = [event.data for event in (*reader.feed(shown.body), *reader.close()) if event.data]
-    for text in texts:
+    for text in _texts(shown.content_type, shown.body):
         message = json.loads(text) if text else {}
         result = message.get("result", {})
         for key in result.keys() & _LISTS.keys():
             yield from (entry.get(_LISTS[key]) for entry in result[key])
+
+
+def _texts(content_type: str, body: bytes) -> Sequence[str | bytes]:
+    """The messages of a body."""
+    if not content_type.startswith("text/event-stream"):
+        return [body]
+    reader = SseReader()
+    return [event.data for event in (*reader.feed(body), *reader.close()) if event.data]
 
 
 class Library:
@@ -222,15 +229,20 @@ class Library:
             request = request_of(question)
         except MessageError as error:
             refused = Decision(Effect.DENY, Reason.MESSAGE_REFUSED, policies.revision, message=error.message)
-            return answer_of(refused, denial_for(refused, None, ""))
+            return answer_of(refused, _denial(policies, question, refused, None))
         decision = decide(policies, request)
-        return answer_of(decision, None if decision.allowed else denial_for(decision, request.message, ""))
+        return answer_of(decision, None if decision.allowed else _denial(policies, question, decision, request.message))
 
     def filter(self, policies: PolicySet, question: Question, response: Response) -> Shown:
         """Filter by calling the engine."""
         found = filter_response(policies, request_of(question), *response)
         errors = tuple(str(error.rule) for error in found.errors)
         return Shown(found.content_type, found.body, found.hidden, len(found.dropped), found.refused != "", errors)
+
+
+def _denial(policies: PolicySet, question: Question, decision: Decision, message: Message | None) -> Denial:
+    settings = policies.settings(question.server)
+    return denial_for(decision, message, "", http=question.http, direction=question.direction, settings=settings)
 
 
 LIBRARY: Final = Library()

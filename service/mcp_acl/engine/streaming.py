@@ -80,7 +80,8 @@ class EventFilter:
             if self._told:
                 return None
             self._told = True
-            out = withheld(messages.request.message, Reason.RESPONSE_REFUSED, error.message)
+            style = messages.view.settings.denials
+            out = withheld(messages.request.message, Reason.RESPONSE_REFUSED, error.message, style)
         if out is None:
             return None
         return render(event) if out is text else render(event, out.decode())

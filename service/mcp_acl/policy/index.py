@@ -18,7 +18,7 @@ from mcp_acl.expr.condition import Condition
 from mcp_acl.expr.outlook import Outlook
 from mcp_acl.mcp.methods import METHODS, MethodClass
 from mcp_acl.policy.patterns import NamePattern
-from mcp_acl.policy.servers import LinkedResources, Said, combined
+from mcp_acl.policy.servers import LinkedResources, Said, ServerSettings, combined
 from mcp_acl.policy.spellings import deny_patterns, spellings
 from mcp_acl.problems import Problem
 
@@ -76,6 +76,7 @@ _NOTHING_SAID: Final[Mapping[str, Said]] = {}
 _Key = TypeVar("_Key")
 _Kept = TypeVar("_Kept")
 _UNSEEN: Final = "unseen"
+_DEFAULTS: Final = ServerSettings()
 NO_CANDIDATES: Final = Candidates((), ())
 
 
@@ -306,6 +307,11 @@ class PolicySet:
     findings: tuple[Problem, ...]
     groups: tuple[tuple[ServerPatterns, Group], ...]
     _views: dict[str, View | None] = field(default_factory=dict, repr=False, compare=False)
+
+    def settings(self, server: str) -> ServerSettings:
+        """How messages of a server are treated, whether a policy governs it or not."""
+        view = self.view(server)
+        return _DEFAULTS if view is None else view.settings
 
     def view(self, server: str) -> View | None:
         """What governs a server; None if it is empty or no policy names it."""

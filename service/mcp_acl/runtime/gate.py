@@ -193,7 +193,7 @@ class Gate:
         except Exception:  # noqa: BLE001 - the gate is total
             _LOG.exception("decision %s failed", decision_id)
             decision = Decision(Effect.DENY, Reason.INTERNAL_ERROR, policies.revision)
-        denial = None if decision.allowed else denial_for(decision, message, decision_id)
+        denial = None if decision.allowed else _denial(policies, question, decision, message, decision_id)
         return Answer(decision, decision_id, denial, context), request
 
     def _refusal(self, policies: PolicySet, question: Question, error: MessageError) -> Decision:
@@ -219,6 +219,15 @@ class Gate:
             tasks,
             tools,
         )
+
+
+def _denial(
+    policies: PolicySet, question: Question, decision: Decision, message: Message | None, decision_id: str
+) -> Denial:
+    settings = policies.settings(question.server)
+    return denial_for(
+        decision, message, decision_id, http=question.http, direction=question.direction, settings=settings
+    )
 
 
 def _read(question: Question) -> Message | MessageError:
