@@ -18,12 +18,15 @@ from mcp_acl.adapters.handlers import Handler, Streaming, Unary
 from mcp_acl.adapters.health import Health
 from mcp_acl.adapters.status import Code, Status, status_of
 from mcp_acl.hosts.listening import Limits, Listener
+from mcp_acl.hosts.together import Together
 
 _SETTLE: Final = 0.5
 _QUIET: Final = 0.02
 """Seconds: how long calls are given to settle, and how long nothing must happen for them to have settled."""
 _LARGE: Final = 256 * 1024
 """Bytes from which a request is worked on beside the event loop: everything else, health first, goes on meanwhile."""
+_SMALL: Final = 16 * 1024
+"""Bytes below which requests that come together are worked on together."""
 _END_SECONDS: Final = 5.0
 """How long a call may take to end with an error."""
 _LOOK: Final = 1.0
@@ -45,6 +48,7 @@ class Calls(grpc.GenericRpcHandler):
         self._active = 0
         self._health = health
         self._pool = pool
+        self._together: Together[bytes | Status] = Together(_outcome)
         self._moves = 0
         self._idle: set[asyncio.Task[Any]] = set()
         self._refusing = False
@@ -110,7 +114,9 @@ class Calls(grpc.GenericRpcHandler):
         return counted
 
     async def _unary(self, handler: Unary, _: object, context: _Context) -> bytes:
-        outcome = await self._outcome(handler, await self._message(context))
+        message = await self._message(context)
+        is_small = len(message) < _SMALL
+        outcome = await (self._together.answer(handler, message) if is_small else self._outcome(handler, message))
         if isinstance(outcome, Status):
             await _abort(context, outcome)
         self._moves += 1
