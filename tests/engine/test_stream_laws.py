@@ -8,7 +8,7 @@ import json
 import os
 import random
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from mcp_acl.domain import Message, MessageKind, Request, TaskFact, TokenState
