@@ -13,8 +13,11 @@ IDS = [f"t{number}" for number in range(200)]
 ROUNDS = 20
 
 
-def claim(file: Path, barrier: Barrier, name: str) -> tuple[dict[str, str], Sequence[str]]:
-    """Claim every task, and list a tool that changes with each round: who owns what in the end, and the changes that were told here."""
+def claim(file: Path, barrier: Barrier, name: str) -> tuple[dict[str, str], Sequence[str], bool]:
+    """Claim every task, and list a tool that changes with each round.
+
+    Who owns what in the end, the changes that were told here, whether anything went wrong.
+    """
     vars(file_module)["WAIT"] = 20.0
     barrier.wait()
     memory = Memory(file)
@@ -27,8 +30,9 @@ def claim(file: Path, barrier: Barrier, name: str) -> tuple[dict[str, str], Sequ
         told += memory.learn_tools("weather", {f"tool{number}": ToolDefinition(b"2", {})})
         barrier.wait()
     owners = {task_id: fact.subject for task_id, fact in memory.tasks("weather").items()}
+    went_wrong = memory._store._writer._quiet_until > 0
     memory.close()
-    return owners, told
+    return owners, told, went_wrong
 
 
 def fill_up(file: Path, room: int) -> tuple[int, int]:

@@ -30,7 +30,7 @@ from mcp_acl.runtime import gate as gate_module
 from mcp_acl.runtime.gate import Gate, Question
 from mcp_acl.runtime.memory import Memory
 from mcp_acl.runtime.standing import Standing
-from tests.runtime.weather import NOON, POLICIES, TOOLS, admin, ask, body, call, gate, listed
+from tests.runtime.weather import NOON, POLICIES, TOOLS, WEATHER, admin, ask, body, call, gate, listed
 
 
 def names_in(response: bytes) -> list[str]:
@@ -179,16 +179,17 @@ def test_annotations_of_a_tool_are_known_in_a_call_to_a_trusted_server() -> None
 def test_tasks_are_known_under_their_server_alone() -> None:
     memory = Memory()
     memory.learn_task("weather", "t1", TaskFact("https://id", "ann", "forecast"))
-    memory.learn_task("elsewhere", "t2", TaskFact("https://id", "ann", "forecast"))
-    one = gate(memory=memory)
+    memory.learn_task("climate", "t2", TaskFact("https://id", "ann", "forecast"))
+    both = WEATHER.replace("[weather]", "[weather, climate]")
+    one = Gate(compile_policies([SourceFile("a.yaml", both.encode())]), memory=memory)
 
-    def reason(task_id: str) -> Reason:
+    def allowed(server: str, task_id: str) -> bool:
         message = body("tasks/get", taskId=task_id)
-        return one.check(
-            ask(message, claims={"iss": "https://id", "sub": "ann"}, token=TokenState.VALID)
-        ).decision.reason
+        asked = ask(message, server=server, claims={"iss": "https://id", "sub": "ann"}, token=TokenState.VALID)
+        return one.check(asked).decision.allowed
 
-    assert (Reason.TASK_OWNER, Reason.TASK_NOT_OWNED) == (reason("t1"), reason("t2"))
+    assert (True, False) == (allowed("weather", "t1"), allowed("weather", "t2"))
+    assert (False, True) == (allowed("climate", "t1"), allowed("climate", "t2"))
 
 
 @pytest.mark.parametrize("streamed", [False, True])

@@ -112,6 +112,18 @@ def writes_of(memory: Memory) -> int:
     return memory._store._writer._connection.total_changes
 
 
+def test_claim_that_comes_between_looking_and_writing_is_the_first(
+    memory: Memory, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    memory.learn_task("weather", "t1", ANN, 10.0)
+    monkeypatch.setattr(memory._tasks, "_owner", lambda *_: None)
+    assert not memory.learn_task("weather", "t1", BOB, 1000.0)
+    monkeypatch.undo()
+    assert ANN == memory.tasks("weather")["t1"]
+    clock.now += 10
+    assert "t1" not in memory.tasks("weather")
+
+
 def test_oldest_tasks_go_of_the_server_that_has_the_most(memory: Memory) -> None:
     memory.learn_task("bank", "t0", ANN)
     for number in range(6):

@@ -280,6 +280,19 @@ def test_disk_that_is_full_stops_nobody(memory: Memory, caplog: pytest.LogCaptur
     assert f"new{499:0200}" in memory.tasks("weather")
 
 
+def test_what_fails_on_the_way_is_undone_whole_and_does_not_stop_the_next(memory: Memory) -> None:
+    def work(connection: sqlite3.Connection) -> bool:
+        connection.execute("DELETE FROM tasks")
+        connection.execute("INSERT INTO tasks VALUES ('weather', 't2', NULL, NULL, NULL, NULL)")
+        return True
+
+    assert memory._store.write(work) is None
+    forget_recent(memory)
+    assert ["t1"] == list(memory.tasks("weather"))
+    memory.learn_task("weather", "t2", ANN)
+    assert ["t1", "t2"] == sorted(memory.tasks("weather"))
+
+
 def test_file_that_is_damaged_meanwhile_stops_nobody(file: Path, caplog: pytest.LogCaptureFixture) -> None:
     with closing(Memory(file)) as memory:
         for number in range(2000):
@@ -307,11 +320,12 @@ def test_processes_agree_on_owners_and_each_change_is_told_by_one(file: Path) ->
         barrier = manager.Barrier(4)
         running = [pool.submit(claim, file, barrier, f"p{number}") for number in range(4)]
         results = [one.result(60) for one in running]
-    owners = [one for one, _ in results]
+    owners = [one for one, _, _ in results]
+    assert not any(went_wrong for _, _, went_wrong in results)
     assert IDS == sorted(owners[0], key=IDS.index)
     assert owners[1:] == owners[:-1]
     assert [f"tool{number}" for number in range(ROUNDS)] == sorted(
-        (name for _, told in results for name in told), key=lambda name: int(name[4:])
+        (name for _, told, _ in results for name in told), key=lambda name: int(name[4:])
     )
 
 
