@@ -8,10 +8,10 @@ import json
 import os
 import random
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any
 
-from mcp_acl.domain import Message, MessageKind, Request, TaskFact, TokenState
+from mcp_acl.domain import Json, Message, MessageKind, Request, TaskFact, TokenState
 from mcp_acl.engine.response import Filtered, ResponseStream, filter_response
 from tests.engine.weather import policies
 
@@ -31,7 +31,7 @@ rules:
 HIDDEN = "hidden"
 """Stands in every name and URI that must not leave, and in nothing else."""
 
-ASKED: Sequence[tuple[str, dict[str, Any]]] = (
+ASKED: tuple[tuple[str, dict[str, Json]], ...] = (
     ("ping", {}),
     ("tools/call", {"name": "open_a"}),
     ("resources/read", {"uri": "doc:open-a"}),
@@ -67,7 +67,7 @@ class Maker:
             "t-hidden": TaskFact("https://idp", "bob", "open_a"),
         }
         claims = {"iss": "https://idp", "sub": "ann"}
-        kind = MessageKind.REQUEST if method else MessageKind.RESPONSE
+        kind = MessageKind.REQUEST if method else MessageKind.EXCHANGE
         return Request("s", Message(kind, method, 1, params), claims, TokenState.VALID, tasks=tasks)
 
     def stream(self) -> bytes:
@@ -133,7 +133,12 @@ class Maker:
     # ---- results: numbers in what must leave, the mark in what must not ----
 
     def result(self, *, flat: bool = False) -> Object:
+        before = set(self.must_leave)
         found = Object(kind(self) for kind in self.rng.sample(self.KINDS, self.rng.choice([1, 1, 1, 2])))
+        if self.rng.randrange(15) == 0:  # a member in doubt
+            key, value = self.rng.choice(found)
+            found.insert(self.rng.randint(0, len(found)), (self.rng.choice([key, key.title(), f"{key}\0"]), value))
+            self.must_leave = before
         if not flat and self.rng.randrange(10) == 0:
             return Object([("taskId", "t-open"), ("status", "completed"), ("result", found)])
         return found

@@ -34,13 +34,9 @@ def learned_of(view: View, request: Request, answers: str | int | None, result: 
     """What is learned from a result in an answer to `answers`, before anything is taken out of it; None if nothing."""
     message = request.message
     learn = _LEARNERS.get(message.method)
-    if learn is None or message.kind is not MessageKind.REQUEST or not _is_same(answers, message.id):
+    if learn is None or message.kind is not MessageKind.REQUEST or answers != message.id:
         return None
     return learn(view, request, result)
-
-
-def _is_same(one: str | int | None, two: str | int | None) -> bool:
-    return one == two and type(one) is type(two)
 
 
 def _tasks(_: View, request: Request, result: bytes) -> Learned | None:

@@ -44,7 +44,17 @@ _LISTS: Final[Mapping[str, tuple[Method, EntryReader]]] = {
 }
 _CACHE: Final = frozenset({"cacheScope", "ttlMs"})
 _PRIVATE: Final = msgspec.Raw(b'"private"')
-_INSTRUCTIONS: Final = watched("instructions", "capabilities")
+_MATTER: Final[Mapping[tuple[bool, bool], Watched]] = {
+    (strips, speaks): {
+        **RESULT,
+        **(LINKED if strips else {}),
+        **(watched("instructions", "capabilities") if speaks else {}),
+    }
+    for strips in (False, True)
+    for speaks in (False, True)
+}
+"""The members of a result that matter: those that hold resources where some may not pass, what a server says of itself where it goes."""
+
 _HOLDING: Final = frozenset({"content", "messages", "result"})
 """The members of a result that may hold resources, `contents` aside."""
 
@@ -84,16 +94,14 @@ class MessageFilter:
     view: View
     request: Request
     report: Report
-    _matter: Watched = field(init=False)
-
-    def __post_init__(self) -> None:
-        links = LINKED if self._strips else {}
-        speaking = _INSTRUCTIONS if self.view.settings.drop_instructions else {}
-        object.__setattr__(self, "_matter", {**RESULT, **links, **speaking})
 
     @property
     def _strips(self) -> bool:
         return self.view.linked_resources is not LinkedResources.PASS
+
+    @property
+    def _matter(self) -> Watched:
+        return _MATTER[self._strips, self.view.settings.drop_instructions]
 
     def filtered(self, text: bytes) -> bytes | None:
         """The message to pass on, or None if it must not be. Raises MessageError if it cannot be read with certainty."""
