@@ -3,7 +3,7 @@
 import pytest
 
 from mcp_acl.domain import Json, Message, MessageKind
-from mcp_acl.mcp.demands import MAX_DEMANDS, Demand, demands_of, inputs_of
+from mcp_acl.mcp.demands import MAX_DEMANDS, Demand, demands_of, elicitations_of, inputs_of
 from mcp_acl.mcp.methods import METHODS, MethodClass
 from mcp_acl.problems import MessageError
 
@@ -136,3 +136,17 @@ def test_what_a_server_asks_for_is_one_request_for_each_key() -> None:
 def test_what_a_server_asks_for_in_another_shape_is_refused(asked: Json) -> None:
     with pytest.raises(MessageError):
         inputs_of(asked)
+
+
+def test_what_an_error_asks_of_the_user_is_one_request_each() -> None:
+    asked: list[Json] = [{"mode": "url"}, {}]
+    assert (
+        Message(MessageKind.REQUEST, "elicitation/create", "0", {"mode": "url"}),
+        Message(MessageKind.REQUEST, "elicitation/create", "1"),
+    ) == elicitations_of(asked)
+
+
+@pytest.mark.parametrize("asked", [{}, None, "x", ["x"], [None], [{}] * (MAX_DEMANDS + 1)])
+def test_what_an_error_asks_of_the_user_in_another_shape_is_refused(asked: Json) -> None:
+    with pytest.raises(MessageError):
+        elicitations_of(asked)

@@ -51,6 +51,17 @@ def test_a_comment_and_unknown_fields_are_written_back() -> None:
     assert stream == render(single(stream))
 
 
+@pytest.mark.parametrize("field", ["DATA: a", " data: a", "x: y", "x", '{"a": 1}', "data\0: a", ": a\u2028data: b"])
+def test_what_is_no_field_of_an_event_is_left_out(field: str) -> None:
+    event = SseEvent(("id: 1", field, ": note", "data: b"))
+    assert ("id: 1", ": note", "data: b") == event.without_odd_lines().lines
+
+
+def test_event_with_its_own_fields_alone_is_left_as_it_is() -> None:
+    event = SseEvent((":", "event: message", "id: 1", "retry: 5", "data: a\u2028b", "data"))
+    assert event is event.without_odd_lines()
+
+
 @pytest.mark.parametrize(
     ("stream", "data", "expected"),
     [

@@ -114,10 +114,12 @@ def _with_inputs(policies: PolicySet, view: View, request: Request, decision: De
     return decision
 
 
-def input_decisions(policies: PolicySet, request: Request, asked: Json) -> Iterator[Decision]:
-    """The decision on each request inside `inputRequests`; what cannot be read is refused."""
+def input_decisions(
+    policies: PolicySet, request: Request, asked: Json, read: Callable[[Json], Sequence[Message]] = inputs_of
+) -> Iterator[Decision]:
+    """The decision on each request that a message of the server's holds, as `read` finds them; what cannot be read is refused."""
     try:
-        messages = inputs_of(asked)
+        messages = read(asked)
     except MessageError as error:
         return iter((deny(Reason.MESSAGE_REFUSED, policies.revision, error.message),))
     return (decide(policies, from_server(request, message)) for message in messages)

@@ -4,23 +4,25 @@ Every list in it is filtered, by the shape of the result as well as by the metho
 notifications are decided like any message. What is kept leaves byte for byte as it came. Knows no content types and no streams.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 import msgspec
 
-from mcp_acl.domain import Feature, Learned, Request, RuleError
+from mcp_acl.domain import Feature, Json, Learned, Message, Request, RuleError
 from mcp_acl.engine.completion import filter_completion
 from mcp_acl.engine.decision import decide, from_server, input_decisions
 from mcp_acl.engine.learning import learned_of
 from mcp_acl.engine.linked import Links
 from mcp_acl.engine.listing import Listing
-from mcp_acl.mcp.demands import INPUTS
+from mcp_acl.mcp.demands import ELICITATIONS, INPUTS, elicitations_of, inputs_of
 from mcp_acl.mcp.links import LINKED, is_object
 from mcp_acl.mcp.message import ENVELOPE, parse_json, parse_message
 from mcp_acl.mcp.methods import METHODS, Method, MethodClass, method_named
 from mcp_acl.mcp.results import (
+    ERROR,
+    ERROR_DATA,
     MESSAGE,
     RESULT,
     SPEAKING,
@@ -43,6 +45,7 @@ _LISTS: Final[Mapping[str, tuple[Method, EntryReader]]] = {
     if row.method_class is MethodClass.LIST
 }
 _CACHE: Final = frozenset({"cacheScope", "ttlMs"})
+_NULL: Final = msgspec.Raw(b"null")
 _PRIVATE: Final = msgspec.Raw(b'"private"')
 _MATTER: Final[Mapping[tuple[bool, bool], Watched]] = {
     (strips, speaks): {
@@ -117,6 +120,7 @@ class MessageFilter:
         if "method" in members:
             return self._from_server(text, members)
         if "error" in members:
+            self._check_error(members["error"])
             return text
         raw = bytes(members["result"])
         result = self._result(read_members(raw, "result", self._matter), raw)
@@ -179,9 +183,17 @@ class MessageFilter:
         speaks = (row is not None and row.name in SPEAKING) or "capabilities" in result
         return frozenset({"instructions"}) if speaks else frozenset()
 
-    def _check_inputs(self, inputs: msgspec.Raw) -> None:
-        """A result that asks the client for something that is not granted is withheld: half of it would be no use."""
-        for decision in input_decisions(self.policies, self.request, parse_json(bytes(inputs))):
+    def _check_error(self, text: msgspec.Raw) -> None:
+        """An error, too, may ask for something: that the user goes to an address (MCP 2025-11-25, URL elicitation required)."""
+        data = read_members(text, "error", ERROR).get("data", _NULL)
+        if is_object(data):
+            members = read_members(data, "error", ERROR_DATA)
+            if ELICITATIONS in members:
+                self._check_inputs(members[ELICITATIONS], elicitations_of)
+
+    def _check_inputs(self, inputs: msgspec.Raw, read: Callable[[Json], Sequence[Message]] = inputs_of) -> None:
+        """What asks the client for something that is not granted is withheld: half of it would be no use."""
+        for decision in input_decisions(self.policies, self.request, parse_json(bytes(inputs)), read):
             self.report.errors += decision.errors
             if not decision.allowed:
                 why = decision.message or decision.reason

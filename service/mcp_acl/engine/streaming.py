@@ -62,7 +62,7 @@ class EventFilter:
 
     def _event(self, messages: MessageFilter, event: SseEvent) -> bytes | None:
         if (plain := event.without_odd_lines()) is not event:
-            messages.report.dropped.append("a line that some clients take for several")
+            messages.report.dropped.append("a line that some clients may take for data")
             event = plain
         if not event.data:
             return render(event)

@@ -36,7 +36,11 @@ INPUTS: Final = "inputRequests"
 ANSWERS: Final = "inputResponses"
 """The member of a request that answers them."""
 
+ELICITATIONS: Final = "elicitations"
+"""The member of an error's data that holds what the user is asked."""
+
 _INPUT: Final = frozenset({"method", "params"})
+_ELICIT: Final = "elicitation/create"
 
 
 class Demand(NamedTuple):
@@ -71,6 +75,16 @@ def inputs_of(asked: Json) -> tuple[Message, ...]:
     if not isinstance(asked, Mapping):
         raise MessageError("params", "the member `inputRequests` must be an object")
     return tuple(_input(key, value) for key, value in asked.items())
+
+
+def elicitations_of(asked: Json) -> tuple[Message, ...]:
+    """What an error asks the user before its request is tried again, as requests (MCP 2025-11-25, URL elicitation required).
+
+    Raises MessageError (`params`) if one is not an object.
+    """
+    if not isinstance(asked, list) or len(asked) > MAX_DEMANDS:
+        raise MessageError("params", f"the member `elicitations` must be an array of at most {MAX_DEMANDS}")
+    return tuple(_input(str(number), {"method": _ELICIT, "params": one}) for number, one in enumerate(asked))
 
 
 def _input(key: str, value: Json) -> Message:

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple, TypeAlias, TypedDict
 
 import msgspec
 
-from mcp_acl.mcp.demands import INPUTS
+from mcp_acl.mcp.demands import ELICITATIONS, INPUTS
 from mcp_acl.mcp.message import ENVELOPE, fold
 from mcp_acl.mcp.methods import METHODS
 from mcp_acl.problems import MessageError
@@ -33,6 +33,8 @@ MESSAGE: Final = watched(*ENVELOPE)
 RESULT: Final = watched(
     *(row.list_key for row in METHODS.values() if row.list_key), "cacheScope", "ttlMs", "completion", INPUTS
 )
+ERROR: Final = watched("data")
+ERROR_DATA: Final = watched(ELICITATIONS)
 SPEAKING: Final = frozenset({"initialize", "server/discover"})
 """The methods whose result is what a server says of itself, `instructions` for the model among it."""
 

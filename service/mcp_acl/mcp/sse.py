@@ -16,6 +16,8 @@ _BOM: Final = b"\xef\xbb\xbf"
 _LINE_END: Final = re.compile(rb"\r\n|\r|\n")
 _ODD: Final = re.compile(r"[\v\f\x1c-\x1e\x85\u2028\u2029]")
 """What ends a line for Python's `str.splitlines`, and for nobody who follows the standard."""
+_FIELDS: Final = frozenset({"", "event", "id", "retry"})
+"""What a line may be beside data; `''` is a comment."""
 _TEXT_LINE_END: Final = re.compile(r"\r\n|\r|\n")
 _LINE_COST: Final = 32
 """What a line counts towards the limit beside its bytes, so that many short ones are bounded too."""
@@ -55,10 +57,14 @@ class SseEvent:
         return int(values[-1]) if values else None
 
     def without_odd_lines(self) -> "SseEvent":
-        """The event without lines, data aside, that some clients take for several: what is in a comment would be data for them."""
-        if not any(map(_ODD.search, self.lines)):
+        """The event without lines that the standard ignores and some clients might take for data.
+
+        Those are fields that it does not know (`DATA`, ` data`, a body that is no event stream at all), and lines, data aside, that some
+        clients take for several.
+        """
+        if all(map(_is_plain, self.lines)):
             return self
-        return SseEvent(tuple(line for line in self.lines if _is_data(line) or not _ODD.search(line)), self.complete)
+        return SseEvent(tuple(filter(_is_plain, self.lines)), self.complete)
 
     def _values(self, field: str) -> list[str]:
         return [value for name, value in map(_field, self.lines) if name == field]
@@ -74,6 +80,11 @@ def render(event: SseEvent, data: str | None = None) -> bytes:
     # At the start of a stream a byte order mark is taken off: a field that no client knows would become one that it does.
     before = ("",) if lines and lines[0].startswith("\ufeff") else ()
     return "".join(f"{line}\n" for line in (*before, *lines, "")).encode()
+
+
+def _is_plain(line: str) -> bool:
+    name = _field(line)[0]
+    return name == "data" or (name in _FIELDS and not _ODD.search(line))
 
 
 def _is_data(line: str) -> bool:
