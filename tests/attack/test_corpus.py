@@ -33,6 +33,7 @@ def check(entrance: Entrance, case: Case) -> None:
     said = entrance.ask(case.attack)
     assert case.attack.answer is None or not secrets_in(said.body), shown(said)
     assert case.attack.answer is not None or not said.allowed
+    assert [] == [text for text in case.attack.forbids if text.encode() in said.body]
     for name in case.attack.shows:
         assert name.encode() in said.body
     if case.like is not None:

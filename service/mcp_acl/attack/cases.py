@@ -49,7 +49,8 @@ class Step:
 class Exchange:
     """One message with all that is around it, and the response to it if that is what counts.
 
-    `passes` is what must come out of the response, None in an attack. `shows` are names that must be in it.
+    `passes` is what must come out of the response, None in an attack. `shows` are texts that must be in it,
+    `forbids` texts that must not.
     """
 
     principal: str
@@ -62,6 +63,7 @@ class Exchange:
     before: Sequence[Step]
     answer: Answer | None
     shows: Sequence[str]
+    forbids: Sequence[str]
     passes: bytes | None
 
 
@@ -145,7 +147,7 @@ def _group(path: Path, owners: Mapping[str, tuple[str, str]]) -> Group:
 
 
 def _case(group: str, spec: CaseSpec, line: int, owners: Mapping[str, tuple[str, str]]) -> Case:
-    twin = _completed(spec.twin, spec, FactsSpec.model_fields.keys() - {"shows"})
+    twin = _completed(spec.twin, spec, FactsSpec.model_fields.keys() - {"shows", "forbids"})
     for name in ("http", "answer"):
         own, attack = getattr(spec.twin, name), getattr(spec, name)
         if own is not None and attack is not None:
@@ -187,6 +189,7 @@ def _exchange(spec: FactsSpec, owners: Mapping[str, tuple[str, str]]) -> Exchang
         ),
         answer,
         tuple(spec.shows),
+        tuple(spec.forbids),
         passes,
     )
 

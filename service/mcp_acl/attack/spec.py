@@ -19,6 +19,7 @@ Knows no more of a value than its shape. A file is one class of attack, and look
 
         answer: {status: 200, content_type: application/json, headers: {}, body: …}     # what the server answers; body as `send`
         shows: [echo]           # what must still be in what comes out of it
+        forbids: ['"public"']   # what must not, beside what is secret
 
         like: …                 # a message whose denial must be the same, so that nothing is learnt from it
         ambiguous: true         # nothing denied is in it; it is refused because parsers read it differently
@@ -33,7 +34,8 @@ import zlib
 from typing import Annotated, Final, Literal, TypeAlias
 
 import msgspec
-from pydantic import Field, JsonValue
+from pydantic import Field, JsonValue, model_validator
+from pydantic_core import PydanticCustomError
 
 from mcp_acl.engine.scenario_spec import JsonObject, Part, RawSpec
 
@@ -130,6 +132,7 @@ class FactsSpec(Part):
     before: list[StepSpec] = []
     answer: AnswerSpec | None = None
     shows: list[str] = []
+    forbids: list[str] = []
 
 
 class TwinSpec(FactsSpec):
@@ -162,11 +165,18 @@ class ClassSpec(Part):
 class KnownSpec(Part):
     """A class of attack that is known: the files that show it, and whose job is what no authorizer sees of it."""
 
+    of: Literal["threats", "bugs", "parsers"]
     name: str
     what: str
     files: list[str] = []
     whose: str = ""
     job: str = ""
+
+    @model_validator(mode="after")
+    def _is_somewhere(self) -> "KnownSpec":
+        if not self.files and not self.whose or bool(self.whose) != bool(self.job):
+            raise PydanticCustomError("known", "files, or whose job it is, or both")
+        return self
 
 
 class IndexSpec(Part):
