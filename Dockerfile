@@ -17,6 +17,7 @@ RUN python3 -m venv tools \
         --require-hashes -r requirements/runtime.txt
 COPY pyproject.toml README.md LICENSE ./
 COPY service service
+COPY tests/corpus tests/corpus
 RUN tools/bin/pip wheel --no-index --no-deps --no-build-isolation --wheel-dir wheel . \
     && tools/bin/pip --python /opt/mcp-acl/bin/python install --no-compile --no-index --no-deps wheel/*.whl \
     && /opt/mcp-acl/bin/python -m compileall -q -j 0 --invalidation-mode unchecked-hash /opt/mcp-acl/lib

@@ -124,7 +124,10 @@ wheel: $(READY) ## the wheel builds, and works without the source tree
 	$(PIP) --python "$$made/venv/bin/python" install --no-deps --no-index "$$made"/*.whl; \
 	packages=$$($(PY) -c 'import sysconfig; print(sysconfig.get_path("purelib"))'); \
 	echo "$$packages" > "$$("$$made/venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/packages.pth"; \
-	cd "$$made" && venv/bin/mcp-acl check $(CURDIR)/policies/everything
+	cd "$$made"; \
+	venv/bin/mcp-acl check $(CURDIR)/policies/everything; \
+	venv/bin/mcp-acl attack --print-policy > policy; \
+	grep --quiet secret_transfer policy
 
 unit: $(READY) $(CEL_CASES) $(ENVOY_READY) $(PEERS_READY) ## pytest, and every branch of the core
 	@echo "== tests"

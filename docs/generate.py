@@ -7,6 +7,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from mcp_acl.attack.cases import Corpus, read_corpus
+from mcp_acl.attack.report import WORDS
+from mcp_acl.attack.spec import KnownSpec
 from mcp_acl.cli.config import as_yaml, file_example
 from mcp_acl.engine.scenario_file import parse_scenarios
 from mcp_acl.expr.cel import builder
@@ -100,6 +103,90 @@ As `mcp-acl config --file-example` prints it:
 ```yaml
 {example}```
 """
+
+
+ATTACKS: Final = """\
+# Attacks
+
+Written by `make docs` from the corpus in [tests/corpus](../tests/corpus).
+
+{cases} attacks in {classes} classes, each with an honest twin that must pass. Every one of them is asked of the library, the service and the
+command line; `mcp-acl attack` sends them through any gateway:
+
+```console
+$ mcp-acl attack --print-policy                 # what your gateway must enforce, in words and as a policy
+$ mcp-acl attack --target http://127.0.0.1:8080/mcp --canary 127.0.0.1:9800 --token … --other-token …
+```
+
+The command runs the canary itself: an MCP server that reads a message as the most lenient of known parsers do, runs nothing, and remembers what
+it would have run. It answers as each case asks, also with what must not be seen. Make it the gateway's only upstream. An attack got through if
+the canary heard something that is denied, or if something hidden came back; a twin is broken if an honest message, or its response, did not
+come through. Cases that need a second principal, or another name of the server, are not tried where that cannot be said. Both ends are on this
+machine unless `--anywhere` says otherwise.
+
+{words}
+Exit code 0: nothing got through; 1: something did; 2: no honest message came through, so nothing can be said. `--strict` counts broken twins,
+and ambiguous messages that were let by: nothing denied is in them, but parsers read them differently.
+
+A file of the corpus says what is sent byte for byte, and why; `service/mcp_acl/attack/spec.py` says how it is written.
+
+## Classes
+
+{groups}
+Cases that are *pending* are attacks against what is not there yet; they fail, and a test says so when they do not any more.
+
+## What is known, and whose job it is
+
+Every class that we know of, from three lists: what a list of methods and names lets through, where gateways and access lists broke, and what
+parsers were measured to do differently. What an authorizer cannot see is somebody else's job.
+
+{known}"""
+
+_LISTS: Final[Mapping[str, str]] = {
+    "threats": "What a list of methods and names lets through",
+    "bugs": "Where gateways and access lists broke",
+    "parsers": "What parsers do differently",
+}
+
+
+def attacks() -> str:
+    """Every class of attack, and whose job is what no authorizer sees."""
+    corpus = read_corpus()
+    tables = (
+        f"### {title}\n\n{_table(('Class', 'Shown by', 'Whose job'), map(_known, _of(corpus, name)))}\n"
+        for name, title in _LISTS.items()
+    )
+    return ATTACKS.format(
+        cases=len([*corpus.cases()]),
+        classes=len(corpus.groups),
+        words=WORDS,
+        groups=_table(("Class", "Cases", "Pending", "Why it works", "Seen"), _groups(corpus)),
+        known="\n".join(tables).rstrip("\n") + "\n",
+    )
+
+
+def _groups(corpus: Corpus) -> Iterator[Sequence[str]]:
+    for group in corpus.groups:
+        pending = sum(bool(case.pending) for case in group.cases)
+        seen = "; ".join(map(_seen, group.seen))
+        yield _corpus_file(group.name), str(len(group.cases)), str(pending or ""), group.why, seen
+
+
+def _seen(text: str) -> str:
+    return text.replace("<", "&lt;")
+
+
+def _of(corpus: Corpus, name: str) -> Iterator[KnownSpec]:
+    return (one for one in corpus.known if one.of == name)
+
+
+def _known(one: KnownSpec) -> Sequence[str]:
+    whose = f"{one.whose}: {one.job}" if one.whose else ""
+    return one.what, ", ".join(map(_corpus_file, one.files)), whose
+
+
+def _corpus_file(name: str) -> str:
+    return f"[{name}](../tests/corpus/{name}.yaml)"
 
 
 def settings() -> str:
@@ -232,6 +319,7 @@ def _put_in(page: str, name: str, text: str) -> str:
 
 PAGES: Final[Mapping[str, Callable[[], str]]] = {
     "../ARCHITECTURE.md": architecture,
+    "attacks.md": attacks,
     "conditions.md": conditions,
     "methods.md": methods,
     "policies.md": policies,

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from mcp_acl.adapters.grpc_api import SERVICE
 from mcp_acl.attack.cases import Answer, Corpus, Exchange, Step, read_corpus
 from mcp_acl.cli import app
-from mcp_acl.domain import Http, Json, TokenState
+from mcp_acl.domain import Http, Json, TaskFact, TokenState
 from mcp_acl.gen import acl_pb2 as pb
 from mcp_acl.policy.compiler import compile_policies
 from mcp_acl.runtime.gate import Gate, Question
@@ -52,7 +52,10 @@ def token_of(principal: str) -> TokenState:
 
 
 def http_of(exchange: Exchange) -> Http:
-    headers = {"content-type": ["application/json"], **{name.lower(): value for name, value in exchange.headers.items()}}
+    headers = {
+        "content-type": ["application/json"],
+        **{name.lower(): value for name, value in exchange.headers.items()},
+    }
     return Http(exchange.method, "/mcp", {name: value for name, value in headers.items() if value is not None})
 
 
@@ -63,7 +66,9 @@ class Library:
         gate = Gate(compile_policies(corpus().policies), tasks=exchange.tasks)
         for step in exchange.before:
             self._exchange(gate, exchange, step)
-        return self._exchange(gate, exchange, Step(exchange.principal, exchange.body, exchange.answer), http_of(exchange))
+        return self._exchange(
+            gate, exchange, Step(exchange.principal, exchange.body, exchange.answer), http_of(exchange)
+        )
 
     def _exchange(self, gate: Gate, exchange: Exchange, step: Step, http: Http = Http("POST", "/mcp")) -> Said:  # noqa: B008
         who = step.principal
@@ -86,10 +91,14 @@ class Service:
         self._channel = channel
 
     def ask(self, exchange: Exchange) -> Said:
-        self._call("/test.Control/Remember", msgspec.json.encode(exchange.tasks))
+        self.remember(exchange.tasks)
         for step in exchange.before:
             self._exchange(exchange, step, Http("POST", "/mcp"))
         return self._exchange(exchange, Step(exchange.principal, exchange.body, exchange.answer), http_of(exchange))
+
+    def remember(self, tasks: Mapping[str, TaskFact]) -> None:
+        """What is known of tasks from here on."""
+        self._call("/test.Control/Remember", msgspec.json.encode(tasks))
 
     def load(self) -> None:
         files = {file.name: file.content.decode() for file in corpus().policies}
@@ -166,7 +175,9 @@ class CommandLine:
         found = ["--policies", str(message.parent), "--server", exchange.server, "--message", f"@{message}"]
         found += ["--http-method", http.method, "--path", http.path]
         found += [f"--header={name}={value}" for name, values in http.headers.items() for value in values]
-        found += [f"--task={name}={msgspec.json.encode(fact._asdict()).decode()}" for name, fact in exchange.tasks.items()]
+        found += [
+            f"--task={name}={msgspec.json.encode(fact._asdict()).decode()}" for name, fact in exchange.tasks.items()
+        ]
         if exchange.principal == "invalid":
             found += ["--token", "invalid"]
         elif exchange.principal != "anonymous":

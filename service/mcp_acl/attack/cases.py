@@ -131,9 +131,9 @@ def _read(path: Path, kind: type[_Spec]) -> tuple[_Spec, Document]:
     try:
         return kind.model_validate_json(json.dumps(document.plain())), document
     except ValidationError as error:
-        raise SourceError([
-            Problem("corpus", found["msg"], document.place(found["loc"])) for found in error.errors()
-        ]) from None
+        raise SourceError(
+            [Problem("corpus", found["msg"], document.place(found["loc"])) for found in error.errors()]
+        ) from None
 
 
 def _group(path: Path, owners: Mapping[str, tuple[str, str]]) -> Group:

@@ -18,7 +18,7 @@ from urllib.parse import unquote
 from mcp_acl.mcp.message import fold
 from mcp_acl.mcp.methods import METHODS
 
-SECRET: Final = "secret"
+SECRET: Final = "secret"  # noqa: S105 - a name, not a secret
 """What everything is called that nobody may use."""
 
 _LARGEST: Final = 1000
@@ -153,21 +153,31 @@ def _messages(document: Any) -> Iterator[_Object]:
 
 
 def _things(message: _Object) -> Iterator[Thing]:
-    for method in map(str, _all(message, "method")):
-        params = _all(message, "params")
-        if method.strip() != "tools/call":
-            yield from (Thing(method, name) for name in [*_texts(params)] or [""])
-            continue
-        arguments = [one for each in params for one in _all(each, "arguments")]
-        names = [name for each in params for name in _texts(_all(each, "name"))]
-        if "call_tool" in names:
-            names += _texts(arguments)
-        if "add" in names and any(_is_large(a) for each in arguments for a in _all(each, "a")):
-            names.append(f"add, the sum being more than {_LARGEST}: {SECRET}")
+    params = [value for one in _all(message, "params") for value in (one, *_inside(one))]
+    methods = [str(method) for method in _all(message, "method")]
+    for method in methods:
+        names = _called(params) if method.strip() == "tools/call" else [*_texts(params)]
         yield from (Thing(method, name) for name in names or [""])
-    if not _all(message, "method"):
-        for result in ("result", "error"):
-            yield from (Thing("response", text) for text in _texts(_all(message, result)))
+    if not methods:
+        results = [*_all(message, "result"), *_all(message, "error")]
+        yield from (Thing("response", text) for text in _texts(results))
+
+
+def _called(params: Sequence[Any]) -> list[str]:
+    """What a call may run: the tool, and what its arguments name unless it is one that only looks at them."""
+    arguments = [one for each in params for one in _all(each, "arguments")]
+    names = [name for each in params for name in _texts(_all(each, "name") if isinstance(each, _Object) else [each])]
+    if not set(names) <= {"echo", "add"}:
+        names += _texts(arguments)
+    if "add" in names and any(_is_large(a) for each in arguments for a in _all(each, "a")):
+        names.append(f"add, a number being more than {_LARGEST}: {SECRET}")
+    return names
+
+
+def _inside(value: Any) -> Iterator[Any]:
+    """What is in a text that is JSON."""
+    if isinstance(value, str):
+        yield from documents_of(value.encode(errors="replace"))
 
 
 def _is_large(number: Any) -> bool:
@@ -180,14 +190,21 @@ def _is_large(number: Any) -> bool:
 def _decoded(header: str) -> str:
     with suppress(ValueError):
         if header.lower().startswith("=?base64?"):
-            return b64decode(header[9:].removesuffix("?=")).decode(errors="replace")
+            text = header[9:].removesuffix("?=")
+            return b64decode(text + "=" * (-len(text) % 4)).decode(errors="replace")
     return header
 
 
 def is_denied(thing: Thing) -> bool:
     """Whether a member must not do this, by the policy of the corpus: what is secret, and methods that nobody was granted."""
     method = thing.method.strip()
-    return is_secret(thing.name) or is_secret(method) or (method != "response" and method not in _GRANTED)
+    return is_secret(thing.name) or is_secret(method) or method not in _GRANTED
 
 
-_GRANTED: Final = METHODS.keys() - {"logging/setLevel", "skills/list", "skills/get", "resources/directory/read"}
+_GRANTED: Final = {"", "response", *METHODS} - {
+    "logging/setLevel",
+    "skills/list",
+    "skills/get",
+    "resources/directory/read",
+}
+"""Methods of which nothing is denied but what they name."""

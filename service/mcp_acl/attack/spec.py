@@ -93,7 +93,7 @@ class HttpSpec(Part):
     """The HTTP request of a case, where it is not the usual one."""
 
     method: str = "POST"
-    headers: dict[str, str | list[str] | None] = {}
+    headers: dict[str, str | list[str] | None] = Field(default={})
     chunked: bool = False
 
 
@@ -102,7 +102,7 @@ class AnswerSpec(Part):
 
     status: int = 200
     content_type: str = "application/json"
-    headers: dict[str, str] = {}
+    headers: dict[str, str] = Field(default={})
     body: Bytes = ""
 
 
@@ -128,11 +128,11 @@ class FactsSpec(Part):
     principal: Who = "member"
     server: str = "demo"
     http: HttpSpec = HttpSpec()
-    tasks: dict[str, TaskSpec] = {}
-    before: list[StepSpec] = []
+    tasks: dict[str, TaskSpec] = Field(default={})
+    before: tuple[StepSpec, ...] = ()
     answer: AnswerSpec | None = None
-    shows: list[str] = []
-    forbids: list[str] = []
+    shows: tuple[str, ...] = ()
+    forbids: tuple[str, ...] = ()
 
 
 class TwinSpec(FactsSpec):
@@ -158,8 +158,8 @@ class ClassSpec(Part):
     version: Literal[1]
     name: str = Field(alias="class")
     why: Annotated[str, Field(min_length=1)]
-    seen: Annotated[list[str], Field(min_length=1)]
-    cases: Annotated[list[CaseSpec], Field(min_length=1)]
+    seen: Annotated[tuple[str, ...], Field(min_length=1)]
+    cases: Annotated[tuple[CaseSpec, ...], Field(min_length=1)]
 
 
 class KnownSpec(Part):
@@ -168,13 +168,13 @@ class KnownSpec(Part):
     of: Literal["threats", "bugs", "parsers"]
     name: str
     what: str
-    files: list[str] = []
+    files: tuple[str, ...] = ()
     whose: str = ""
     job: str = ""
 
     @model_validator(mode="after")
     def _is_somewhere(self) -> "KnownSpec":
-        if not self.files and not self.whose or bool(self.whose) != bool(self.job):
+        if (not self.files and not self.whose) or bool(self.whose) != bool(self.job):
             raise PydanticCustomError("known", "files, or whose job it is, or both")
         return self
 
@@ -183,5 +183,5 @@ class IndexSpec(Part):
     """The index: who asks, and every class that is known."""
 
     version: Literal[1]
-    principals: dict[Literal["member", "other"], JsonObject]
-    known: Annotated[list[KnownSpec], Field(min_length=1)]
+    principals: dict[str, JsonObject]
+    known: Annotated[tuple[KnownSpec, ...], Field(min_length=1)]

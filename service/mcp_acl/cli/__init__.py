@@ -23,6 +23,7 @@ COMMANDS: Final = (
     "filter",
     "explain",
     "test",
+    "attack",
     "eval",
     "schema",
     "demo",
@@ -89,7 +90,7 @@ def _options(
 ) -> None:
     """Decides which MCP messages a principal may send, and which list entries it may see.
 
-    Exit codes: 0 allow or fine; 1 deny (a refused message or a withheld response too), scenarios that differ, findings under
+    Exit codes: 0 allow or fine; 1 deny (a refused message or a withheld response too), scenarios that differ, attacks that got through, findings under
     --strict, or a service that is not serving; 2 unreadable or refused policies, claims or flags, a service that does not answer, or
     output that cannot be written.
     """

@@ -14,7 +14,7 @@ class Exit(IntEnum):
     """Allowed, or nothing to say against it."""
 
     DENIED = 1
-    """Denied, a refused message and a withheld response included; scenarios that differ; findings under `--strict`; not serving."""
+    """Denied, a refused message and a withheld response included; scenarios that differ; attacks that got through; findings under `--strict`; not serving."""
 
     UNUSABLE = 2
     """Policies, claims or flags that cannot be read or are refused; a service that does not answer; output that cannot be written."""

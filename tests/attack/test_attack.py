@@ -1,0 +1,150 @@
+"""`mcp-acl attack`: that the attacks are real, and that a gateway which asks the service lets none of them through."""
+
+import json
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from mcp_acl.attack.cases import DIRECTORY
+from mcp_acl.cli import app
+from tests.attack.entrances import Service, corpus
+from tests.attack.proxy import gateway
+from tests.hosts.running import channel_to
+
+TOKENS = ("--token", "member", "--other-token", "other")
+PENDING = {str(case) for case in corpus().cases() if case.pending}
+
+
+@pytest.fixture
+def canary() -> str:
+    """An address that is free."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return f"127.0.0.1:{free.getsockname()[1]}"
+
+
+def attack(*arguments: str) -> Result:
+    result = CliRunner().invoke(app, ["attack", *arguments])
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return result
+
+
+def found(result: Result) -> dict[str, dict[str, Any]]:
+    """The cases by their names."""
+    return {f"{one['class']}/{one['case']}": one for one in json.loads(result.stdout)["cases"]}
+
+
+def test_without_a_gateway_every_attack_gets_through_and_every_twin(canary: str) -> None:
+    result = attack("--target", f"http://{canary}/mcp", "--canary", canary, *TOKENS, "--json")
+    assert 1 == result.exit_code
+    cases = {name: one for name, one in found(result).items() if one["outcome"] != "untried"}
+    assert len(cases) > 300
+    assert {case.group for case in corpus().cases()} - {"unknown-servers"} == {one["class"] for one in cases.values()}
+    ambiguous = {str(case) for case in corpus().cases() if case.ambiguous}
+    assert {} == {name: one for name, one in cases.items() if one["outcome"] != "through" and name not in ambiguous}
+    assert {"ambiguous"} == {cases[name]["outcome"] for name in ambiguous & cases.keys()}
+    assert [] == [name for name, one in cases.items() if not one["twin_passed"]]
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The real service on a host, with the corpus's policy and what is to be known of its tasks."""
+    directory = tmp_path_factory.mktemp("service")
+    with channel_to("grpcio", "tcp", directory) as channel:
+        asked = Service(channel)
+        asked.load()
+        asked.remember({name: fact for case in corpus().cases() for name, fact in case.attack.tasks.items()})
+        yield (directory / "log").read_text().split("listening on ")[1].split()[0]
+
+
+def upstream(canary: str) -> tuple[str, int]:
+    host, _, port = canary.partition(":")
+    return host, int(port)
+
+
+def test_gateway_that_asks_the_service_lets_no_attack_through_and_every_twin(service: str, canary: str) -> None:
+    with gateway(service, upstream(canary), corpus().claims) as target:
+        result = attack("--target", target, "--canary", canary, *TOKENS, "--json")
+    cases = {name: one for name, one in found(result).items() if one["outcome"] != "untried"}
+    assert len(cases) > 300
+    wrong = {name for name, one in cases.items() if one["outcome"] != "blocked" or not one["twin_passed"]}
+    assert PENDING == wrong
+
+
+def test_gateway_that_is_clean_ends_with_0(service: str, canary: str) -> None:
+    classes = ("--class", "batches", "--class", "event-streams")
+    with gateway(service, upstream(canary), corpus().claims) as target:
+        result = attack("--target", target, "--canary", canary, *TOKENS, *classes, "--strict")
+    assert 0 == result.exit_code, result.stdout
+    assert "batches        10 blocked, 0 got through\n" in result.stdout
+    assert result.stdout.endswith("all: 31 blocked, 0 got through\n")
+
+
+def test_what_gets_through_is_told_for_people(canary: str) -> None:
+    result = attack("--target", f"http://{canary}/mcp", "--canary", canary, "--class", "caching")
+    assert 1 == result.exit_code
+    assert 'GOT THROUGH  public-list: `"public"` is in the response. A list that was filtered' in result.stdout
+
+
+def test_without_a_token_who_sends_none_is_a_member(canary: str) -> None:
+    result = attack("--target", f"http://{canary}/mcp", "--canary", canary, "--class", "identity", "--json")
+    assert {"untried"} == {one["outcome"] for one in found(result).values()}
+    assert 0 == result.exit_code
+
+
+def test_gateway_that_blocks_everything_says_nothing(canary: str) -> None:
+    with socket.socket() as deaf:
+        deaf.bind(("127.0.0.1", 0))
+        target = f"http://127.0.0.1:{deaf.getsockname()[1]}/mcp"
+        result = attack("--target", target, "--canary", canary, "--timeout", "0.5")
+    assert 2 == result.exit_code
+    assert "did not reach the canary" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        (["--target", "http://192.0.2.1/mcp"], "`192.0.2.1` is not this machine alone"),
+        (["--target", "http://example.test/mcp"], "`example.test` is not this machine alone"),
+        (["--target", "https://127.0.0.1/mcp"], "--target: write `http://HOST:PORT/PATH`"),
+        ([], "--target: write `http://HOST:PORT/PATH`"),
+        (["--target", "http://127.0.0.1:x/mcp"], "--target: "),
+        (["--target", "http://127.0.0.1:1/", "--canary", "0.0.0.0:0"], "--canary: `0.0.0.0` is not this machine alone"),
+        (["--target", "http://127.0.0.1:1/", "--canary", "unix:/x"], "--canary: a socket file cannot be used here"),
+        (["--target", "http://127.0.0.1:1/", "--canary", "x"], "--canary: `x` is not `host:port`"),
+        (
+            ["--target", "http://127.0.0.1:1/", "--class", "nothing"],
+            "--class: there is no `nothing`; there are batches,",
+        ),
+        (["--target", "http://127.0.0.1:1/", "--token", "a\r\nb: c"], "a token must be text that HTTP carries"),
+    ],
+)
+def test_what_cannot_be_attacked_is_refused(arguments: list[str], error: str) -> None:
+    result = attack(*arguments)
+    assert 2 == result.exit_code
+    assert error in result.stderr
+
+
+def test_canary_that_cannot_listen_is_an_error() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        result = attack("--target", "http://127.0.0.1:1/", "--canary", address)
+    assert 2 == result.exit_code
+    assert "--canary: it cannot listen there" in result.stderr
+
+
+def test_policy_is_printed_in_words_and_as_a_file() -> None:
+    result = attack("--print-policy")
+    assert 0 == result.exit_code
+    assert "nobody may use anything else" in result.stdout
+    assert (corpus().policies[0].content.decode()) in result.stdout
+
+
+def test_corpus_lies_among_the_tests_in_the_source_tree() -> None:
+    assert DIRECTORY == Path(__file__).parents[1] / "corpus"
