@@ -149,7 +149,7 @@ def test_what_is_copied_exists_is_in_the_context_and_is_nobody_s_secret() -> Non
     for source in copied_from_here():
         assert (ROOT / source).exists()
         assert any(fnmatch(source, pattern) for pattern in shown), source
-    assert {"LICENSE", "README.md", "pyproject.toml", "requirements/*.txt", "service"} == set(shown)
+    assert {"LICENSE", "README.md", "pyproject.toml", "requirements/*.txt", "service", "tests/corpus"} == set(shown)
 
 
 @pytest.mark.parametrize("target", TARGETS)

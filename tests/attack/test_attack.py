@@ -3,19 +3,24 @@
 import json
 import socket
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from typer.testing import CliRunner, Result
 
+from mcp_acl.attack.canary import Canary
 from mcp_acl.attack.cases import DIRECTORY
+from mcp_acl.attack.report import Report
+from mcp_acl.attack.running import Attacker, Outcome, Tokens
+from mcp_acl.attack.sending import Target
 from mcp_acl.cli import app
 from tests.attack.entrances import Service, corpus
 from tests.attack.proxy import gateway
 from tests.hosts.running import channel_to
 
-TOKENS = ("--token", "member", "--other-token", "other")
+TOKENS = ("--token", "member", "--other-token", "other", "--timeout", "60")
 PENDING = {str(case) for case in corpus().cases() if case.pending}
 
 
@@ -103,6 +108,17 @@ def test_gateway_that_blocks_everything_says_nothing(canary: str) -> None:
         result = attack("--target", target, "--canary", canary, "--timeout", "0.5")
     assert 2 == result.exit_code
     assert "did not reach the canary" in result.stderr
+
+
+def test_gateway_that_gives_no_answer_has_blocked_nothing() -> None:
+    served = Canary()
+    with served.serving("127.0.0.1", 0) as port, socket.create_server(("127.0.0.1", 0)) as silent:
+        reached = Attacker(corpus(), Target("127.0.0.1", port, "/mcp"), served, Tokens("member"), 0.3)
+        assert reached.reaches_canary()
+        lost = replace(reached, target=Target("127.0.0.1", silent.getsockname()[1], "/mcp"))
+        results = [*lost.results(["cursors", "unknown-methods"])]
+    assert {Outcome.UNTRIED} == {one.outcome for one in results}
+    assert "no answer within 0.3 seconds" in "\n".join(Report(results).lines())
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,8 @@ def check(entrance: Entrance, case: Case) -> None:
     said = entrance.ask(case.attack)
     if case.attack.answer is None:
         assert not said.allowed
-    assert not secrets_in(said.body), shown(said)
+    else:
+        assert not secrets_in(said.body), shown(said)
     assert [] == [text for text in case.attack.forbids if text.encode() in said.body]
     assert [] == [text for text in case.attack.shows if text.encode() not in said.body]
     if case.like is not None:

@@ -54,6 +54,9 @@ class Report:
                 yield f"{'':{width}}    GOT THROUGH  {one.case.name}: {one.what}. {one.case.why}"
             for one in part.of(Outcome.AMBIGUOUS):
                 yield f"{'':{width}}    let by       {one.case.name}: {one.case.why}"
+            for one in part.of(Outcome.UNTRIED):
+                if one.what:
+                    yield f"{'':{width}}    not tried    {one.case.name}: {one.what}"
             for one in part.broken():
                 yield f"{'':{width}}    twin broken  {one.case.name}: the honest message, or its response, did not come through"
         yield ""

@@ -91,6 +91,8 @@ class Attacker:
         outcome = Outcome.THROUGH if what else Outcome.BLOCKED
         if case.ambiguous and not what and heard:
             outcome = Outcome.AMBIGUOUS
+        if response.late and not (what or heard):
+            return Result(case, Outcome.UNTRIED, f"there was no answer within {self.timeout:g} seconds", None)
         return Result(case, outcome, what, _has_passed(case.twin, *self._exchange(case.twin)))
 
     def _can_send(self, exchange: Exchange) -> bool:

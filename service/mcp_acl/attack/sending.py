@@ -40,10 +40,11 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What came back. Status 0: nothing did."""
+    """What came back. Status 0: nothing did; `late`: not in time."""
 
     status: int
     body: bytes
+    late: bool = False
 
 
 def target_of(url: str) -> Target:
@@ -67,8 +68,8 @@ def send(target: Target, request: Request, timeout: float) -> Response:
             with suppress(OSError):
                 connection.sendall(f"{request.method} {target.path} HTTP/1.1\r\n{head}\r\n".encode() + body)
             return _read(connection, request.method)
-    except OSError:
-        return Response(0, b"")
+    except OSError as error:
+        return Response(0, b"", isinstance(error, TimeoutError))
 
 
 def _chunks(body: bytes) -> bytes:
@@ -85,8 +86,8 @@ def _read(connection: socket.socket, method: str) -> Response:
         with suppress(OSError, HTTPException, ValueError):
             while len(found) < _MOST and (part := response.read1(_CHUNK)):
                 found += part
-    except (OSError, HTTPException, ValueError):
-        return Response(0, b"")
+    except (OSError, HTTPException, ValueError) as error:
+        return Response(0, b"", isinstance(error, TimeoutError))
     finally:
         response.close()
     return Response(response.status, bytes(found))
