@@ -2,7 +2,7 @@
 
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -18,6 +18,7 @@ from mcp_acl.domain import Http, Json, TaskFact, TokenState
 from mcp_acl.gen import acl_pb2 as pb
 from mcp_acl.policy.compiler import compile_policies
 from mcp_acl.runtime.gate import Gate, Question
+from mcp_acl.runtime.memory import Memory
 
 SECONDS = 20.0
 TOKENS = {"anonymous": TokenState.NONE, "invalid": TokenState.INVALID}
@@ -63,12 +64,14 @@ class Library:
     """The gate, in this process."""
 
     def ask(self, exchange: Exchange) -> Said:
-        gate = Gate(compile_policies(corpus().policies), tasks=exchange.tasks)
-        for step in exchange.before:
-            self._exchange(gate, exchange, step)
-        return self._exchange(
-            gate, exchange, Step(exchange.principal, exchange.body, exchange.answer), http_of(exchange)
-        )
+        with closing(Memory()) as memory:
+            gate = Gate(compile_policies(corpus().policies), memory=memory)
+            for name, fact in exchange.tasks.items():
+                memory.learn_task(exchange.server, name, fact)
+            for step in exchange.before:
+                self._exchange(gate, exchange, step)
+            own = Step(exchange.principal, exchange.body, exchange.answer)
+            return self._exchange(gate, exchange, own, http_of(exchange))
 
     def _exchange(self, gate: Gate, exchange: Exchange, step: Step, http: Http = Http("POST", "/mcp")) -> Said:  # noqa: B008
         who = step.principal
@@ -151,6 +154,13 @@ def run_here(arguments: list[str]) -> tuple[int, bytes]:
     assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
     assert result.exit_code in (0, 1), result.output
     return result.exit_code, result.stdout_bytes
+
+
+class LearningService(Service):
+    """The service as it is run: nobody can tell it of tasks, it learns of them."""
+
+    def remember(self, tasks: Mapping[str, TaskFact]) -> None:
+        assert not tasks
 
 
 class CommandLine:

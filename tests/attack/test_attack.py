@@ -16,9 +16,9 @@ from mcp_acl.attack.report import Report
 from mcp_acl.attack.running import Attacker, Outcome, Tokens
 from mcp_acl.attack.sending import Target
 from mcp_acl.cli import app
-from tests.attack.entrances import Service, corpus
+from tests.attack.entrances import corpus
 from tests.attack.proxy import gateway
-from tests.hosts.running import channel_to
+from tests.serving import serving
 
 TOKENS = ("--token", "member", "--other-token", "other", "--timeout", "60")
 PENDING = {str(case) for case in corpus().cases() if case.pending}
@@ -56,14 +56,10 @@ def test_without_a_gateway_every_attack_gets_through_and_every_twin(canary: str)
 
 
 @pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The real service on a host, with the corpus's policy and what is to be known of its tasks."""
-    directory = tmp_path_factory.mktemp("service")
-    with channel_to("grpcio", "tcp", directory) as channel:
-        asked = Service(channel)
-        asked.load()
-        asked.remember({name: fact for case in corpus().cases() for name, fact in case.attack.tasks.items()})
-        yield (directory / "log").read_text().split("listening on ")[1].split()[0]
+def service() -> Iterator[str]:
+    """The service as it is run, on the corpus's policy."""
+    with serving(DIRECTORY / "policy") as address:
+        yield address
 
 
 def upstream(canary: str) -> tuple[str, int]:

@@ -6,17 +6,20 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+import grpc
 import msgspec
 import pytest
 
 from mcp_acl.attack.cases import DIRECTORY, Case
 from mcp_acl.attack.reading import secrets_in
 from mcp_acl.policy.compiler import compile_policies
-from tests.attack.entrances import CommandLine, Entrance, Library, Said, Service, corpus
+from tests.attack.entrances import CommandLine, Entrance, LearningService, Library, Said, Service, corpus
 from tests.hosts.running import channel_to
+from tests.serving import serving
 
 CASES = [*corpus().cases()]
-ALONE = [case for case in CASES if not (case.attack.before or case.twin.before)]
+LEARNT = [case for case in CASES if case.attack.before or case.twin.before]
+ALONE = [case for case in CASES if case not in LEARNT]
 
 
 def marked(cases: list[Case]) -> list[Any]:
@@ -61,6 +64,18 @@ def test_library_lets_no_attack_through_and_every_twin(case: Case) -> None:
 
 
 @pytest.fixture(scope="module")
+def learning() -> Iterator[LearningService]:
+    """The service as it is run, which remembers what responses bring."""
+    with serving(DIRECTORY / "policy") as address, grpc.insecure_channel(address) as channel:
+        yield LearningService(channel)
+
+
+@pytest.mark.parametrize("case", marked(LEARNT))
+def test_service_that_learns_lets_no_attack_through_and_every_twin(learning: LearningService, case: Case) -> None:
+    check(learning, case)
+
+
+@pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     with channel_to("grpcio", "tcp", tmp_path_factory.mktemp("corpus")) as channel:
         service = Service(channel)
@@ -68,7 +83,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
         yield service
 
 
-@pytest.mark.parametrize("case", marked(CASES))
+@pytest.mark.parametrize("case", marked(ALONE))
 def test_service_lets_no_attack_through_and_every_twin(service: Service, case: Case) -> None:
     check(service, case)
 
