@@ -241,7 +241,12 @@ def naive_decide(policies: Sequence[NaivePolicy], request: Request) -> Verdict:
             return deny(Reason.NO_MATCHING_RULE)
         return Verdict(Effect.ALLOW, Reason.ALWAYS_PERMITTED)
     verdict = decide_method(rules, request)
-    if verdict.allowed and from_client and "inputResponses" in message.params and not may_be_asked(rules, request):
+    if (
+        verdict.allowed
+        and from_client
+        and message.params.get("inputResponses", {}) != {}
+        and not may_be_asked(rules, request)
+    ):
         return deny(Reason.NO_MATCHING_RULE)
     return verdict
 

@@ -256,7 +256,7 @@ ARGUMENTS = maybe(
     None,
     5,
 )
-ANSWERS = maybe(*[_ABSENT] * 15, {})
+ANSWERS = maybe(*[_ABSENT] * 15, {}, {"a": {}})
 META = maybe(*[_ABSENT] * 4, {"x/y": 1}, {"x/y": 2})
 USUAL_NAMES = {"name": ("a", "a", "b"), "uri": ("text:a", "doc://h/a"), "taskId": ("t1", "t2")}
 USUAL: Mapping[str, st.SearchStrategy[Any]] = {

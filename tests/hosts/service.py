@@ -15,13 +15,14 @@ from mcp_acl.adapters.handlers import Handler, Table
 from mcp_acl.adapters.health import Health
 from mcp_acl.adapters.status import ApiError
 from mcp_acl.adapters.table import for_gateways, for_people
-from mcp_acl.domain import TaskFact
+from mcp_acl.domain import Learned, TaskFact
 from mcp_acl.hosts import envoy, grpcio
 from mcp_acl.hosts.listening import Limits, Listener
 from mcp_acl.policy.compiler import compile_policies
 from mcp_acl.policy.source import SourceFile
 from mcp_acl.runtime.address import parse_address
 from mcp_acl.runtime.certificates import Certificates
+from mcp_acl.runtime.memory import Given
 from tests.hosts.faults import FAULTS
 from tests.hosts.streams import STREAMS
 from tests.runtime.weather import gate
@@ -42,7 +43,17 @@ def _slow(body: bytes) -> bytes:
 
 
 TASKS: dict[str, TaskFact] = {}
-GATE = gate(tasks=TASKS)
+
+
+class Kept(Given):
+    """What was said of tasks, and what responses brought."""
+
+    def learn(self, _: str, learned: Learned, /) -> Sequence[str]:
+        TASKS.update({task_id: fact for task_id, (fact, _) in learned.tasks.items()})
+        return ()
+
+
+GATE = gate(memory=Kept(TASKS))
 
 
 def _load(body: bytes) -> bytes:

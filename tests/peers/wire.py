@@ -16,7 +16,7 @@ _HELLO: Final = Asked(
     {"protocolVersion": LEGACY, "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}},
 )
 _SESSION: Final = "Mcp-Session-Id"
-_PATIENCE: Final = 3.0
+_PATIENCE: Final = 10.0
 """Seconds until a message counts as not answered."""
 
 

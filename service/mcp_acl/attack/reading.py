@@ -76,6 +76,19 @@ def shows(body: bytes, name: str) -> bool:
     return any(name in text or name in _ESCAPED.sub(_unescaped, text) for text in texts_of(body))
 
 
+def told_by(denial: bytes, asked: bytes) -> bytes:
+    """What a denial tells whoever asked: its text without the secret names that were asked for, and without ids of its own."""
+    text = _OWN_ID.sub(b"", denial)
+    for name in sorted(set(_STRING.findall(asked)), key=len, reverse=True):
+        if is_secret(name.decode(errors="replace")):
+            text = text.replace(name, b"*")
+    return text
+
+
+_STRING: Final = re.compile(rb'"([^"\\]+)"')
+_OWN_ID: Final = re.compile(rb'"\w+(?:_id|Id)"\s*:\s*"[^"]*"')
+
+
 def _unescaped(match: re.Match[str]) -> str:
     return chr(int(match[1], 16)) if match[1] else match[2]
 

@@ -9,7 +9,7 @@ import msgspec
 
 from mcp_acl.attack.canary import Canary, Heard
 from mcp_acl.attack.cases import Answer, Case, Corpus, Exchange, Step
-from mcp_acl.attack.reading import documents_of, is_denied, secrets_in, shows, things_of
+from mcp_acl.attack.reading import documents_of, is_denied, secrets_in, shows, things_of, told_by
 from mcp_acl.attack.sending import Request, Response, Target, send
 from mcp_acl.domain import TaskFact
 
@@ -110,7 +110,8 @@ class Attacker:
             return _leaked(case.attack, response)
         if case.like is not None:
             other, _ = self._exchange(replace(case.attack, body=case.like))
-            if _learnt(response) != _learnt(other):
+            told, of_nothing = told_by(response.body, case.attack.body), told_by(other.body, case.like)
+            if (response.status, told) != (other.status, of_nothing):
                 return "the denial differs from that of what is not there"
         if case.attack.principal != "member":
             return "it reached the server" if heard else ""
@@ -173,10 +174,3 @@ def _errors(body: bytes) -> list[Any]:
 
 def _is_error(body: bytes) -> bool:
     return bool(_errors(body))
-
-
-def _learnt(response: Response) -> object:
-    """What a denial tells: its status, code, text and reason, ids aside."""
-    errors = [one for one in _errors(response.body) if isinstance(one, dict)]
-    data = [each.get("reason") for one in errors for each in one.get("data", ()) if isinstance(each, dict)]
-    return response.status, [(one.get("code"), one.get("message")) for one in errors], data

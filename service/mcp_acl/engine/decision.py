@@ -64,6 +64,7 @@ def _by_headers(request: Request, revision: str) -> Decision | None:
     return deny(Reason.MESSAGE_REFUSED, revision, doubt) if doubt else None
 
 
+_NOTHING: Final[Mapping[str, Json]] = {}
 _NOTHING_ASKED: Final = "the server may not ask the client for anything, so there is nothing to answer"
 
 
@@ -109,7 +110,7 @@ def _with_inputs(policies: PolicySet, view: View, request: Request, decision: De
     if request.direction is Direction.SERVER_TO_CLIENT:
         asked = input_decisions(policies, request, params[INPUTS]) if INPUTS in params else ()
         return next((one for one in asked if not one.allowed), decision)
-    if ANSWERS in params and not _may_be_asked(view, request):
+    if params.get(ANSWERS, _NOTHING) != _NOTHING and not _may_be_asked(view, request):
         return deny(Reason.NO_MATCHING_RULE, policies.revision, _NOTHING_ASKED)
     return decision
 

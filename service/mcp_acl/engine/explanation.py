@@ -120,7 +120,7 @@ def _wrapped(view: View, request: Request) -> Iterator[_Question]:
 def _answers(request: Request) -> Iterator[_Question]:
     """A client's answer passes if the server may ask."""
     message = request.message
-    is_answer = message.kind is MessageKind.RESPONSE or ANSWERS in message.params
+    is_answer = message.kind is MessageKind.RESPONSE or bool(message.params.get(ANSWERS))
     if is_answer and request.direction is Direction.CLIENT_TO_SERVER:
         yield from (_Question(Scope(request, method, None, before_call=True)) for method in ASKING)
 
