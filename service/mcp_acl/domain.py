@@ -59,11 +59,12 @@ class Direction(StrEnum):
 
 
 class MessageKind(StrEnum):
-    """The three JSON-RPC 2.0 message shapes, and an HTTP exchange that carries none."""
+    """The three JSON-RPC 2.0 message shapes, an array of messages, and an HTTP exchange that carries none."""
 
     REQUEST = "request"
     NOTIFICATION = "notification"
     RESPONSE = "response"
+    BATCH = "batch"
     EXCHANGE = "exchange"
 
 
@@ -117,9 +118,9 @@ class Reason(StrEnum):
 
 
 class Message(NamedTuple):
-    """One JSON-RPC message that every parser reads the same way. `method` is `''` for a response and for an exchange.
+    """One JSON-RPC message that every parser reads the same way. `method` is `''` for what is neither request nor notification.
 
-    `is_empty` says of a response that it brings nothing, as the answer to a ping does.
+    `is_empty` says of a response that it brings nothing, as the answer to a ping does. `members` are the messages of a batch.
     """
 
     kind: MessageKind
@@ -127,6 +128,7 @@ class Message(NamedTuple):
     id: str | int | None = None
     params: Mapping[str, Json] = _NOTHING
     is_empty: bool = False
+    members: "tuple[Message, ...]" = ()
 
 
 class TaskFact(NamedTuple):

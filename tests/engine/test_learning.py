@@ -8,6 +8,7 @@ import pytest
 from mcp_acl.domain import Json, Learned, Request, TaskFact, ToolDefinition
 from mcp_acl.engine.learning import MAX_DEFINITION, MAX_TOOLS
 from mcp_acl.engine.response import Filtered, ResponseStream, filter_response
+from mcp_acl.runtime.memory import Memory
 from tests.engine.weather import POLICY, policies, request
 
 POLICIES = policies()
@@ -126,30 +127,39 @@ def test_numbers_that_parsers_read_differently_are_their_digits() -> None:
     assert of("9007199254740993") != of("9007199254740992")
 
 
-@pytest.mark.parametrize(
-    "entry",
-    [
-        '{"name":"a","name":"b"}',
-        '{"name":"a","inputSchema":{"x":1,"x":2}}',
-        '{"name":"a","Annotations":{}}',
-        '{"name":"a","annotations":5}',
-        '{"name":5}',
-        '{"title":"a"}',
-        '"a"',
-        '{"name":"a","x":"' + "x" * MAX_DEFINITION + '"}',
-    ],
-)
-def test_a_tool_in_doubt_is_not_learned(entry: str) -> None:
+@pytest.mark.parametrize("entry", ['{"name":"a","name":"b"}', '{"name":5}', '{"title":"a"}', '"a"'])
+def test_a_tool_without_one_name_is_not_learned(entry: str) -> None:
     body = f'{{"jsonrpc":"2.0","id":7,"result":{{"tools":[{entry},{{"name":"c"}}]}}}}'.encode()
     assert {"c"} == names(filter_response(POLICIES, request("tools/list", ANN), JSON, body))
 
 
-def test_of_two_tools_with_one_name_neither_is_learned() -> None:
-    assert {"c"} == names(tools({"name": "a"}, {"name": "a", "title": "x"}, {"name": "c"}))
+@pytest.mark.parametrize(
+    "entries",
+    [
+        '{"name":"a","inputSchema":{"x":1,"x":2},"annotations":{"readOnlyHint":true}}',
+        '{"name":"a","annotations":{"readOnlyHint":true},"Annotations":{}}',
+        '{"name":"a","annotations":5}',
+        '{"name":"a","annotations":{"readOnlyHint":true},"x":"' + "x" * MAX_DEFINITION + '"}',
+        '{"name":"a","annotations":{"readOnlyHint":true},"x":' + "[" * 100 + "]" * 100 + "}",
+        '{"name":"a","annotations":{"readOnlyHint":true}},{"name":"a","annotations":{"readOnlyHint":true}}',
+    ],
+)
+def test_a_definition_in_doubt_is_another_than_any_that_is_not_and_says_nothing(entries: str) -> None:
+    body = f'{{"jsonrpc":"2.0","id":7,"result":{{"tools":[{entries},{{"name":"c"}}]}}}}'.encode()
+    learned = filter_response(POLICIES, request("tools/list", ANN), JSON, body).learned
+    assert learned is not None
+    assert {} == learned.tools["a"].annotations
+    memory = Memory()
+    memory.learn_tools("s", {"a": ToolDefinition(b"as it was", {"readOnlyHint": True})})
+    assert ("a",) == memory.learn_tools("s", learned.tools)
+    assert "a" not in memory.tools("s")
 
 
-def test_only_so_many_tools_are_learned() -> None:
-    assert MAX_TOOLS == len(names(tools(*({"name": f"t{index}"} for index in range(MAX_TOOLS + 1)))))
+def test_only_so_many_tools_are_read() -> None:
+    entries = [{"name": f"t{index}", "annotations": {"readOnlyHint": True}} for index in range(MAX_TOOLS + 1)]
+    learned = tools(*entries).learned
+    assert learned is not None
+    assert [f"t{MAX_TOOLS}"] == [name for name, tool in learned.tools.items() if not tool.annotations]
 
 
 def test_what_several_events_bring_is_learned_together() -> None:

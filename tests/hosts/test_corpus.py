@@ -84,9 +84,9 @@ class Service:
             denial,
         )
 
-    def filter(self, _policies: PolicySet, question: Question, response: Response) -> Shown:
+    def filter(self, policies: PolicySet, question: Question, response: Response) -> Shown:
         """What needs nothing has no context: it is made here."""
-        return self._shown(self._context or write_context(request_of(question)), response)
+        return self._shown(self._context or write_context(request_of(policies, question)), response)
 
     def _decision(self, request: pb.CheckRequest) -> pb.CheckResponse:
         return self._check(request, timeout=SECONDS)

@@ -9,13 +9,14 @@ from hypothesis import strategies as st
 
 from mcp_acl.domain import InexactNumber, Message, MessageKind
 from mcp_acl.mcp.limits import Limits
-from mcp_acl.mcp.message import parse_batch, parse_message
+from mcp_acl.mcp.message import MAX_BATCH, parse_batch, parse_message
 from mcp_acl.problems import MessageError
 from tests.mcp.jsons import texts
 from tests.mcp.wire import body_of, cases
 
 CASES = cases("messages")
 PING = b'{"jsonrpc":"2.0","id":%d,"method":"ping"}'
+INITIALIZE = b'{"jsonrpc":"2.0","id":1,"method":"initialize"}'
 NOTE = b'{"jsonrpc":"2.0","method":"notifications/initialized"}'
 
 
@@ -72,8 +73,14 @@ def test_a_batch_is_read_member_by_member() -> None:
     assert [1, None, 2] == [message.id for message in parse_batch(body)]
 
 
-def test_a_single_message_is_a_batch_of_one() -> None:
-    assert (parse_message(PING % 1),) == parse_batch(PING % 1)
+@pytest.mark.parametrize(
+    "body",
+    [PING % 1, b"[]", b"[" + b",".join(PING % one for one in range(MAX_BATCH + 1)) + b"]", b"[" + INITIALIZE + b"]"],
+)
+def test_what_is_no_batch_is_refused(body: bytes) -> None:
+    with pytest.raises(MessageError) as refused:
+        parse_batch(body)
+    assert "batch" == refused.value.code
 
 
 def test_ids_of_different_types_are_different() -> None:

@@ -20,17 +20,17 @@ jsons: st.SearchStrategy[Json] = st.recursive(
     max_leaves=6,
 )
 objects = st.dictionaries(texts, jsons, max_size=3)
+ids = texts | st.integers(-LARGEST, LARGEST) | st.none()
+
+
+def messages(members: st.SearchStrategy[tuple[Message, ...]]) -> st.SearchStrategy[Message]:
+    return st.builds(Message, st.sampled_from(MessageKind), texts, ids, objects, st.just(False), members)
+
+
 requests = st.builds(
     Request,
     server=texts,
-    message=st.builds(
-        Message,
-        st.sampled_from(MessageKind),
-        texts,
-        texts | st.integers(-LARGEST, LARGEST) | st.none(),
-        objects,
-        st.just(False),
-    ),
+    message=messages(st.lists(messages(st.just(())), max_size=2).map(tuple)),
     claims=objects,
     token=st.sampled_from(TokenState),
     direction=st.sampled_from(Direction),

@@ -173,7 +173,7 @@ def test_annotations_of_a_tool_are_known_in_a_call_to_a_trusted_server() -> None
     memory.learn_tools("trusted", {"look": ToolDefinition(b"3", {"readOnlyHint": True})})
     answer = one.check(ask(call("look"), server="trusted"))
     assert Reason.NO_MATCHING_RULE is answer.decision.reason
-    assert "nothing that may be trusted" in answer.decision.errors[0].message
+    assert "has not listed them" in answer.decision.errors[0].message
 
 
 def test_tasks_are_known_under_their_server_alone() -> None:
@@ -302,7 +302,7 @@ def test_message_that_cannot_be_read_has_nothing_to_explain() -> None:
 # ---- totality -------------------------------------------------------------------------------------------------------
 
 
-def broken(*_: object) -> None:
+def broken(*_: object, **__: object) -> None:
     raise RuntimeError("something unheard of")
 
 

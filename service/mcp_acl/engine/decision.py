@@ -43,6 +43,8 @@ def decide(policies: PolicySet, request: Request) -> Decision:
         return deny(Reason.NO_POLICY, policies.revision)
     if request.message.kind is MessageKind.EXCHANGE:
         return exchange_decision(view, request)
+    if request.message.kind is MessageKind.BATCH:
+        return _batch(policies, request)
     if request.token is TokenState.INVALID:
         return deny(Reason.TOKEN_INVALID, policies.revision)
     doubt = _by_headers(request, policies.revision) if request.http.headers else None
@@ -52,6 +54,13 @@ def decide(policies: PolicySet, request: Request) -> Decision:
         return _response(view, request)
     decision = _by_method(view, request)
     return _with_inputs(policies, view, request, decision) if decision.allowed else decision
+
+
+def _batch(policies: PolicySet, request: Request) -> Decision:
+    """Every message of a batch is decided, as if it had come by itself; one that is refused refuses all."""
+    decisions = [decide(policies, request._replace(message=one)) for one in request.message.members]
+    is_answered = any(decision.response_needs is not ResponseNeeds.NONE for decision in decisions)
+    return _all_of(decisions, policies.revision, ResponseNeeds.RESULT if is_answered else ResponseNeeds.NONE)
 
 
 def _by_headers(request: Request, revision: str) -> Decision | None:
@@ -211,8 +220,10 @@ def _demanding(view: View, request: Request, row: Method) -> Decision:
 def _all_of(decisions: Sequence[Decision], revision: str, needs: ResponseNeeds) -> Decision:
     """The first refusal, or an allow that names every rule that granted. Nothing asked for is nothing to refuse."""
     refused = next((decision for decision in decisions if not decision.allowed), None)
-    if refused is not None or len(decisions) == 1:
-        return refused or decisions[0]
+    if refused is not None:
+        return refused
+    if len(decisions) == 1:
+        return decisions[0]._replace(response_needs=needs)
     reason = Reason.GRANTED if decisions else Reason.ALWAYS_PERMITTED
     rules = tuple(dict.fromkeys(rule for decision in decisions for rule in decision.rules))
     errors = tuple(error for decision in decisions for error in decision.errors)

@@ -81,9 +81,9 @@ def denial_for(  # noqa: PLR0913 - what an answer depends on
         return _NOT_OFFERED
     from_client = direction is Direction.CLIENT_TO_SERVER
     hidden = settings.denials is DenialStyle.HIDDEN and decision.reason in HIDDEN_REASONS
-    if hidden and message is not None and from_client:
+    if hidden and message is not None and message.kind is not MessageKind.BATCH and from_client:
         return hidden_answer(message, http, settings)
-    if message is not None and message.kind is not MessageKind.REQUEST and shape.status == 200:
+    if message is not None and not _is_answered(message) and shape.status == 200:
         return Denial(202, (), b"")
     if hidden:
         return Denial(200, _JSON, _error(message, _HIDDEN_METHOD))
@@ -110,6 +110,13 @@ def _told(message: Message | None, code: int, text: str, reason: Reason, decisio
 
 
 def _error(message: Message | None, error: Mapping[str, object]) -> bytes:
-    """A JSON-RPC 2.0 error response (§5); the id is null if there is none to echo."""
+    """A JSON-RPC 2.0 error response (§5), for each request of a batch; the id is null if there is none to echo."""
+    if message is not None and message.kind is MessageKind.BATCH:
+        requests = [one for one in message.members if one.kind is MessageKind.REQUEST]
+        return b"[" + b",".join(_error(one, error) for one in requests) + b"]"
     request_id = message.id if message is not None else None
     return msgspec.json.encode({"jsonrpc": "2.0", "id": request_id, "error": error})
+
+
+def _is_answered(message: Message) -> bool:
+    return message.kind is MessageKind.REQUEST or any(map(_is_answered, message.members))

@@ -83,9 +83,17 @@ def explain(policies: PolicySet, request: Request) -> Explanation:
     if decision.reason in _WITHOUT_RULES:
         why = f"no rule changes this denial ({decision.reason})"
         return Explanation(decision, tuple(_unapplied(grants[0].rule, why) for grants in rules))
-    asked = (*_questions(request), *_wrapped(view, request), *_answers(request), *_inputs(policies, request))
+    each = [request._replace(message=one) for one in request.message.members] or [request]
+    asked = [question for one in each for question in _asked(policies, view, one)]
     questions = [(one, _matching(view, one)) for one in asked if not _is_refused(view, one.scope)]
     return Explanation(decision, tuple(_trial(grants, questions) for grants in rules))
+
+
+def _asked(policies: PolicySet, view: View, request: Request) -> Iterator[_Question]:
+    yield from _questions(request)
+    yield from _wrapped(view, request)
+    yield from _answers(request)
+    yield from _inputs(policies, request)
 
 
 def _is_refused(view: View, scope: Scope) -> bool:

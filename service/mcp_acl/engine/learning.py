@@ -3,8 +3,7 @@
 Learned is only what can be read in one way, from the answer to the very request. Whoever remembers it decides what it is worth.
 """
 
-from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
 from typing import Final
 
@@ -14,20 +13,21 @@ from mcp_acl.domain import InexactNumber, Learned, MessageKind, Request, TaskFac
 from mcp_acl.engine.decision import owns
 from mcp_acl.mcp.limits import Limits
 from mcp_acl.mcp.message import parse_json, refuse_lookalikes
-from mcp_acl.mcp.results import read_list, read_members, watched
+from mcp_acl.mcp.results import EntryReader, read_members, watched
 from mcp_acl.mcp.tasks import created_task
 from mcp_acl.policy.index import View
 from mcp_acl.problems import MessageError
 
 MAX_TOOLS: Final = 10_000
-"""How many tools are learned from one list."""
+"""How many tools of one list are read."""
 
 MAX_DEFINITION: Final = 64 * 1024
-"""Bytes of a tool's definition that is learned."""
+"""Bytes of a tool's definition that is read."""
 
 _LIMITS: Final = Limits(size=MAX_DEFINITION)
 _TOOLS: Final = watched("tools")
 _TOOL: Final = frozenset({"name", "annotations"})
+_READER: Final = EntryReader("name")
 
 
 def learned_of(view: View, request: Request, answers: str | int | None, result: bytes) -> Learned | None:
@@ -48,32 +48,38 @@ def _tasks(_: View, request: Request, result: bytes) -> Learned | None:
 
 
 def _tools(view: View, _: Request, result: bytes) -> Learned | None:
-    """Every tool of the list whose definition can be read in one way; of two with one name neither."""
+    """Every tool of the list by its name. What is in doubt is learned as that, so that nothing older counts any more."""
     if not view.settings.trust_annotations:
         return None
-    raws = read_list(read_members(result, "result", _TOOLS)["tools"])[:MAX_TOOLS]
-    found = [definition for raw in raws if (definition := _definition(bytes(raw))) is not None]
-    counts = Counter(name for name, _ in found)
-    tools = {name: definition for name, definition in found if counts[name] == 1}
+    entries = _READER.read(read_members(result, "result", _TOOLS)["tools"])
+    by_name: dict[str, list[bytes]] = {}
+    for entry, name in zip(entries.raws, entries.names, strict=True):
+        if name is not None:
+            by_name.setdefault(name, []).append(msgspec.json.encode(entry))
+    tools = {
+        name: _definition(texts[0]) if len(texts) == 1 and number < MAX_TOOLS else _in_doubt(texts)
+        for number, (name, texts) in enumerate(by_name.items())
+    }
     return Learned(tools=tools) if tools else None
 
 
-def _definition(raw: bytes) -> tuple[str, ToolDefinition] | None:
-    """A tool's name and definition, None if it is in doubt.
-
-    The digest is of all of it: what is only shown to people in one member is read by a model in another.
-    """
+def _definition(text: bytes) -> ToolDefinition:
+    """What a tool says of itself. The digest is of all of it: what only people are shown in one member a model reads in another."""
     try:
-        entry = parse_json(raw, _LIMITS)
-        if not isinstance(entry, Mapping):
-            return None
+        entry = parse_json(text, _LIMITS)
+        assert isinstance(entry, Mapping)  # it has a name
         refuse_lookalikes(entry, _TOOL, "entry")
     except MessageError:
-        return None
-    name, annotations = entry.get("name"), entry.get("annotations", {})
-    if not isinstance(name, str) or not isinstance(annotations, Mapping):
-        return None
-    return name, ToolDefinition(sha256(_canonical(entry)).digest(), annotations)
+        return _in_doubt([text])
+    annotations = entry.get("annotations", {})
+    if not isinstance(annotations, Mapping):
+        return _in_doubt([text])
+    return ToolDefinition(sha256(_canonical(entry)).digest(), annotations)
+
+
+def _in_doubt(texts: Sequence[bytes]) -> ToolDefinition:
+    """A definition that cannot be read in one way: another than all that can."""
+    return ToolDefinition(sha256(b"\0".join(texts)).digest(), {})
 
 
 def _written(number: object) -> msgspec.Raw:

@@ -5,19 +5,19 @@ notifications are decided like any message. What is kept leaves byte for byte as
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import msgspec
 
-from mcp_acl.domain import Feature, Json, Learned, Message, Request, RuleError
+from mcp_acl.domain import Feature, Json, Learned, Message, MessageKind, Request, RuleError
 from mcp_acl.engine.completion import filter_completion
 from mcp_acl.engine.decision import decide, from_server, input_decisions
 from mcp_acl.engine.learning import learned_of
 from mcp_acl.engine.linked import Links
 from mcp_acl.engine.listing import Listing
 from mcp_acl.mcp.demands import ELICITATIONS, INPUTS, elicitations_of, inputs_of
-from mcp_acl.mcp.links import LINKED, is_object
+from mcp_acl.mcp.links import LINKED, is_array, is_object
 from mcp_acl.mcp.message import ENVELOPE, parse_json, parse_message
 from mcp_acl.mcp.methods import METHODS, Method, MethodClass, method_named
 from mcp_acl.mcp.results import (
@@ -30,6 +30,7 @@ from mcp_acl.mcp.results import (
     Members,
     Watched,
     find_result,
+    read_list,
     read_members,
     watched,
     write_list,
@@ -107,7 +108,26 @@ class MessageFilter:
         return _MATTER[self._strips, self.view.settings.drop_instructions]
 
     def filtered(self, text: bytes) -> bytes | None:
-        """The message to pass on, or None if it must not be. Raises MessageError if it cannot be read with certainty."""
+        """The message to pass on, or None if it must not be. Raises MessageError if it cannot be read with certainty.
+
+        After a batch it may be an array (MCP 2025-03-26); each of its messages is filtered by itself.
+        """
+        if self.request.message.kind is not MessageKind.BATCH:
+            return self._one(text)
+        if not is_array(msgspec.Raw(text.lstrip())):
+            return self._answering(text)
+        parts = [self._answering(bytes(part)) for part in read_list(text)]
+        kept = [part for part in parts if part is not None]
+        return b"[" + b",".join(kept) + b"]" if kept else None
+
+    def _answering(self, text: bytes) -> bytes | None:
+        """One message of the answer to a batch, by the request that it answers; if it answers none, by its shape."""
+        answers = _id_of(read_members(text, "message", MESSAGE))
+        asked = (one for one in self.request.message.members if one.id == answers and answers is not None)
+        message = next(asked, Message(MessageKind.EXCHANGE))
+        return replace(self, request=self.request._replace(message=message)).filtered(text)
+
+    def _one(self, text: bytes) -> bytes | None:
         slot = find_result(text, self._matter)
         if slot is not None:
             raw = text[slot.start : slot.end]
@@ -150,6 +170,8 @@ class MessageFilter:
         changed = {**self._contained(result, raw), **self._inlined(result)}
         if row is not None and row.method_class is MethodClass.COMPLETION:
             changed |= filter_completion(self.view, self.request, result, self.report.hidden)
+        elif "completion" in result and self.view.rules_reading:
+            raise MessageError("response", "it offers values for something that was not asked for")
         if _caches(result) and any(map(self._is_private, self._deciding(row, result))):
             changed |= _cache(result, self.view.settings.max_ttl_ms)
         gone = self._unspoken(row, result)

@@ -226,7 +226,7 @@ class Library:
     def check(self, policies: PolicySet, question: Question) -> Answer:
         """Decide by calling the engine."""
         try:
-            request = request_of(question)
+            request = request_of(policies, question)
         except MessageError as error:
             refused = Decision(Effect.DENY, Reason.MESSAGE_REFUSED, policies.revision, message=error.message)
             return answer_of(refused, _denial(policies, question, refused, None))
@@ -235,7 +235,7 @@ class Library:
 
     def filter(self, policies: PolicySet, question: Question, response: Response) -> Shown:
         """Filter by calling the engine."""
-        found = filter_response(policies, request_of(question), *response)
+        found = filter_response(policies, request_of(policies, question), *response)
         errors = tuple(str(error.rule) for error in found.errors)
         return Shown(found.content_type, found.body, found.hidden, len(found.dropped), found.refused != "", errors)
 
@@ -255,11 +255,11 @@ def answer_of(decision: Decision, denial: Denial | None) -> Answer:
     return Answer(decision.effect, decision.reason, rules, errors, decision.response_needs, decision.message, denial)
 
 
-def request_of(question: Question) -> Request:
+def request_of(policies: PolicySet, question: Question) -> Request:
     """The question as the engine takes it. Raises MessageError if the body is not one message."""
     return Request(
         server=question.server,
-        message=read_message(question.body, question.http),
+        message=read_message(question.body, question.http, batches=policies.settings(question.server).accept_batches),
         claims=_object(question.claims),
         token=question.token,
         direction=question.direction,

@@ -4,6 +4,7 @@ An event that cannot be read with certainty is not passed on: in the place of th
 nothing. A stream that is no event stream any more (not UTF-8, an event beyond all bounds) is broken: nothing passes from there on.
 """
 
+import re
 from collections.abc import Iterator
 from typing import Final
 
@@ -15,6 +16,10 @@ from mcp_acl.problems import MessageError
 
 MAX_EVENTS: Final = 100_000
 """How many events may be handed over at once."""
+
+_ENDPOINT: Final = "endpoint"
+_ADDRESS: Final = re.compile(r"[/A-Za-z][A-Za-z0-9/._~:?#@!$&'()*+,;=%-]{0,2047}")
+"""Where messages are to be sent, as the stream of MCP 2024-11-05 says first; it cannot be taken for a message."""
 
 _SLICE: Final = 64 * 1024  # bytes of a piece that are read at once
 
@@ -66,13 +71,15 @@ class EventFilter:
             event = plain
         if not event.data:
             return render(event)
-        if not event.complete:
-            messages.report.dropped.append("an event that was cut off")
+        if event.complete and _is_address(event):
+            return render(event)
+        if not event.complete or event.name not in ("", "message"):
+            what = f"an event named `{event.name[:60]}`" if event.complete else "an event that was cut off"
+            messages.report.dropped.append(what)
             return None
-        if event.name not in ("", "message"):
-            messages.report.dropped.append(f"an event named `{event.name[:60]}`")
-            return None
-        text = event.data.encode()
+        return self._message(messages, event, event.data.encode())
+
+    def _message(self, messages: MessageFilter, event: SseEvent, text: bytes) -> bytes | None:
         try:
             out = messages.filtered(text)
         except MessageError as error:
@@ -85,3 +92,7 @@ class EventFilter:
         if out is None:
             return None
         return render(event) if out is text else render(event, out.decode())
+
+
+def _is_address(event: SseEvent) -> bool:
+    return event.name == _ENDPOINT and event.data is not None and _ADDRESS.fullmatch(event.data) is not None

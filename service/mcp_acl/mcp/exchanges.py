@@ -8,7 +8,9 @@ import re
 from typing import Final, NamedTuple
 
 from mcp_acl.domain import Http, Message, MessageKind
-from mcp_acl.mcp.message import parse_message
+from mcp_acl.mcp.message import parse_batch, parse_message
+from mcp_acl.mcp.methods import REVISIONS
+from mcp_acl.mcp.revisions import revision_in_header
 from mcp_acl.problems import MessageError
 
 
@@ -43,14 +45,20 @@ REPLAY: Final = "last-event-id"
 """The header that asks for messages again (WHATWG HTML §9.2.4; MCP, resumability)."""
 
 
-def read_message(body: bytes, http: Http) -> Message:
+def read_message(body: bytes, http: Http, *, batches: bool = False) -> Message:
     """The message of an HTTP request, or what stands for one that carries none: no body, and a method that needs none.
 
-    Raises MessageError as `parse_message`.
+    With `batches` an array of messages is one, too, in the revision that has them (MCP 2025-03-26).
+    Raises MessageError as `parse_message` and `parse_batch`.
     """
     if not body and http.method in _METHODS:
         return Message(MessageKind.EXCHANGE)
-    return parse_message(body)
+    try:
+        return parse_message(body)
+    except MessageError as error:
+        if error.code != "batch" or not batches or revision_in_header(http.headers) not in _BATCHING:
+            raise
+    return Message(MessageKind.BATCH, members=parse_batch(body))
 
 
 def exchange_of(http: Http) -> Exchange:
@@ -61,4 +69,5 @@ def exchange_of(http: Http) -> Exchange:
     raise MessageError("exchange", f"an HTTP request {http.method[:20]} without a message is not known")
 
 
+_BATCHING: Final = frozenset({None, REVISIONS[1]})
 _METHODS: Final = frozenset(row.method for row in EXCHANGES)

@@ -20,6 +20,9 @@ __all__ = ["DEFAULT_LIMITS", "Limits", "parse_batch", "parse_json", "parse_messa
 ENVELOPE: Final = frozenset({"jsonrpc", "id", "method", "params", "result", "error"})
 """The members of a message."""
 
+MAX_BATCH: Final = 100
+"""How many messages one batch may hold."""
+
 _PARAMS: Final = frozenset({
     "_meta", "argument", "arguments", "context", "cursor", "inputRequests", "inputResponses", "level", "name", "notifications", "ref",
     "requestState", "task", "taskId", "uri",
@@ -44,19 +47,20 @@ def parse_message(body: bytes, limits: Limits = DEFAULT_LIMITS) -> Message:
 
 
 def parse_batch(body: bytes, limits: Limits = DEFAULT_LIMITS) -> tuple[Message, ...]:
-    """The messages of a batch (MCP 2025-03-26), or the one message the body is. Limits hold for the whole body.
+    """The messages of a batch (MCP 2025-03-26). Limits hold for the whole body.
 
-    Raises MessageError and nothing else: as `parse_message`, and `batch` for an empty array or an id used twice.
+    Raises MessageError and nothing else: as `parse_message`, and `batch` for what is no array, an empty or a long one, an id used
+    twice, and `initialize`, which must come by itself.
     """
     value = parse_json(body, limits)
-    if not isinstance(value, list):
-        return (_message(value),)
-    if not value:
-        raise MessageError("batch", "the batch is empty; send at least one message")
+    if not isinstance(value, list) or not 0 < len(value) <= MAX_BATCH:
+        raise MessageError("batch", f"a batch is an array of 1 to {MAX_BATCH} messages")
     messages = tuple(_message(member) for member in value)
     ids = [message.id for message in messages if message.kind is MessageKind.REQUEST]
     if len(set(ids)) != len(ids):
         raise MessageError("batch", "two requests of the batch have the same `id`; give each its own")
+    if any(message.method == "initialize" for message in messages):
+        raise MessageError("batch", "`initialize` must not be in a batch; send it by itself")
     return messages
 
 

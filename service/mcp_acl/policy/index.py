@@ -206,7 +206,16 @@ class View:
     in its results that may not be read: what the settings say, else it follows from whether any rule keeps one from being read.
     """
 
-    __slots__ = ("_facts", "_groups", "_memo", "asks_freely", "linked_resources", "revision", "settings")
+    __slots__ = (
+        "_facts",
+        "_groups",
+        "_memo",
+        "asks_freely",
+        "linked_resources",
+        "revision",
+        "rules_reading",
+        "settings",
+    )
 
     def __init__(self, groups: Sequence[Group], revision: str = "") -> None:
         self.revision = revision
@@ -216,9 +225,9 @@ class View:
         said = {policy: one for group in self._groups for policy, one in group.said.items()}
         self.settings = combined([said[policy] for policy in sorted(said)])
         reading = self.facts("resources/read")
-        ruled = reading.every != NO_CANDIDATES and not reading.open
+        self.rules_reading = reading.every != NO_CANDIDATES and not reading.open
         self.linked_resources = self.settings.linked_resources or (
-            LinkedResources.STRIP if ruled else LinkedResources.PASS
+            LinkedResources.STRIP if self.rules_reading else LinkedResources.PASS
         )
         self.asks_freely = all(self.facts(method).open for method in ASKING)
 

@@ -10,10 +10,10 @@ from typing import Annotated, Final
 
 import msgspec
 
-from mcp_acl.domain import Direction, Http, InexactNumber, Message, MessageKind, Request, TokenState
+from mcp_acl.domain import Direction, Http, InexactNumber, Json, Message, MessageKind, Request, TokenState
 from mcp_acl.problems import MessageError
 
-_VERSION: Final = b"\x01"
+_VERSION: Final = b"\x02"
 _INEXACT: Final = 1  # MessagePack extension type of a number that passes as its digits
 _LEFT_OUT: Final = frozenset({"arguments", "inputResponses", "requestState"})
 """Members of `params` that no response is filtered by: unknown in it (the table of variables), and the largest there are."""
@@ -38,6 +38,7 @@ class _Context(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
     session_id: str
     filters_responses: bool
     time: Annotated[datetime, msgspec.Meta(tz=True)]
+    members: list[tuple[MessageKind, str, str | int | None, dict[str, object]]]
 
 
 def write_context(request: Request) -> bytes:
@@ -49,7 +50,7 @@ def write_context(request: Request) -> bytes:
             message.kind,
             message.method,
             message.id,
-            {name: value for name, value in message.params.items() if name not in _LEFT_OUT},
+            _kept(message),
             request.claims,
             request.token,
             request.direction,
@@ -61,8 +62,13 @@ def write_context(request: Request) -> bytes:
             request.session_id,
             request.filters_responses,
             request.time,
+            [(one.kind, one.method, one.id, _kept(one)) for one in message.members],
         )
     )
+
+
+def _kept(message: Message) -> Mapping[str, Json]:
+    return {name: value for name, value in message.params.items() if name not in _LEFT_OUT}
 
 
 def read_context(context: bytes) -> Request:
@@ -75,9 +81,10 @@ def read_context(context: bytes) -> Request:
         found = _decode(context[1:])
     except (msgspec.MsgspecError, ValueError, RecursionError):
         raise MessageError("context", "the context of the decision cannot be read") from None
+    members = tuple(Message(kind, method, number, params) for kind, method, number, params in found.members)  # type: ignore[arg-type]
     return Request(
         server=found.server,
-        message=Message(found.kind, found.method, found.id, found.params),  # type: ignore[arg-type]
+        message=Message(found.kind, found.method, found.id, found.params, members=members),  # type: ignore[arg-type]
         claims=found.claims,  # type: ignore[arg-type]
         token=found.token,
         direction=found.direction,

@@ -181,7 +181,7 @@ class Gate:
         request: Request | None = None
         context = b""
         try:
-            read = _read(question)
+            read = _read(policies, question)
             if isinstance(read, MessageError):
                 decision = self._refusal(policies, question, read)
             else:
@@ -230,11 +230,12 @@ def _denial(
     )
 
 
-def _read(question: Question) -> Message | MessageError:
+def _read(policies: PolicySet, question: Question) -> Message | MessageError:
     if not isinstance(question.message, bytes):
         return question.message
+    batches = policies.settings(question.server).accept_batches
     try:
-        return read_message(question.message, question.http)
+        return read_message(question.message, question.http, batches=batches)
     except MessageError as error:
         return error
 
