@@ -8,9 +8,10 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
-from mcp_acl.client import Client, Question
+from mcp_acl.client import Client, Question, Verdict
 from mcp_acl.domain import Reason, TaskFact
 from mcp_acl.runtime.memory import Memory
 from tests.runtime.weather import WEATHER, body
@@ -104,3 +105,53 @@ def test_one_worker_without_a_store_makes_no_file(
     with serving(policies, "--listen", "127.0.0.1:0") as (_, told):
         assert expected() == reasons(told)
         assert [] == list(own.iterdir())
+
+
+TRUSTING = """\
+version: 1
+policy: trusting
+servers: [weather]
+settings: {trust_annotations: true}
+rules:
+  - {id: listing, methods: [tools/list]}
+  - {id: reading, methods: [tools/call], name: history, cel: 'mcp.annotations.readOnlyHint'}
+"""
+
+
+def result_of(**result: object) -> bytes:
+    return msgspec.json.encode({"jsonrpc": "2.0", "id": 1, "result": result})
+
+
+def test_what_one_worker_learns_of_a_response_every_worker_knows(policies: Path) -> None:
+    (policies / "trusting.yaml").write_text(TRUSTING)
+    claims = {"iss": "https://id", "sub": "ann"}
+    (policies / "weather.yaml").write_text(
+        WEATHER.replace("servers: [weather]", "servers: [weather]\nsettings: {trust_annotations: true}")
+    )
+    calls = body("tools/call", name="forecast", arguments={"city": "Oslo"}, task={"ttl": 60_000})
+    reads = Question("weather", body("tools/call", name="history", arguments={}), claims=claims)
+
+    with serving(policies, "--listen", "127.0.0.1:0", "--workers", "4") as (_, told):
+        first, *others = told["listening"]
+
+        def bring(message: bytes, response: bytes) -> None:
+            with Client(first, timeout=20.0) as client:
+                verdict = client.check(Question("weather", message, claims=claims, filters_responses=True))
+                assert client.filter(verdict, "application/json", response).body == response
+
+        def reading() -> set[bool]:
+            return {bool(asked(address, reads)) for address in told["listening"]}
+
+        bring(calls, result_of(task={"taskId": "t1", "status": "working", "ttl": 60_000}))
+        assert expected(("t1", "ann")) == {answers(address) for address in (first, *others)}
+        assert {False} == reading()
+        tool = {"name": "history", "description": "what was", "annotations": {"readOnlyHint": True}}
+        bring(body("tools/list"), result_of(tools=[tool]))
+        assert {True} == reading()
+        bring(body("tools/list"), result_of(tools=[{**tool, "description": "what will be"}]))
+        assert {False} == reading()
+
+
+def asked(address: str, question: Question) -> Verdict:
+    with Client(address, timeout=20.0) as client:
+        return client.check(question)
