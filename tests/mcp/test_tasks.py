@@ -2,6 +2,7 @@
 
 import json
 
+import msgspec
 import pytest
 
 from mcp_acl.domain import Json, Message, MessageKind
@@ -57,7 +58,9 @@ FLAT = {"resultType": "task", "taskId": "t1", "status": "working", "ttlMs": 6000
 def test_a_result_names_the_task_that_was_made(
     params: dict[str, Json], result: dict[str, Json], expected: Created | None
 ) -> None:
-    assert expected == created_task(Message(MessageKind.REQUEST, "tools/call", 1, params), json.dumps(result).encode())
+    assert expected == created_task(
+        Message(MessageKind.REQUEST, "tools/call", 1, params), msgspec.Raw(json.dumps(result).encode())
+    )
 
 
 @pytest.mark.parametrize(
@@ -71,4 +74,4 @@ def test_a_result_names_the_task_that_was_made(
     ],
 )
 def test_a_task_whose_id_is_in_doubt_is_none(text: str) -> None:
-    assert created_task(call(task={}), text.encode()) is None
+    assert created_task(call(task={}), msgspec.Raw(text.encode())) is None

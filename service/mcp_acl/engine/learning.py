@@ -13,7 +13,7 @@ from mcp_acl.domain import InexactNumber, Learned, MessageKind, Request, TaskFac
 from mcp_acl.engine.decision import owns
 from mcp_acl.mcp.limits import Limits
 from mcp_acl.mcp.message import parse_json, refuse_lookalikes
-from mcp_acl.mcp.results import EntryReader, read_members, watched
+from mcp_acl.mcp.results import EntryReader, Members
 from mcp_acl.mcp.tasks import created_task
 from mcp_acl.policy.index import View
 from mcp_acl.problems import MessageError
@@ -25,33 +25,36 @@ MAX_DEFINITION: Final = 64 * 1024
 """Bytes of a tool's definition that is read."""
 
 _LIMITS: Final = Limits(size=MAX_DEFINITION)
-_TOOLS: Final = watched("tools")
 _TOOL: Final = frozenset({"name", "annotations"})
 _READER: Final = EntryReader("name")
 
 
-def learned_of(view: View, request: Request, answers: str | int | None, result: bytes) -> Learned | None:
+def learned_of(
+    view: View, request: Request, answers: str | int | None, result: msgspec.Raw, members: Members
+) -> Learned | None:
     """What is learned from a result in an answer to `answers`, before anything is taken out of it; None if nothing."""
     message = request.message
     learn = _LEARNERS.get(message.method)
     if learn is None or message.kind is not MessageKind.REQUEST or answers != message.id:
         return None
-    return learn(view, request, result)
+    return learn(view, request, result, members)
 
 
-def _tasks(_: View, request: Request, result: bytes) -> Learned | None:
+def _tasks(_: View, request: Request, result: msgspec.Raw, members: Members) -> Learned | None:
     """The task that a call became. Where the claims name nobody it is nobody's."""
+    if "task" not in members and "taskId" not in members:
+        return None
     claims, tool = request.claims, request.message.params.get("name")
     fact = TaskFact(str(claims.get("iss")), str(claims.get("sub")), str(tool))
     created = created_task(request.message, result) if owns(request, fact) else None
     return None if created is None else Learned(tasks={created.task_id: (fact, created.seconds)})
 
 
-def _tools(view: View, _: Request, result: bytes) -> Learned | None:
+def _tools(view: View, _: Request, __: msgspec.Raw, members: Members) -> Learned | None:
     """Every tool of the list by its name. What is in doubt is learned as that, so that nothing older counts any more."""
     if not view.settings.trust_annotations:
         return None
-    entries = _READER.read(read_members(result, "result", _TOOLS)["tools"])
+    entries = _READER.read(members["tools"])
     by_name: dict[str, list[bytes]] = {}
     for entry, name in zip(entries.raws, entries.names, strict=True):
         if name is not None:
@@ -90,7 +93,7 @@ def _written(number: object) -> msgspec.Raw:
 
 _canonical: Final = msgspec.json.Encoder(order="sorted", enc_hook=_written).encode
 
-_LEARNERS: Final[Mapping[str, Callable[[View, Request, bytes], Learned | None]]] = {
+_LEARNERS: Final[Mapping[str, Callable[[View, Request, msgspec.Raw, Members], Learned | None]]] = {
     "tools/call": _tasks,
     "tools/list": _tools,
 }

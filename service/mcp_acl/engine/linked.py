@@ -31,17 +31,16 @@ class Links:
     dropped: list[str] = field(default_factory=list)
     errors: list[RuleError] = field(default_factory=list)
 
-    def filtered(self, result: Members, text: bytes) -> dict[str, object]:
-        """The members of a result to change; `text` is all of it. Raises MessageError if the result is to be refused."""
+    def filtered(self, result: Members) -> dict[str, object]:
+        """The members of a result to change. Raises MessageError if the result is to be refused."""
         treatment = self.view.linked_resources
         if treatment is LinkedResources.PASS:
             return {}
-        blocks = may_link(text)
         changed: dict[str, object] = {}
         for name, read in _READERS.items():
-            if name in result and (blocks or name == "contents"):
-                kept = read(self, result[name])
-                changed |= {} if kept is None else {name: write_list(kept)}
+            kept = read(self, result[name]) if name in result else None
+            if kept is not None:
+                changed[name] = write_list(kept)
         if changed and treatment is LinkedResources.DENY:
             raise MessageError("response", "it holds a resource that may not be read")
         return changed
@@ -50,11 +49,11 @@ class Links:
         return self._kept(read_list(contents), uri_of_contents) if is_array(contents) else None
 
     def _content(self, content: msgspec.Raw) -> list[msgspec.Raw] | None:
-        return self._kept(blocks_of(content), uri_of_block)
+        return self._kept(blocks_of(content), uri_of_block) if may_link(bytes(content)) else None
 
     def _messages(self, messages: msgspec.Raw) -> list[msgspec.Raw] | None:
         """A message of which no block is left goes too."""
-        if not is_array(messages):
+        if not is_array(messages) or not may_link(bytes(messages)):
             return None
         before = read_list(messages)
         after = [self._message(message) for message in before]
@@ -62,7 +61,7 @@ class Links:
         return None if all(one is two for one, two in zip(before, after, strict=True)) else kept
 
     def _message(self, message: msgspec.Raw) -> msgspec.Raw | None:
-        if not is_object(message) or not may_link(bytes(message)):
+        if not is_object(message):
             return message
         try:
             members = read_members(message, "message", _MESSAGE)

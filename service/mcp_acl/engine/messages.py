@@ -130,9 +130,9 @@ class MessageFilter:
     def _one(self, text: bytes) -> bytes | None:
         slot = find_result(text, self._matter)
         if slot is not None:
-            raw = text[slot.start : slot.end]
-            result = self._result(slot.members, raw)
-            self.report.learn(learned_of(self.view, self.request, slot.id, raw))
+            result = self._result(slot.members)
+            raw = msgspec.Raw(memoryview(text)[slot.start : slot.end])
+            self.report.learn(learned_of(self.view, self.request, slot.id, raw, slot.members))
             return text if result is None else b"".join((text[: slot.start], result, text[slot.end :]))
         members = read_members(text, "message", MESSAGE)
         if members.keys() - ENVELOPE or len(members.keys() & {"method", "result", "error"}) != 1:
@@ -142,9 +142,9 @@ class MessageFilter:
         if "error" in members:
             self._check_error(members["error"])
             return text
-        raw = bytes(members["result"])
-        result = self._result(read_members(raw, "result", self._matter), raw)
-        self.report.learn(learned_of(self.view, self.request, _id_of(members), raw))
+        found = read_members(members["result"], "result", self._matter)
+        result = self._result(found)
+        self.report.learn(learned_of(self.view, self.request, _id_of(members), members["result"], found))
         return text if result is None else write_members({**members, "result": msgspec.Raw(result)})
 
     def _from_server(self, text: bytes, members: Members) -> bytes | None:
@@ -162,12 +162,12 @@ class MessageFilter:
             write_members({**members, "params": msgspec.Raw(write_members({**params, **changed}))}) if changed else text
         )
 
-    def _result(self, result: Members, raw: bytes) -> bytes | None:
+    def _result(self, result: Members) -> bytes | None:
         """The result with all that is in it filtered and its cache fields bounded, or None if nothing changed."""
         row = method_named(self.request.message.method)
         if row is not None and row.method_class is MethodClass.LIST and row.list_key not in result:
             raise MessageError("response", f"the result of `{row.name}` holds no `{row.list_key}`")
-        changed = {**self._contained(result, raw), **self._inlined(result)}
+        changed = {**self._contained(result), **self._inlined(result)}
         if row is not None and row.method_class is MethodClass.COMPLETION:
             changed |= filter_completion(self.view, self.request, result, self.report.hidden)
         elif "completion" in result and self.view.rules_reading:
@@ -179,7 +179,7 @@ class MessageFilter:
             return None
         return write_members({name: value for name, value in {**result, **changed}.items() if name not in gone})
 
-    def _contained(self, result: Members, raw: bytes) -> dict[str, object]:
+    def _contained(self, result: Members) -> dict[str, object]:
         """The members to change for what is in them: lists, resources, requests to the client."""
         if INPUTS in result:
             self._check_inputs(result[INPUTS])
@@ -187,7 +187,7 @@ class MessageFilter:
         for row, reader in (_LISTS[key] for key in result if key in _LISTS):
             changed |= self._list(row, reader, row.list_key, result[row.list_key])
         links = Links(self.view, self.request, self.report.hidden, self.report.dropped, self.report.errors)
-        return changed | links.filtered(result, raw)
+        return changed | links.filtered(result)
 
     def _inlined(self, holder: Members) -> dict[str, object]:
         """The result of a call inside what is said of a task, filtered as a result (tasks extension)."""
@@ -195,7 +195,7 @@ class MessageFilter:
         if inner is None or "taskId" not in holder or not is_object(inner):
             return {}
         members = read_members(inner, "result", self._matter)
-        changed = self._contained(members, bytes(inner))
+        changed = self._contained(members)
         return {"result": msgspec.Raw(write_members({**members, **changed}))} if changed else {}
 
     def _unspoken(self, row: Method | None, result: Members) -> frozenset[str]:

@@ -21,13 +21,13 @@ LINKED: Final = watched("content", "messages", "contents", "taskId", "result")
 
 _BLOCK: Final = watched("type", "resource", "uri")
 _CONTENTS: Final = watched("uri")
-_SPELLED: Final = b'"resource'
+_SPELLED: Final = re.compile(rb'"resource')
 _ESCAPED: Final = re.compile(rb"\\u00[567]")  # a letter, or the low line of `resource_link`
 
 
 def may_link(text: bytes) -> bool:
     """Whether a block in this text can be a resource or a link: a quick no for the many texts in which none is."""
-    return _SPELLED in text or (b"\\u00" in text and _ESCAPED.search(text) is not None)
+    return _SPELLED.search(text) is not None or (b"\\" in text and _ESCAPED.search(text) is not None)
 
 
 def uri_of_block(block: msgspec.Raw) -> str | None:

@@ -33,7 +33,7 @@ def may_become_task(message: Message) -> bool:
     return "task" in message.params or (isinstance(found, Mapping) and TASKS_EXTENSION in found)
 
 
-def created_task(message: Message, result: bytes) -> Created | None:
+def created_task(message: Message, result: msgspec.Raw) -> Created | None:
     """The task that a call became: in `task` if it asked for one, else the result itself, if it says that it is one.
 
     None if it became none, or if which one is in doubt.
