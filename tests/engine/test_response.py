@@ -57,8 +57,8 @@ def test_conditions_on_the_entry_are_settled_for_each() -> None:
     assert ("b", "secret") == found.hidden
 
 
-def test_an_entry_that_cannot_be_read_whole_has_no_annotations() -> None:
-    found = filtered(result('{"tools":[{"name":"a","annotations":{"readOnlyHint":true},"x":1e999}]}'))
+def test_an_entry_with_annotations_in_doubt_has_none() -> None:
+    found = filtered(result('{"tools":[{"name":"a","annotations":{},"annotations":{"readOnlyHint":true}}]}'))
     assert (("a",), ["weather/admins-see-all-tools", "weather/read-only-tools"]) == (
         found.hidden,
         sorted(str(one.rule) for one in found.errors),

@@ -7,7 +7,7 @@ unknown. Conditions that read nothing of the entry are settled once for the whol
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Final
 
 import msgspec
 
@@ -16,10 +16,11 @@ from mcp_acl.engine.decision import task_decision
 from mcp_acl.engine.judging import settle, uri_refusal
 from mcp_acl.engine.scope import Scope
 from mcp_acl.expr.condition import Condition
+from mcp_acl.mcp.message import parse_json
 from mcp_acl.mcp.methods import Method
-from mcp_acl.mcp.results import Entry
+from mcp_acl.mcp.results import Entry, read_members, watched
 from mcp_acl.policy.index import Rule, View
-from mcp_acl.problems import EvalError
+from mcp_acl.problems import EvalError, MessageError
 
 
 @dataclass(slots=True)
@@ -99,11 +100,15 @@ class Listing:
         return outcome
 
 
+_ANNOTATIONS: Final = watched("annotations")
+
+
 def _members(entry: Entry) -> Mapping[str, Json] | None:
-    """What conditions read of an entry: its annotations. None if it cannot be read, so that asking for them is an error."""
+    """What conditions read of an entry: its annotations. None if they cannot be read in one way, so that asking for them is an error."""
     try:
-        if isinstance(entry, Mapping):
-            return {"annotations": msgspec.json.decode(entry["annotations"])} if "annotations" in entry else {}
-        return msgspec.json.decode(entry, type=dict[str, Any])
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        members = entry if isinstance(entry, Mapping) else read_members(entry, "entry", _ANNOTATIONS)
+        if "annotations" not in members:
+            return {}
+        return {"annotations": parse_json(msgspec.json.encode(members["annotations"]))}
+    except MessageError:
         return None
