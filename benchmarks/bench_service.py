@@ -20,11 +20,13 @@ from statistics import median, quantiles
 from typing import Final, NamedTuple
 
 import grpc
-from served import CHECK, check_request
+from served import CHECK, PLAIN, check_request
 from timing import ratios
 
 HERE: Final = Path(__file__).parent
 KINDS: Final = ("decides", "parses", "echoes")
+"""On our host, whichever; beside them on grpcio alone `served.PLAIN`."""
+
 IN_FLIGHT: Final = 32
 THIN_LIMIT: Final = 1.15
 _TICK: Final = os.sysconf("SC_CLK_TCK")
@@ -95,9 +97,10 @@ async def load(server: Server, calls: int) -> Cost:
 
 def measure(host: str, rounds: int, calls: int) -> dict[str, list[Cost]]:
     """Every kind once in each round, after one round that does not count."""
-    found: dict[str, list[Cost]] = {kind: [] for kind in KINDS}
+    kinds = (*KINDS, PLAIN)
+    found: dict[str, list[Cost]] = {kind: [] for kind in kinds}
     with contextlib.ExitStack() as running:
-        servers = {kind: running.enter_context(served(kind, host)) for kind in KINDS}
+        servers = {kind: running.enter_context(served(kind, host)) for kind in kinds}
         for number in range(rounds + 1):
             for kind, server in servers.items():
                 cost = asyncio.run(load(server, calls if number else calls // 4))
@@ -118,8 +121,10 @@ def main() -> int:
         print(f"{kind:8} {cpu:7.1f} µs of CPU a call   p50 {p50:7.1f} µs   p99 {p99:7.1f} µs")
     thin = median(ratios([one.cpu for one in found["decides"]], [one.cpu for one in found["parses"]]))
     print(f"thin: {thin:.3f} of the empty handler; goal {THIN_LIMIT}: {'met' if thin <= THIN_LIMIT else 'not met'}")
+    plain = median(ratios([one.cpu for one in found["decides"]], [one.cpu for one in found[PLAIN]]))
+    print(f"      {plain:.3f} of the empty handler on grpcio alone")
     if chosen.json:
-        chosen.json.write_text(json.dumps({"thin": thin, "rounds": found}, indent=2) + "\n")
+        chosen.json.write_text(json.dumps({"thin": thin, "plain": plain, "rounds": found}, indent=2) + "\n")
     return 0
 
 

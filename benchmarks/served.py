@@ -1,7 +1,8 @@
-"""A server to measure: `python benchmarks/served.py decides|parses|echoes grpcio|envoy`, on a free port of loopback.
+"""A server to measure: `python benchmarks/served.py decides|parses|echoes|plain grpcio|envoy`, on a free port of loopback.
 
 `decides` is the service. `parses` is the empty handler it is held against: the same request bytes parsed, and a constant answer, which
-is what the service would answer. `echoes` shows what the host costs by itself.
+is what the service would answer. `echoes` shows what the host costs by itself. `plain` is that empty handler without our host: grpcio as
+its documentation shows it.
 """
 
 import asyncio
@@ -12,6 +13,7 @@ import sys
 from collections.abc import Sequence
 from typing import Final
 
+import grpc
 import workloads as work
 
 from mcp_acl.adapters.grpc_api import SERVICE
@@ -25,6 +27,7 @@ from mcp_acl.policy.compiler import compile_policies
 from mcp_acl.runtime.address import parse_address
 from mcp_acl.runtime.gate import Gate
 
+PLAIN: Final = "plain"
 CHECK: Final = f"/{SERVICE}/Check"
 
 
@@ -65,6 +68,24 @@ def table(kind: str) -> Table:
     return {CHECK: parses}
 
 
+async def plain() -> None:
+    """The empty handler on grpcio alone."""
+    parses = table("parses")[CHECK]
+    assert callable(parses)
+
+    async def answer(body: bytes, _: object) -> bytes:
+        return parses(body)
+
+    method = grpc.unary_unary_rpc_method_handler(answer)
+    server = grpc.aio.server()
+    server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler(SERVICE, {"Check": method})])
+    port = server.add_insecure_port("127.0.0.1:0")
+    gc.freeze()
+    await server.start()
+    ready([f"127.0.0.1:{port}"])
+    await server.wait_for_termination()
+
+
 def inside() -> envoy.Served:
     """What Envoy serves."""
     served = table(os.environ["KIND"])
@@ -80,6 +101,10 @@ def main() -> None:
     import uvloop  # noqa: PLC0415 - as the service does
 
     kind, host = sys.argv[1:]
+    if kind == PLAIN:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(plain())
+        return
     listener = Listener(parse_address("127.0.0.1:0"), table(kind))
     if host == "envoy":
         engine = envoy.Engine("served:inside", {"KIND": kind})
