@@ -29,7 +29,7 @@ from mcp_acl.runtime.loading import CONFIG
 from mcp_acl.runtime.rows import PREFIX, ROWS
 
 DOCS: Final = Path(__file__).parent
-SCENARIOS: Final = Path("..", "tests", "scenarios", "methods.yaml")
+SCENARIOS: Final = [Path("..", "tests", "scenarios", name) for name in ("methods.yaml", "3.3-exchanges.yaml")]
 
 CONDITIONS: Final = """\
 # Conditions
@@ -271,11 +271,11 @@ def _code(text: str) -> str:
 
 def methods() -> str:
     """The method table, each row with links to the scenarios that show it."""
-    file = parse_scenarios(SourceFile(SCENARIOS.name, (DOCS / SCENARIOS).read_bytes()))
     links: defaultdict[str, list[str]] = defaultdict(list)
-    for scenario in file.scenarios:
-        line = scenario.place.line
-        links[scenario.row.removeprefix("methods: ")].append(f"[{line}]({SCENARIOS.as_posix()}#L{line})")
+    for path in SCENARIOS:
+        for scenario in parse_scenarios(SourceFile(path.name, (DOCS / path).read_bytes())).scenarios:
+            line = scenario.place.line
+            links[scenario.row.rpartition(": ")[2]].append(f"[{line}]({path.as_posix()}#L{line})")
     return render_matrix(links)
 
 

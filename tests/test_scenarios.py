@@ -25,7 +25,7 @@ from mcp_acl.engine.scenarios import (
     Shown,
     run_scenarios,
 )
-from mcp_acl.mcp.methods import METHODS, MethodClass
+from mcp_acl.mcp.methods import LIST_CHANGED, METHODS, MethodClass
 from mcp_acl.policy.compiler import compile_policies
 from mcp_acl.policy.index import PolicySet
 from mcp_acl.policy.source import SourceFile
@@ -232,7 +232,7 @@ def test_every_method_is_granted_and_refused_in_each_of_its_directions() -> None
         passes = scenario.expect["decision"] == "allow" and scenario.expect.get("entries") != []
         method = scenario.row.removeprefix("methods: ")
         shown[method, scenario.question.direction, "granted" if passes else "refused"] += 1
-    for row in METHODS.values():
+    for row in (*METHODS.values(), LIST_CHANGED):
         always = row.method_class is MethodClass.ALWAYS
         for direction in Direction:
             travels = direction in row.directions

@@ -51,7 +51,10 @@ def render_matrix(scenarios: Mapping[str, Sequence[str]] = _NO_SCENARIOS) -> str
         "",
         "An HTTP request with an empty body. On a server that some policy governs these pass, and nothing else does.",
         "",
-        *_table(_EXCHANGES_HEAD, [_exchange_cells(row) for row in EXCHANGES]),
+        *_table(
+            (*_EXCHANGES_HEAD, "Scenarios") if scenarios else _EXCHANGES_HEAD,
+            [_exchange_cells(row, scenarios) for row in EXCHANGES],
+        ),
         "",
         "* A caller that cannot filter may not have a stream repeated (`Last-Event-ID`), unless nothing would be hidden in any list.",
         "",
@@ -63,14 +66,15 @@ def render_matrix(scenarios: Mapping[str, Sequence[str]] = _NO_SCENARIOS) -> str
     return "\n".join(lines) + "\n"
 
 
-def _exchange_cells(row: Exchange) -> Sequence[str]:
-    return (
+def _exchange_cells(row: Exchange, scenarios: Mapping[str, Sequence[str]]) -> Sequence[str]:
+    cells = [
         f"`{row.method}`",
         "`/.well-known/…`" if row.path else "any",
         row.doc,
         "any" if row.is_open else "not an invalid one",
         "is filtered by its shape" if row.brings_messages else "is left as it is",
-    )
+    ]
+    return [*cells, ", ".join(scenarios.get(row.name, ()))] if scenarios else cells
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
