@@ -60,7 +60,8 @@ def _batch(policies: PolicySet, request: Request) -> Decision:
     """Every message of a batch is decided, as if it had come by itself; one that is refused refuses all."""
     decisions = [decide(policies, request._replace(message=one)) for one in request.message.members]
     is_answered = any(decision.response_needs is not ResponseNeeds.NONE for decision in decisions)
-    return _all_of(decisions, policies.revision, ResponseNeeds.RESULT if is_answered else ResponseNeeds.NONE)
+    needs = ResponseNeeds.RESULT if is_answered else ResponseNeeds.NONE
+    return _all_of(decisions, policies.revision, needs)._replace(response_needs=needs)
 
 
 def _by_headers(request: Request, revision: str) -> Decision | None:
@@ -191,17 +192,19 @@ def _plain(view: View, request: Request, row: Method) -> Decision:
 
 def _target(view: View, request: Request, row: Method) -> Decision:
     """A method with one target, a task among them. A tool that calls another needs a grant for both."""
-    calls = [request]
-    if row.name == "tools/call" and view.settings.wrappers:
-        try:
-            calls += inner_calls(view.settings.wrappers, request)
-        except MessageError as error:
-            return deny(Reason.TARGET_MISSING, view.revision, error.message)
     needs = _needs(view, request, row)
-    decisions = [
-        _demand(view, one, row, Demand(row.decided_as, target_of(one.message.params, row)), needs) for one in calls
-    ]
-    return _all_of(decisions, view.revision, needs)
+    if view.settings.wrappers and row.name == "tools/call":
+        return _wrapping(view, request, row, needs)
+    return _demand(view, request, row, Demand(row.decided_as, target_of(request.message.params, row)), needs)
+
+
+def _wrapping(view: View, request: Request, row: Method, needs: ResponseNeeds) -> Decision:
+    try:
+        calls = [request, *inner_calls(view.settings.wrappers, request)]
+    except MessageError as error:
+        return deny(Reason.TARGET_MISSING, view.revision, error.message)
+    demands = [(one, Demand(row.name, target_of(one.message.params, row))) for one in calls]
+    return _all_of([_demand(view, one, row, demand, needs) for one, demand in demands], view.revision, needs)
 
 
 def _demanding(view: View, request: Request, row: Method) -> Decision:
@@ -220,10 +223,8 @@ def _demanding(view: View, request: Request, row: Method) -> Decision:
 def _all_of(decisions: Sequence[Decision], revision: str, needs: ResponseNeeds) -> Decision:
     """The first refusal, or an allow that names every rule that granted. Nothing asked for is nothing to refuse."""
     refused = next((decision for decision in decisions if not decision.allowed), None)
-    if refused is not None:
-        return refused
-    if len(decisions) == 1:
-        return decisions[0]._replace(response_needs=needs)
+    if refused is not None or len(decisions) == 1:
+        return refused or decisions[0]
     reason = Reason.GRANTED if decisions else Reason.ALWAYS_PERMITTED
     rules = tuple(dict.fromkeys(rule for decision in decisions for rule in decision.rules))
     errors = tuple(error for decision in decisions for error in decision.errors)
