@@ -26,6 +26,7 @@ from mcp_acl.engine.judging import deny, judge, settle, uri_refusal
 from mcp_acl.engine.scope import Scope
 from mcp_acl.engine.wrapping import inner_calls
 from mcp_acl.mcp.demands import ANSWERS, INPUTS, Demand, demands_of, inputs_of, target_of
+from mcp_acl.mcp.exchanges import may_carry
 from mcp_acl.mcp.headers import MIRRORS, doubtful_encoding, header_mismatch
 from mcp_acl.mcp.links import LINKING
 from mcp_acl.mcp.methods import METHODS, Method, MethodClass, method_named
@@ -47,6 +48,8 @@ def decide(policies: PolicySet, request: Request) -> Decision:
         return _batch(policies, request)
     if request.token is TokenState.INVALID:
         return deny(Reason.TOKEN_INVALID, policies.revision)
+    if not may_carry(request.http) and request.direction is Direction.CLIENT_TO_SERVER:
+        return deny(Reason.MESSAGE_REFUSED, policies.revision, _NOT_POSTED)
     doubt = _by_headers(request, policies.revision) if request.http.headers else None
     if doubt is not None:
         return doubt
@@ -62,6 +65,10 @@ def _batch(policies: PolicySet, request: Request) -> Decision:
     is_answered = any(decision.response_needs is not ResponseNeeds.NONE for decision in decisions)
     needs = ResponseNeeds.RESULT if is_answered else ResponseNeeds.NONE
     return _all_of(decisions, policies.revision, needs)._replace(response_needs=needs)
+
+
+_NOT_POSTED: Final = "a message is sent by POST; of whatever else servers do not read the body"
+"""They open a stream, or have one repeated, and what comes back answers that and not the message."""
 
 
 def _by_headers(request: Request, revision: str) -> Decision | None:

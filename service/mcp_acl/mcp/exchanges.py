@@ -69,5 +69,10 @@ def exchange_of(http: Http) -> Exchange:
     raise MessageError("exchange", f"an HTTP request {http.method[:20]} without a message is not known")
 
 
+def may_carry(http: Http) -> bool:
+    """Whether servers read a message from the body of such a request (MCP transports: each message is a POST)."""
+    return http.method == "POST"
+
+
 _BATCHING: Final = frozenset({None, REVISIONS[1]})
 _METHODS: Final = frozenset(row.method for row in EXCHANGES)

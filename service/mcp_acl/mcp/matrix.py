@@ -49,7 +49,7 @@ def render_matrix(scenarios: Mapping[str, Sequence[str]] = _NO_SCENARIOS) -> str
         "",
         "## Exchanges without a message",
         "",
-        "An HTTP request with an empty body. On a server that some policy governs these pass, and nothing else does.",
+        "An HTTP request with an empty body. On a server that some policy governs these pass, and nothing else does. A message comes by POST.",
         "",
         *_table(
             (*_EXCHANGES_HEAD, "Scenarios") if scenarios else _EXCHANGES_HEAD,
