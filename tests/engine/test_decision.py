@@ -2,8 +2,21 @@
 
 import pytest
 
-from mcp_acl.domain import Json, Message, MessageKind, Reason, Request, TaskFact, TokenState
+from mcp_acl.domain import (
+    Direction,
+    Http,
+    InexactNumber,
+    Json,
+    Message,
+    MessageKind,
+    Reason,
+    Request,
+    TaskFact,
+    TokenState,
+)
 from mcp_acl.engine.decision import decide
+from mcp_acl.engine.explanation import explain
+from mcp_acl.mcp.methods import METHODS
 from tests.engine.weather import policies
 
 TASKS = policies(
@@ -36,3 +49,50 @@ def test_a_task_is_its_creators_while_its_tool_may_be_called(
     tool: str, claims: dict[str, Json], expected: Reason
 ) -> None:
     assert expected == of_task(tool, **claims)
+
+
+WRAPPED = policies(
+    "version: 1\npolicy: p\nsettings: {wrappers: [{tool: run, argument: name, arguments: input}]}\nrules:\n"
+    "  - {id: tools, methods: [tools/call]}\n"
+    "  - {id: resources, methods: [resources/read]}\n"
+)
+
+
+@pytest.mark.parametrize("method", [*METHODS, "other/method"])
+def test_a_number_that_parsers_read_differently_is_refused_or_passes_wherever_it_stands(method: str) -> None:
+    number = InexactNumber("9007199254740993")
+    names = (
+        "name",
+        "uri",
+        "taskId",
+        "ref",
+        "argument",
+        "context",
+        "notifications",
+        "inputRequests",
+        "inputResponses",
+        "task",
+        "_meta",
+    )
+    places: list[dict[str, Json]] = [{name: number} for name in names]
+    places += [
+        {
+            "_meta": {
+                "io.modelcontextprotocol/protocolVersion": number,
+                "io.modelcontextprotocol/clientCapabilities": number,
+            }
+        },
+        {"name": "run", "arguments": number},
+        {"name": "run", "arguments": {"name": number}},
+        {"name": "run", "arguments": {"name": "run", "input": {"name": number}}},
+        {"ref": {"type": number}},
+        {"ref": {"type": "ref/resource", "uri": number}},
+        {"notifications": {"toolsListChanged": number, "taskIds": number}},
+    ]
+    http = Http(headers={"mcp-protocol-version": ("2025-11-25",), "mcp-name": ("run",)})
+    for params in places:
+        message = Message(MessageKind.REQUEST, method, 1, params)
+        for request in (Request("s", message), Request("s", message, http=http)):
+            for direction in Direction:
+                asked = request._replace(direction=direction)
+                assert decide(WRAPPED, asked) == explain(WRAPPED, asked).decision

@@ -25,7 +25,7 @@ from mcp_acl.engine.exchanges import exchange_decision
 from mcp_acl.engine.judging import deny, judge, settle, uri_refusal
 from mcp_acl.engine.scope import Scope
 from mcp_acl.engine.wrapping import inner_calls
-from mcp_acl.mcp.demands import ANSWERS, INPUTS, Demand, demands_of, inputs_of, target_of
+from mcp_acl.mcp.demands import INPUTS, Demand, brings_answers, demands_of, inputs_of, target_of
 from mcp_acl.mcp.exchanges import may_carry
 from mcp_acl.mcp.headers import MIRRORS, doubtful_encoding, header_mismatch
 from mcp_acl.mcp.links import LINKING
@@ -81,7 +81,6 @@ def _by_headers(request: Request, revision: str) -> Decision | None:
     return deny(Reason.MESSAGE_REFUSED, revision, doubt) if doubt else None
 
 
-_NOTHING: Final[Mapping[str, Json]] = {}
 _NOTHING_ASKED: Final = "the server may not ask the client for anything, so there is nothing to answer"
 
 
@@ -127,7 +126,7 @@ def _with_inputs(policies: PolicySet, view: View, request: Request, decision: De
     if request.direction is Direction.SERVER_TO_CLIENT:
         asked = input_decisions(policies, request, params[INPUTS]) if INPUTS in params else ()
         return next((one for one in asked if not one.allowed), decision)
-    if params.get(ANSWERS, _NOTHING) != _NOTHING and not _may_be_asked(view, request):
+    if brings_answers(params) and not _may_be_asked(view, request):
         return deny(Reason.NO_MATCHING_RULE, policies.revision, _NOTHING_ASKED)
     return decision
 

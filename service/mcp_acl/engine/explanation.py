@@ -17,7 +17,7 @@ from mcp_acl.expr.cel.operators import HAS, INDEX, SELECT
 from mcp_acl.expr.condition import Condition
 from mcp_acl.expr.nodes import Available, Call, Const, Fact, Function, Local, Node, children
 from mcp_acl.expr.walk import Possibilities
-from mcp_acl.mcp.demands import ANSWERS, INPUTS, Demand, demands_of, inputs_of
+from mcp_acl.mcp.demands import INPUTS, Demand, brings_answers, demands_of, inputs_of
 from mcp_acl.mcp.methods import METHODS, Method, MethodClass, method_named
 from mcp_acl.policy.index import ASKING, Candidates, Grant, PolicySet, Rule, View
 from mcp_acl.problems import EvalError, MessageError
@@ -128,7 +128,7 @@ def _wrapped(view: View, request: Request) -> Iterator[_Question]:
 def _answers(request: Request) -> Iterator[_Question]:
     """A client's answer passes if the server may ask."""
     message = request.message
-    is_answer = message.kind is MessageKind.RESPONSE or bool(message.params.get(ANSWERS))
+    is_answer = message.kind is MessageKind.RESPONSE or brings_answers(message.params)
     if is_answer and request.direction is Direction.CLIENT_TO_SERVER:
         yield from (_Question(Scope(request, method, None, before_call=True)) for method in ASKING)
 

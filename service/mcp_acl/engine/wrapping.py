@@ -16,7 +16,7 @@ def inner_calls(wrappers: Sequence[Wrapper], request: Request) -> Iterator[Reque
     """
     name = request.message.params.get("name")
     for wrapper in wrappers:
-        if wrapper.tool == name:
+        if isinstance(name, str) and wrapper.tool == name:
             inner = _inner(wrapper, request)
             yield inner
             yield from inner_calls(wrappers, inner)

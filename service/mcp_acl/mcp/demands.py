@@ -67,6 +67,14 @@ def _target(params: Mapping[str, Json], row: Method) -> tuple[Demand, ...]:
     return (Demand(row.decided_as, target_of(params, row)),)
 
 
+def brings_answers(params: Mapping[str, Json]) -> bool:
+    """Whether a request answers what the client was asked; an empty object answers nothing, and whatever is no object is in doubt."""
+    if ANSWERS not in params:
+        return False
+    answers = params[ANSWERS]
+    return not isinstance(answers, Mapping) or bool(answers)
+
+
 def inputs_of(asked: Json) -> tuple[Message, ...]:
     """The requests inside `inputRequests`, each by its key (MCP 2026-07-28, multi round-trip requests).
 

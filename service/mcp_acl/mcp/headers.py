@@ -67,7 +67,9 @@ def _is_json(content_type: str) -> bool:
 def _is_version(versions: Sequence[str], message: Message) -> bool:
     """Whether the header is one value, and that of the message if it states one."""
     stated = revision_in_message(message.params)
-    return len(versions) == 1 and "," not in versions[0] and (stated is None or stated == versions[0])
+    if len(versions) != 1 or "," in versions[0]:
+        return False
+    return stated is None or (isinstance(stated, str) and stated == versions[0])
 
 
 def _names_target(header: str, message: Message) -> bool:
