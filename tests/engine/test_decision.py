@@ -96,3 +96,8 @@ def test_a_number_that_parsers_read_differently_is_refused_or_passes_wherever_it
             for direction in Direction:
                 asked = request._replace(direction=direction)
                 assert decide(WRAPPED, asked) == explain(WRAPPED, asked).decision
+
+
+def test_an_exchange_that_is_in_no_row_is_refused() -> None:
+    asked = Request("s", Message(MessageKind.EXCHANGE), http=Http("HEAD", "/mcp"))
+    assert Reason.MESSAGE_REFUSED is decide(WRAPPED, asked).reason
