@@ -92,6 +92,7 @@ def test_message_of_bytes_that_are_no_text_is_a_denial(ask: Run) -> None:
         (["--claims", ADMIN, "--token", "invalid"], "token_invalid"),
         (["--token", "invalid"], "token_invalid"),
         (["--claims", ADMIN, "--direction", "server_to_client"], "wrong_direction"),
+        (["--claims", ADMIN, "--http-method", "PUT"], "message_refused"),
         (["--claims", ADMIN, "--header", "Mcp-Method=tools/call", "--header", "mcp-name=history"], "granted"),
         (["--claims", ADMIN, "--header", "Mcp-Method=tools/list"], "header_mismatch"),
         (
@@ -122,7 +123,6 @@ rules:
   - {id: attribute, methods: [tools/call], name: attribute, cel: 'attributes.plan == {"name": "gold"}'}
   - {id: time, methods: [tools/call], name: time, cel: 'request.time.getFullYear() == 2001'}
   - {id: path, methods: [tools/call], name: path, cel: 'request.path == "/a?b=c"'}
-  - {id: method, methods: [tools/call], name: method, cel: 'request.method == "PUT"'}
   - {id: address, methods: [tools/call], name: address, cel: 'request.remote_address == "10.0.0.7"'}
   - {id: header, methods: [tools/call], name: header, cel: 'request.headers["x-role"] == "a=b"'}
 """
@@ -134,7 +134,6 @@ rules:
         ("attribute", ["--attribute", 'plan={"name":"gold"}', "--attribute", "other=1"]),
         ("time", ["--time", "2001-03-02T10:30:00+01:00"]),
         ("path", ["--path", "/a?b=c"]),
-        ("method", ["--http-method", "PUT"]),
         ("address", ["--remote-address", "10.0.0.7"]),
         ("header", ["--header", "X-Role=a=b"]),
     ],
