@@ -395,10 +395,7 @@ def decide_demands(rules: Governing, request: Request) -> Verdict:
 def all_of(verdicts: Sequence[Verdict], rules: Governing, request: Request) -> Verdict:
     """The first refusal, or all grants together; a wrapper is granted together with what it calls."""
     inside = calls_inside(rules, request) if request.message.method == "tools/call" else []
-    if inside is None:
-        return deny(Reason.TARGET_MISSING)
-    called = [Demand("tools/call", one.message.params["name"]) for one in inside]
-    granted = [*verdicts, *(decide_demand(rules, *pair) for pair in zip(inside, called, strict=True))]
+    granted = [*verdicts, *(decide_inside(rules, one) for one in inside)]
     refused = [verdict for verdict in granted if not verdict.allowed]
     if refused:
         return refused[0]
@@ -412,23 +409,28 @@ def all_of(verdicts: Sequence[Verdict], rules: Governing, request: Request) -> V
     )
 
 
-def calls_inside(rules: Governing, request: Request) -> list[Request] | None:
-    """The calls that a wrapper makes, and those that they make; None if one does not say what it calls."""
+def decide_inside(rules: Governing, request: Request | None) -> Verdict:
+    """A call that a wrapper makes, if it says which."""
+    if request is None:
+        return deny(Reason.TARGET_MISSING)
+    return decide_demand(rules, request, Demand("tools/call", request.message.params["name"]))
+
+
+def calls_inside(rules: Governing, request: Request) -> list[Request | None]:
+    """The calls that a wrapper makes, each before those that it makes; None for one that does not say what it calls."""
     params = request.message.params
     arguments = params.get("arguments")
     given: Mapping[str, Json] = arguments if isinstance(arguments, dict) else {}
-    found: list[Request] = []
+    found: list[Request | None] = []
     for tool, argument, inner in dict.fromkeys(rules.wrappers):
         if tool != params.get("name"):
             continue
         if not isinstance(given.get(argument), str):
-            return None
+            found.append(None)
+            continue
         called = {**params, "name": given[argument], "arguments": given.get(inner) if inner else None}
         one = request._replace(message=request.message._replace(params=called))
-        more = calls_inside(rules, one)
-        if more is None:
-            return None
-        found += [one, *more]
+        found += [one, *calls_inside(rules, one)]
     return found
 
 

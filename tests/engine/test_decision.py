@@ -101,3 +101,20 @@ def test_a_number_that_parsers_read_differently_is_refused_or_passes_wherever_it
 def test_an_exchange_that_is_in_no_row_is_refused() -> None:
     asked = Request("s", Message(MessageKind.EXCHANGE), http=Http("HEAD", "/mcp"))
     assert Reason.MESSAGE_REFUSED is decide(WRAPPED, asked).reason
+
+
+def test_calls_inside_of_calls_are_bounded() -> None:
+    one = "{tool: run, argument: name, arguments: input}"
+    other = "{tool: run, argument: tool, arguments: input}"
+    both = policies(
+        f"version: 1\npolicy: p\nsettings: {{wrappers: [{one}, {other}]}}\nrules:\n  - {{id: a, methods: [tools/call]}}\n"
+    )
+    arguments: dict[str, Json] = {"name": "echo", "tool": "echo"}
+    assert decide(
+        both, Request("s", Message(MessageKind.REQUEST, "tools/call", 1, {"name": "run", "arguments": arguments}))
+    ).allowed
+    for _ in range(60):
+        arguments = {"name": "run", "tool": "run", "input": arguments}
+    request = Request("s", Message(MessageKind.REQUEST, "tools/call", 1, {"name": "run", "arguments": arguments}))
+    assert Reason.TARGET_MISSING is decide(both, request).reason
+    assert Reason.TARGET_MISSING is explain(both, request).decision.reason

@@ -197,20 +197,23 @@ def _plain(view: View, request: Request, row: Method) -> Decision:
 
 
 def _target(view: View, request: Request, row: Method) -> Decision:
-    """A method with one target, a task among them. A tool that calls another needs a grant for both."""
+    """A method with one target, a task among them. A tool that calls another needs a grant for both.
+
+    What is inside is looked at only if what is outside is granted: else it would tell which tools are wrappers.
+    """
     needs = _needs(view, request, row)
-    if view.settings.wrappers and row.name == "tools/call":
-        return _wrapping(view, request, row, needs)
-    return _demand(view, request, row, Demand(row.decided_as, target_of(request.message.params, row)), needs)
-
-
-def _wrapping(view: View, request: Request, row: Method, needs: ResponseNeeds) -> Decision:
+    decision = _demand(view, request, row, Demand(row.decided_as, target_of(request.message.params, row)), needs)
+    if not decision.allowed or row.name != "tools/call" or not view.settings.wrappers:
+        return decision
+    decisions = [decision]
     try:
-        calls = [request, *inner_calls(view.settings.wrappers, request)]
+        for call in inner_calls(view.settings.wrappers, request):
+            decisions.append(_demand(view, call, row, Demand(row.name, target_of(call.message.params, row)), needs))
+            if not decisions[-1].allowed:
+                break
     except MessageError as error:
         return deny(Reason.TARGET_MISSING, view.revision, error.message)
-    demands = [(one, Demand(row.name, target_of(one.message.params, row))) for one in calls]
-    return _all_of([_demand(view, one, row, demand, needs) for one, demand in demands], view.revision, needs)
+    return _all_of(decisions, view.revision, needs)
 
 
 def _demanding(view: View, request: Request, row: Method) -> Decision:

@@ -5,6 +5,7 @@ applies to one of them.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
@@ -80,7 +81,7 @@ def explain(policies: PolicySet, request: Request) -> Explanation:
     if view is None:
         return Explanation(decision, ())
     rules = view.grants().values()
-    if decision.reason in _WITHOUT_RULES:
+    if decision.reason in _WITHOUT_RULES and not _is_of_wrapper(decision, request):
         why = f"no rule changes this denial ({decision.reason})"
         return Explanation(decision, tuple(_unapplied(grants[0].rule, why) for grants in rules))
     each = [request._replace(message=one) for one in request.message.members] or [request]
@@ -94,6 +95,13 @@ def _asked(policies: PolicySet, view: View, request: Request) -> Iterator[_Quest
     yield from _wrapped(view, request)
     yield from _answers(request)
     yield from _inputs(policies, request)
+
+
+def _is_of_wrapper(decision: Decision, request: Request) -> bool:
+    """Whether it is what a wrapper calls that is missing, which is seen if rules grant the wrapper."""
+    message = request.message
+    is_named = message.method == "tools/call" and isinstance(message.params.get("name"), str)
+    return is_named and decision.reason is Reason.TARGET_MISSING
 
 
 def _is_refused(view: View, scope: Scope) -> bool:
@@ -118,11 +126,12 @@ def _questions(request: Request) -> Iterable[_Question]:
 
 
 def _wrapped(view: View, request: Request) -> Iterator[_Question]:
-    """The call inside a call is asked as one of its own."""
+    """The call inside a call is asked as one of its own, as far as it can be read."""
     if request.message.method != "tools/call":
         return
-    for call in inner_calls(view.settings.wrappers, request):
-        yield from _questions(call)
+    with suppress(MessageError):
+        for call in inner_calls(view.settings.wrappers, request):
+            yield from _questions(call)
 
 
 def _answers(request: Request) -> Iterator[_Question]:

@@ -1,6 +1,7 @@
 """Tools that call other tools: the call inside, as a request of its own, so that both need a grant."""
 
 from collections.abc import Iterator, Sequence
+from typing import Final
 
 from mcp_acl.domain import Json, Request
 from mcp_acl.mcp.message import refuse_lookalikes
@@ -8,18 +9,28 @@ from mcp_acl.mcp.quoting import quoted
 from mcp_acl.policy.servers import Wrapper
 from mcp_acl.problems import MessageError
 
+MAX_CALLS: Final = 100
+"""How many calls may be inside of one. Where two wrappers share the inner arguments, each level that a message nests doubles them."""
+
 
 def inner_calls(wrappers: Sequence[Wrapper], request: Request) -> Iterator[Request]:
-    """The calls inside a call of a tool, those inside of them among them; none if it is no wrapper.
+    """The calls inside a call of a tool, each followed by those inside of it; none if it is no wrapper.
 
-    Raises MessageError (`params`) if a name inside cannot be read in one way. Arguments nest no deeper than a message may.
+    Raises MessageError (`params`) if a name inside cannot be read in one way, or if there are too many.
     """
+    for number, call in enumerate(_calls_inside(wrappers, request)):
+        if number == MAX_CALLS:
+            raise MessageError("params", f"the call holds more than {MAX_CALLS} others; send them one by one")
+        yield call
+
+
+def _calls_inside(wrappers: Sequence[Wrapper], request: Request) -> Iterator[Request]:
     name = request.message.params.get("name")
     for wrapper in wrappers:
         if isinstance(name, str) and wrapper.tool == name:
             inner = _inner(wrapper, request)
             yield inner
-            yield from inner_calls(wrappers, inner)
+            yield from _calls_inside(wrappers, inner)
 
 
 def _inner(wrapper: Wrapper, request: Request) -> Request:
