@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from mcp_acl.domain import Message, MessageKind, Request
 from mcp_acl.engine.completion import MAX_VALUES
 from mcp_acl.engine.response import Filtered, filter_response
 from mcp_acl.engine.streaming import MAX_EVENTS
@@ -243,6 +244,18 @@ def test_events_that_cannot_be_read_do_not_become_more_than_they_were() -> None:
     body = b"data: x\n\n" * MAX_EVENTS
     found = filtered(body, content_type=STREAM)
     assert (MAX_EVENTS, 1) == (len(found.dropped), found.body.count(b"data:"))
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [request("tools/call", name="shared_a"), request("tools/call")._replace(message=Message(MessageKind.EXCHANGE))],
+)
+def test_a_completion_of_which_the_request_is_not_known_is_withheld(asked: Request) -> None:
+    body = result('{"completion":{"values":["secret"]}}').encode()
+    found = filter_response(POLICIES, asked, JSON, body)
+    assert ("it offers values for something that was not asked for", False) == (found.refused, b"secret" in found.body)
+    free = policies("version: 1\npolicy: free\nservers: [weather]\nrules: [{id: a, feature: '*', methods: ['*']}]")
+    assert body == filter_response(free, asked, JSON, body).body
 
 
 def test_a_completion_of_too_many_values_is_withheld() -> None:

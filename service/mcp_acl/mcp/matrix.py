@@ -28,6 +28,10 @@ _CLIENT_RESPONSES: Final = (
     "* A client's response comes in an HTTP exchange of its own, so nobody knows what it answers: it passes if the server may ask this "
     "client for sampling, elicitation or roots, or if it is empty, as the answer to a ping is. `inputResponses` in a request, likewise."
 )
+_SERVER_RESPONSES: Final = (
+    "* A server's response is filtered by its shape, whatever it answers. Values of a completion do not say what they complete: repeated on "
+    "a stream, or beside another answer, they are withheld where a rule keeps some resource from being read."
+)
 _EXCHANGES_HEAD: Final = ("HTTP", "Path", "", "Token", "What comes back")
 _HEAD: Final = ("Method", "Kind", "From client", "From server", "Class", "Feature", "Target", "Decided as", "List", "")
 _NO_SCENARIOS: Final[Mapping[str, Sequence[str]]] = MappingProxyType({})
@@ -60,7 +64,7 @@ def render_matrix(scenarios: Mapping[str, Sequence[str]] = _NO_SCENARIOS) -> str
         "",
         "## Responses",
         "",
-        "* A server's response is filtered by its shape, whatever it answers.",
+        _SERVER_RESPONSES,
         _CLIENT_RESPONSES,
     ]
     return "\n".join(lines) + "\n"
