@@ -9,11 +9,13 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mcp_acl.domain import Decision, Denial, Direction, Effect, Http, Message, MessageKind, Reason, RuleRef
+from mcp_acl.domain import Decision, Denial, Direction, Effect, Http, Message, MessageKind, Reason, Request, RuleRef
 from mcp_acl.engine.denial import HIDDEN_REASONS, denial_for
 from mcp_acl.engine.hidden import hidden_answer
+from mcp_acl.engine.response import filter_response
 from mcp_acl.mcp.methods import METHODS, REVISIONS
 from mcp_acl.policy.servers import DenialStyle, ServerInfo, ServerKind, ServerSettings
+from tests.engine.weather import policies
 
 BLOCKS = yaml.safe_load((Path(__file__).parents[1] / "cases" / "denials.yaml").read_text("utf-8"))
 BOTH = ["application/json, text/event-stream"]
@@ -50,6 +52,18 @@ def test_it_is_what_the_server_answers_by_default(block: dict[str, Any], revisio
     for case in block["answers"]:
         body = block["stream"].replace("~", case["body"]) or case["body"]
         assert (case["status"], headers, body) == told(hidden_answer(request(case), http(revision), settings_of(block)))
+
+
+@pytest.mark.parametrize(("block", "revision"), EVERY, ids=IDS)
+def test_it_is_what_a_client_sees_of_the_server_that_filters(block: dict[str, Any], revision: str) -> None:
+    among = policies("version: 1\npolicy: p\nrules: [{id: all, feature: '*', methods: ['*']}]")
+    headers = block["stream_headers"] if block["stream"] else block["json_headers"]
+    for case in block["answers"]:
+        body = block["stream"].replace("~", case["body"]) or case["body"]
+        asked = Request("s", request(case), http=http(revision))
+        passed = filter_response(among, asked, headers["content-type"], body.encode())
+        denial = hidden_answer(asked.message, asked.http, settings_of(block), filtered=True)
+        assert ("", passed.body) == (passed.refused, denial.body)
 
 
 @pytest.mark.parametrize(("block", "revision"), EVERY, ids=IDS)

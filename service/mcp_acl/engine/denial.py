@@ -69,12 +69,13 @@ def denial_for(  # noqa: PLR0913 - what an answer depends on
     http: Http,
     direction: Direction,
     settings: ServerSettings,
+    filtered: bool = False,
 ) -> Denial:
     """The answer to a denied message; `message` is None if it could not be read. Total.
 
     The error carries the reason and the decision id, never a claim, a rule's name or a policy's text other than a
     rule's own `message`; hidden, none of these. It is JSON, unless only an event stream is acceptable to the client. A server gets
-    its answer without HTTP: `status` and `headers` do not apply.
+    its answer without HTTP: `status` and `headers` do not apply. `filtered`: what the server answers is filtered before the client gets it.
     """
     shape = _SHAPES.get(decision.reason, _BY_POLICY)
     if message is not None and message.kind is MessageKind.EXCHANGE and shape.status == 200:
@@ -82,7 +83,7 @@ def denial_for(  # noqa: PLR0913 - what an answer depends on
     from_client = direction is Direction.CLIENT_TO_SERVER
     hidden = settings.denials is DenialStyle.HIDDEN and decision.reason in HIDDEN_REASONS
     if hidden and message is not None and message.kind is not MessageKind.BATCH and from_client:
-        return hidden_answer(message, http, settings)
+        return hidden_answer(message, http, settings, filtered=filtered)
     if message is not None and not _is_answered(message) and shape.status == 200:
         return Denial(202, (), b"")
     if hidden:

@@ -178,8 +178,11 @@ _SESSION_ID: Final = re.compile(r"[!-~]{1,512}")
 """Visible ASCII (MCP 2025-03-26, session management)."""
 
 
-def hidden_answer(message: Message, http: Http, settings: ServerSettings) -> Denial:
-    """What the server would answer if what the message asks for were not there. Total."""
+def hidden_answer(message: Message, http: Http, settings: ServerSettings, *, filtered: bool = False) -> Denial:
+    """What the server would answer if what the message asks for were not there. Total.
+
+    `filtered`: as it leaves when it has been filtered, which is what the client sees of everything else: lines of event streams end with LF.
+    """
     revision = revision_of(message.params, http.headers)
     manner = _MANNERS[settings.kind, era_of(revision)]
     session = _session(http) if manner.echoes_session else ()
@@ -194,6 +197,7 @@ def hidden_answer(message: Message, http: Http, settings: ServerSettings) -> Den
         server=_server(settings, manner),
     )
     end = "" if settings.json_responses or not accepted(http.headers).event_stream else manner.line_end
+    end = "\n" if end and filtered else end
     framed = f"event: message{end}data: {text}{end}{end}" if end else text
     headers = _STREAM_HEADERS if end else _JSON_HEADERS
     return Denial(said.status, (*headers, *session), framed.encode(errors="backslashreplace"))

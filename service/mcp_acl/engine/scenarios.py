@@ -242,7 +242,15 @@ class Library:
 
 def _denial(policies: PolicySet, question: Question, decision: Decision, message: Message | None) -> Denial:
     settings = policies.settings(question.server)
-    return denial_for(decision, message, "", http=question.http, direction=question.direction, settings=settings)
+    return denial_for(
+        decision,
+        message,
+        "",
+        http=question.http,
+        direction=question.direction,
+        settings=settings,
+        filtered=question.filters_responses,
+    )
 
 
 LIBRARY: Final = Library()

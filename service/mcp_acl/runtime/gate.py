@@ -226,7 +226,13 @@ def _denial(
 ) -> Denial:
     settings = policies.settings(question.server)
     return denial_for(
-        decision, message, decision_id, http=question.http, direction=question.direction, settings=settings
+        decision,
+        message,
+        decision_id,
+        http=question.http,
+        direction=question.direction,
+        settings=settings,
+        filtered=question.filters_responses,
     )
 
 
