@@ -3,8 +3,11 @@
 import json
 import socket
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from threading import Thread
+from time import monotonic, sleep
 from typing import Any
 
 import pytest
@@ -14,7 +17,7 @@ from mcp_acl.attack.canary import Canary
 from mcp_acl.attack.cases import DIRECTORY
 from mcp_acl.attack.report import Report
 from mcp_acl.attack.running import Attacker, Outcome, Tokens
-from mcp_acl.attack.sending import Target
+from mcp_acl.attack.sending import Request, Target, send
 from mcp_acl.cli import app
 from tests.attack.entrances import corpus
 from tests.attack.proxy import gateway
@@ -115,6 +118,32 @@ def test_gateway_that_gives_no_answer_has_blocked_nothing() -> None:
         results = [*lost.results(["cursors", "unknown-methods"])]
     assert {Outcome.UNTRIED} == {one.outcome for one in results}
     assert "no answer within 0.3 seconds" in "\n".join(Report(results).lines())
+
+
+@pytest.mark.parametrize(
+    ("head", "came"),
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: secret\n\n", True),
+        (b"HTTP/1.1 200 OK\r\n", False),
+    ],
+)
+def test_gateway_that_never_ends_its_answer_is_not_waited_for(head: bytes, came: bool) -> None:
+    def keep_alive(server: socket.socket) -> None:
+        connection, _ = server.accept()
+        with connection, suppress(OSError):
+            connection.sendall(head)
+            for number in range(200):
+                connection.sendall(b": %d\r\n" % number)
+                sleep(0.05)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = Thread(target=keep_alive, args=(server,), daemon=True)
+        thread.start()
+        began = monotonic()
+        response = send(Target("127.0.0.1", server.getsockname()[1], "/"), Request("GET", (), b"", chunked=False), 0.5)
+        assert monotonic() - began < 5
+        thread.join()
+    assert (came, not came) == (b"secret" in response.body, response.late)
 
 
 @pytest.mark.parametrize(

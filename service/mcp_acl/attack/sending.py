@@ -1,10 +1,11 @@
 """HTTP requests over a plain socket, byte for byte as they are given. Knows nothing of what is in them."""
 
 import socket
-from collections.abc import Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from http.client import HTTPException, HTTPResponse
+from threading import Event, Timer
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -57,19 +58,43 @@ def target_of(url: str) -> Target:
 
 
 def send(target: Target, request: Request, timeout: float) -> Response:
-    """Send one request on a connection of its own, and read what comes until the end, or until nothing does any more."""
+    """Send one request on a connection of its own, and read what comes until the end, or until the time is over.
+
+    The time is for all of it: a gateway that keeps a stream alive says something again and again.
+    """
     body = _chunks(request.body) if request.chunked else request.body
     framing = ("Transfer-Encoding", "chunked") if request.chunked else ("Content-Length", str(len(body)))
     lines = [("Host", target.address), *request.headers, framing, ("Connection", "close")]
     head = "".join(f"{name}: {value}\r\n" for name, value in lines)
     try:
         with socket.create_connection((target.host, target.port), timeout) as connection:
-            # A gateway may answer before it has read everything, and close.
-            with suppress(OSError):
-                connection.sendall(f"{request.method} {target.path} HTTP/1.1\r\n{head}\r\n".encode() + body)
-            return _read(connection, request.method)
+            with _ended(connection, timeout) as is_late:
+                # A gateway may answer before it has read everything, and close.
+                with suppress(OSError):
+                    connection.sendall(f"{request.method} {target.path} HTTP/1.1\r\n{head}\r\n".encode() + body)
+                response = _read(connection, request.method)
+            return replace(response, late=response.late or (is_late.is_set() and not response.body))
     except OSError as error:
         return Response(0, b"", isinstance(error, TimeoutError))
+
+
+@contextmanager
+def _ended(connection: socket.socket, seconds: float) -> Iterator[Event]:
+    """End the connection after so many seconds, whatever still comes; what is yielded says whether that was done."""
+    is_late = Event()
+
+    def end() -> None:
+        is_late.set()
+        with suppress(OSError):
+            connection.shutdown(socket.SHUT_RDWR)
+
+    timer = Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield is_late
+    finally:
+        timer.cancel()
 
 
 def _chunks(body: bytes) -> bytes:
