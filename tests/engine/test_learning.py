@@ -165,3 +165,21 @@ def test_only_so_many_tools_are_read() -> None:
 def test_what_several_events_bring_is_learned_together() -> None:
     events = b"".join(b"data: " + result({"tools": [{"name": name}]}) + b"\n\n" for name in ("a", "b"))
     assert {"a", "b"} == names(filter_response(POLICIES, request("tools/list", ANN), "text/event-stream", events))
+
+
+def test_a_tool_of_which_two_answers_to_one_request_differ_is_in_doubt() -> None:
+    asked = request("tools/list", {"role": "admin"})
+    first, second = (
+        {"tools": [{"name": "a", "description": text}, {"name": "b"}]} for text in ("as it was", "another")
+    )
+
+    def tools(*answers: object) -> Mapping[str, ToolDefinition]:
+        found = learned(asked, b"".join(b"data: " + result(one) + b"\n\n" for one in answers), "text/event-stream")
+        assert found is not None
+        return found.tools
+
+    known = tools(first)
+    assert known == tools(first, first)
+    for both in (tools(first, second), tools(second, first), tools(first, second, first)):
+        assert known["b"] == both["b"]
+        assert both["a"].digest not in (known["a"].digest, tools(second)["a"].digest)

@@ -40,6 +40,16 @@ def learned_of(
     return learn(view, request, result, members)
 
 
+def together(one: Learned, other: Learned) -> Learned:
+    """What two messages brought. Which of two answers to one request a client takes nobody knows, so a tool that differs is in doubt."""
+    differing = {
+        name: _in_doubt([tool.digest, other.tools[name].digest])
+        for name, tool in one.tools.items()
+        if name in other.tools and tool.digest != other.tools[name].digest
+    }
+    return Learned({**one.tasks, **other.tasks}, {**one.tools, **other.tools, **differing})
+
+
 def _tasks(_: View, request: Request, result: msgspec.Raw, members: Members) -> Learned | None:
     """The task that a call became. Where the claims name nobody it is nobody's."""
     if "task" not in members and "taskId" not in members:

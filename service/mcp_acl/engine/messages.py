@@ -13,7 +13,7 @@ import msgspec
 from mcp_acl.domain import Feature, Json, Learned, Message, MessageKind, Request, RuleError
 from mcp_acl.engine.completion import filter_completion
 from mcp_acl.engine.decision import decide, from_server, input_decisions
-from mcp_acl.engine.learning import learned_of
+from mcp_acl.engine.learning import learned_of, together
 from mcp_acl.engine.linked import Links
 from mcp_acl.engine.listing import Listing
 from mcp_acl.mcp.demands import ELICITATIONS, INPUTS, elicitations_of, inputs_of
@@ -86,8 +86,7 @@ class Report:
     def learn(self, learned: Learned | None) -> None:
         """Add what one more message brought."""
         if learned is not None:
-            known = self.learned or learned
-            self.learned = Learned({**known.tasks, **learned.tasks}, {**known.tools, **learned.tools})
+            self.learned = learned if self.learned is None else together(self.learned, learned)
 
 
 @dataclass(frozen=True, slots=True)
