@@ -8,7 +8,7 @@ from typing import Final
 
 from mcp_acl.domain import Decision, Direction, Effect, Reason, Request, ResponseNeeds, TokenState
 from mcp_acl.engine.judging import deny
-from mcp_acl.mcp.exchanges import REPLAY, exchange_of
+from mcp_acl.mcp.exchanges import REPLAY, Exchange, exchange_of
 from mcp_acl.mcp.methods import METHODS, MethodClass
 from mcp_acl.policy.index import View
 from mcp_acl.problems import MessageError
@@ -32,5 +32,10 @@ def exchange_decision(view: View, request: Request) -> Decision:
         and not all(view.facts(one).open for one in _LISTS)
     ):
         return deny(Reason.LIST_NOT_FILTERED, view.revision)
-    needs = ResponseNeeds.RESULT if row.brings_messages else ResponseNeeds.NONE
-    return Decision(Effect.ALLOW, Reason.ALWAYS_PERMITTED, view.revision, response_needs=needs)
+    return Decision(Effect.ALLOW, Reason.ALWAYS_PERMITTED, view.revision, response_needs=_needs(row))
+
+
+def _needs(row: Exchange) -> ResponseNeeds:
+    if row.brings_messages:
+        return ResponseNeeds.RESULT
+    return ResponseNeeds.STREAM if row.may_stream else ResponseNeeds.NONE

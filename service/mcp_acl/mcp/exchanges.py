@@ -24,6 +24,11 @@ class Exchange(NamedTuple):
     is_open: bool = False
     brings_messages: bool = False
 
+    @property
+    def may_stream(self) -> bool:
+        """Whether an event stream can come back, because some servers do not look at the path."""
+        return self.method == "GET"
+
 
 _SEGMENT: Final = r"/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~-]+"
 

@@ -70,13 +70,19 @@ def render_matrix(scenarios: Mapping[str, Sequence[str]] = _NO_SCENARIOS) -> str
     return "\n".join(lines) + "\n"
 
 
+def _what_comes_back(row: Exchange) -> str:
+    if row.brings_messages:
+        return "is filtered by its shape"
+    return "is left as it is, if it is no event stream" if row.may_stream else "is left as it is"
+
+
 def _exchange_cells(row: Exchange, scenarios: Mapping[str, Sequence[str]]) -> Sequence[str]:
     cells = [
         f"`{row.method}`",
         "`/.well-known/…`" if row.path else "any",
         row.doc,
         "any" if row.is_open else "not an invalid one",
-        "is filtered by its shape" if row.brings_messages else "is left as it is",
+        _what_comes_back(row),
     ]
     return [*cells, ", ".join(scenarios.get(row.name, ()))] if scenarios else cells
 
