@@ -1,6 +1,7 @@
 """A canary: a server of the Python SDK that writes down every handler that runs. Run by the environment `.venv-peers`.
 
-`python_server.py RECORD [--json] [--sessions]`; the answers are event streams, and there are no sessions, unless told.
+`python_server.py RECORD [--json] [--sessions] [--corpus]`; the answers are event streams, and there are no sessions, unless told.
+--corpus adds what the adversarial corpus names: templates, a tool that calls others, values that are secret, streams that can be taken up again.
 """
 
 import asyncio
@@ -15,6 +16,8 @@ from typing import Any
 
 import uvicorn
 from mcp.server.mcpserver import MCPServer
+from mcp.server.streamable_http import EventMessage, EventStore
+from mcp.types import Completion
 
 _RECORD = os.open(sys.argv[1], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 _MESSAGE: ContextVar[str] = ContextVar("_MESSAGE", default="")
@@ -83,26 +86,75 @@ async def document(name: str) -> str:
     return name
 
 
-async def complete(ref: Any, argument: Any, _: object) -> None:
-    ran("completion", getattr(ref, "name", None) or ref.uri, {argument.name: argument.value})
+async def public_document(name: str) -> str:
+    ran("template", "demo://public/{name}", {"name": name})
+    return name
+
+
+async def secret_document(name: str) -> str:
+    ran("template", "demo://secret/{name}", {"name": name})
+    return name
+
+
+async def call_tool(name: Any = None, arguments: Any = None) -> str:
+    ran("tool", "call_tool", given(name=name, arguments=arguments))
+    tool = TOOLS[name]
+    return await tool(**(arguments or {}))
+
+
+async def complete(ref: Any, argument: Any, _: object) -> Completion | None:
+    name = getattr(ref, "name", None)
+    ran("completion", name or ref.uri, {argument.name: argument.value})
+    return Completion(values=["one", "../secret/plan"]) if IS_FOR_CORPUS and not name else None
+
+
+IS_FOR_CORPUS = "--corpus" in sys.argv
+TOOLS = {tool.__name__: tool for tool in (echo, add, secret_delete, secret_transfer)}
+
+
+class Events(EventStore):  # type: ignore[misc]  # it is in the environment of the peers
+    """Every message that was sent: what a client missed is sent again."""
+
+    def __init__(self) -> None:
+        self._sent: list[tuple[str, Any]] = []
+
+    async def store_event(self, stream_id: str, message: Any) -> str:
+        self._sent.append((stream_id, message))
+        return str(len(self._sent))
+
+    async def replay_events_after(self, last_event_id: str, send_callback: Any) -> str | None:
+        last = int(last_event_id)
+        stream = self._sent[last - 1][0]
+        for number, (one, message) in enumerate(self._sent[last:], last + 1):
+            if one == stream and message is not None:
+                await send_callback(EventMessage(message, str(number)))
+        return stream
 
 
 def server() -> Any:
     made = MCPServer("canary", log_level="CRITICAL")
-    for tool in (echo, add, secret_delete, secret_transfer):
+    for tool in TOOLS.values():
         made.add_tool(tool)
     for prompt in (greet, secret_prompt):
         made.prompt()(prompt)
     made.resource("demo://public/one")(public)
     made.resource("demo://secret/one")(secret)
     made.resource("demo://docs/{name}")(document)
+    if IS_FOR_CORPUS:
+        made.add_tool(call_tool)
+        made.resource("demo://public/{name}")(public_document)
+        made.resource("demo://secret/{name}")(secret_document)
     made.completion()(complete)
     made.middleware.append(observe)
     return made
 
 
 def main() -> None:
-    app = server().streamable_http_app(json_response="--json" in sys.argv, stateless_http="--sessions" not in sys.argv)
+    app = server().streamable_http_app(
+        json_response="--json" in sys.argv,
+        stateless_http="--sessions" not in sys.argv,
+        event_store=Events() if IS_FOR_CORPUS else None,
+    )
     listener = socket.socket(proto=socket.IPPROTO_TCP)  # said outright, or asyncio leaves Nagle's algorithm on
     listener.bind(("127.0.0.1", 0))
     listener.listen()

@@ -27,6 +27,13 @@ COMMANDS: Final[Mapping[str, Sequence[Path]]] = {
 """How each peer is started; `make setup` makes what is named here. The flags of each are at the head of its file."""
 
 
+CLIENTS: Final[Mapping[str, Sequence[Path]]] = {
+    "python": (_PEERS / "python", HERE / "python_client.py"),
+    "typescript-1": (ROOT / ".venv" / "bin" / "node", HERE / "typescript_1_client.mjs"),
+}
+"""How each client is started."""
+
+
 class Ran(NamedTuple):
     """A handler that ran: what, with which arguments, and the header `X-Message` of the request that made it run.
 
@@ -57,6 +64,22 @@ class Peer:
         whole = [line for line in lines if line.endswith(b"\n")]
         self._read += sum(map(len, whole))
         return [Ran(**json.loads(line)) for line in whole]
+
+
+class Talker:
+    """A client that runs, and has the conversations that it is told to have."""
+
+    def __init__(self, process: "subprocess.Popen[str]") -> None:
+        self._process = process
+
+    def talk(self, url: str, token: str, steps: Sequence[tuple[str, Mapping[str, Any]]]) -> list[Mapping[str, Any]]:
+        """What the client sees of each step: a `result`, or an `error` with code and message."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps({"url": url, "token": token, "steps": steps}) + "\n")
+        self._process.stdin.flush()
+        found: list[Mapping[str, Any]] = json.loads(self._process.stdout.readline())
+        return found
 
 
 def why_not(name: str) -> str:
@@ -91,6 +114,27 @@ def running(name: str, directory: Path, *flags: str) -> Iterator[Peer]:
             ready, _, url = process.stdout.readline().strip().partition(" ")
             assert "ready" == ready, Path(log.name).read_text()
             yield Peer(url, record)
+        finally:
+            process.stdin.close()
+            try:
+                process.wait(SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                raise
+
+
+@contextmanager
+def talking(name: str, directory: Path) -> Iterator[Talker]:
+    """Run a client with its log in `directory`."""
+    with (
+        (directory / f"{name}-client.log").open("wb") as log,
+        subprocess.Popen(
+            CLIENTS[name], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True
+        ) as process,
+    ):
+        assert process.stdin is not None
+        try:
+            yield Talker(process)
         finally:
             process.stdin.close()
             try:

@@ -1,6 +1,7 @@
 // A canary: a server of the TypeScript SDK 1.x that writes down every handler that runs.
-// typescript_1.mjs RECORD [--json] [--sessions] [--express] [--tasks]; --express has the SDK's own Express application read the body,
-// --tasks gives it a store of tasks.
+// typescript_1.mjs RECORD [--json] [--sessions] [--express] [--tasks] [--corpus]; --express has the SDK's own Express application
+// read the body, --tasks gives it a store of tasks, --corpus what the adversarial corpus names: templates, a tool that calls others,
+// values that are secret, streams that can be taken up again.
 import { AsyncLocalStorage } from "node:async_hooks";
 import { randomUUID } from "node:crypto";
 import { appendFileSync } from "node:fs";
@@ -30,15 +31,48 @@ function tasks() {
   return { capabilities, taskStore: new InMemoryTaskStore(), taskMessageQueue: new InMemoryTaskMessageQueue() };
 }
 
+function call(name, args) {
+  ran("tool", name, args);
+  return { content: [{ type: "text", text: name }] };
+}
+
+// What the adversarial corpus names beside what every canary has.
+function widen(server) {
+  const inputSchema = { name: any(), arguments: any() };
+  server.registerTool("call_tool", { inputSchema }, (args) => {
+    ran("tool", "call_tool", args);
+    return call(String(args.name), args.arguments ?? {});
+  });
+  for (const template of ["demo://public/{name}", "demo://secret/{name}"]) {
+    server.registerResource(template, new ResourceTemplate(template, { list: undefined }), {}, (asked, { name }) => {
+      ran("template", template, { name });
+      return { contents: [{ uri: asked.href, text: name }] };
+    });
+  }
+}
+
+// Every message that was sent: what a client missed is sent again.
+class Events {
+  sent = [];
+
+  async storeEvent(stream, message) {
+    return String(this.sent.push({ stream, message }));
+  }
+
+  async replayEventsAfter(last, { send }) {
+    const { stream } = this.sent[Number(last) - 1];
+    for (const [index, one] of this.sent.entries())
+      if (index >= Number(last) && one.stream === stream) await send(String(index + 1), one.message);
+    return stream;
+  }
+}
+
 function canary() {
   const server = new McpServer({ name: "canary", version: "1" }, flags.includes("--tasks") ? tasks() : {});
   const tools = { echo: ["text"], add: ["a", "b"], secret_delete: ["path"], secret_transfer: ["amount"] };
   for (const [name, parameters] of Object.entries(tools)) {
     const inputSchema = Object.fromEntries(parameters.map((one) => [one, any()]));
-    server.registerTool(name, { inputSchema }, (args) => {
-      ran("tool", name, args);
-      return { content: [{ type: "text", text: name }] };
-    });
+    server.registerTool(name, { inputSchema }, (args) => call(name, args));
   }
   for (const name of ["greet", "secret_prompt"]) {
     const who = completable(z.any(), (value) => (ran("completion", name, { who: value }), [`${value}!`]));
@@ -54,11 +88,13 @@ function canary() {
     });
   }
   const template = "demo://docs/{name}";
-  const complete = { name: (value) => (ran("completion", template, { name: value }), [`${value}!`]) };
+  const more = flags.includes("--corpus") ? ["../secret/plan"] : [];
+  const complete = { name: (value) => (ran("completion", template, { name: value }), [`${value}!`, ...more]) };
   server.registerResource("docs", new ResourceTemplate(template, { list: undefined, complete }), {}, (asked, { name }) => {
     ran("template", template, { name });
     return { contents: [{ uri: asked.href, text: name }] };
   });
+  if (flags.includes("--corpus")) widen(server);
   return server;
 }
 
@@ -67,6 +103,7 @@ async function opened(remember) {
     sessionIdGenerator: flags.includes("--sessions") ? randomUUID : undefined,
     onsessioninitialized: (id) => remember(id, transport),
     enableJsonResponse: flags.includes("--json"),
+    eventStore: flags.includes("--corpus") ? new Events() : undefined,
   });
   await canary().connect(transport);
   return transport;

@@ -1,5 +1,6 @@
 // A canary: a server of the TypeScript SDK 2.x, for both eras, that writes down every handler that runs.
-// typescript_2.mjs RECORD [--json] [--auto]; --auto leaves the choice to the SDK, as it does by default.
+// typescript_2.mjs RECORD [--json] [--auto] [--corpus]; --auto leaves the choice to the SDK, as it does by default, --corpus adds
+// what the adversarial corpus names: templates, a tool that calls others, values that are secret.
 import { AsyncLocalStorage } from "node:async_hooks";
 import { appendFileSync } from "node:fs";
 import { createServer } from "node:http";
@@ -20,15 +21,32 @@ function ran(kind, name, args) {
 // Not one handler insists on an argument: whatever reaches it is written down.
 const any = () => z.any().optional();
 
+function call(name, args) {
+  ran("tool", name, args);
+  return { content: [{ type: "text", text: name }] };
+}
+
+// What the adversarial corpus names beside what every canary has.
+function widen(server) {
+  const inputSchema = z.object({ name: any(), arguments: any() });
+  server.registerTool("call_tool", { inputSchema }, (args) => {
+    ran("tool", "call_tool", args);
+    return call(String(args.name), args.arguments ?? {});
+  });
+  for (const template of ["demo://public/{name}", "demo://secret/{name}"]) {
+    server.registerResource(template, new ResourceTemplate(template, { list: undefined }), {}, (asked, { name }) => {
+      ran("template", template, { name });
+      return { contents: [{ uri: asked.href, text: name }] };
+    });
+  }
+}
+
 function canary() {
   const server = new McpServer({ name: "canary", version: "1" });
   const tools = { echo: ["text"], add: ["a", "b"], secret_delete: ["path"], secret_transfer: ["amount"] };
   for (const [name, parameters] of Object.entries(tools)) {
     const inputSchema = z.object(Object.fromEntries(parameters.map((one) => [one, any()])));
-    server.registerTool(name, { inputSchema }, (args) => {
-      ran("tool", name, args);
-      return { content: [{ type: "text", text: name }] };
-    });
+    server.registerTool(name, { inputSchema }, (args) => call(name, args));
   }
   for (const name of ["greet", "secret_prompt"]) {
     const who = completable(z.any(), (value) => (ran("completion", name, { who: value }), [`${value}!`]));
@@ -44,11 +62,13 @@ function canary() {
     });
   }
   const template = "demo://docs/{name}";
-  const complete = { name: (value) => (ran("completion", template, { name: value }), [`${value}!`]) };
+  const more = flags.includes("--corpus") ? ["../secret/plan"] : [];
+  const complete = { name: (value) => (ran("completion", template, { name: value }), [`${value}!`, ...more]) };
   server.registerResource("docs", new ResourceTemplate(template, { list: undefined, complete }), {}, (asked, { name }) => {
     ran("template", template, { name });
     return { contents: [{ uri: asked.href, text: name }] };
   });
+  if (flags.includes("--corpus")) widen(server);
   return server;
 }
 

@@ -1,6 +1,7 @@
 // A canary: a server of the Go SDK that writes down every handler that runs.
 //
-// go-server RECORD [--json] [--sessions]
+// go-server RECORD [--json] [--sessions] [--corpus]; --corpus adds what the adversarial corpus names: templates, a tool that calls
+// others, values that are secret, streams that can be taken up again.
 package main
 
 import (
@@ -57,13 +58,29 @@ func canary() *mcp.Server {
 			return contents(request.Params.URI), nil
 		})
 	}
-	server.AddResourceTemplate(&mcp.ResourceTemplate{Name: "docs", URITemplate: template}, document)
+	addTemplate(server, template)
+	if isForCorpus() {
+		addTemplate(server, "demo://public/{name}")
+		addTemplate(server, "demo://secret/{name}")
+		mcp.AddTool(server, &mcp.Tool{Name: "call_tool", InputSchema: object{"type": "object"}}, callTool)
+	}
 	return server
 }
 
-func document(_ context.Context, request *mcp.ReadResourceRequest) (*mcp.ReadResourceResult, error) {
-	ran(request.Extra, "template", template, object{"name": strings.TrimPrefix(request.Params.URI, "demo://docs/")})
-	return contents(request.Params.URI), nil
+func addTemplate(server *mcp.Server, template string) {
+	read := func(_ context.Context, request *mcp.ReadResourceRequest) (*mcp.ReadResourceResult, error) {
+		name := strings.TrimPrefix(request.Params.URI, strings.TrimSuffix(template, "{name}"))
+		ran(request.Extra, "template", template, object{"name": name})
+		return contents(request.Params.URI), nil
+	}
+	server.AddResourceTemplate(&mcp.ResourceTemplate{Name: template, URITemplate: template}, read)
+}
+
+func callTool(_ context.Context, request *mcp.CallToolRequest, arguments object) (*mcp.CallToolResult, any, error) {
+	ran(request.Extra, "tool", "call_tool", arguments)
+	name := fmt.Sprint(arguments["name"])
+	ran(request.Extra, "tool", name, arguments["arguments"])
+	return &mcp.CallToolResult{Content: []mcp.Content{&mcp.TextContent{Text: name}}}, nil, nil
 }
 
 func contents(uri string) *mcp.ReadResourceResult {
@@ -73,7 +90,15 @@ func contents(uri string) *mcp.ReadResourceResult {
 func complete(_ context.Context, request *mcp.CompleteRequest) (*mcp.CompleteResult, error) {
 	argument := request.Params.Argument
 	ran(request.Extra, "completion", request.Params.Ref.Name+request.Params.Ref.URI, object{argument.Name: argument.Value})
-	return &mcp.CompleteResult{Completion: mcp.CompletionResultDetails{Values: []string{argument.Value + "!"}}}, nil
+	values := []string{argument.Value + "!"}
+	if isForCorpus() && request.Params.Ref.URI != "" {
+		values = append(values, "../secret/plan")
+	}
+	return &mcp.CompleteResult{Completion: mcp.CompletionResultDetails{Values: values}}, nil
+}
+
+func isForCorpus() bool {
+	return slices.Contains(os.Args, "--corpus")
 }
 
 func main() {
@@ -82,10 +107,14 @@ func main() {
 		log.Fatal(err)
 	}
 	server := canary()
-	handler := mcp.NewStreamableHTTPHandler(func(*http.Request) *mcp.Server { return server }, &mcp.StreamableHTTPOptions{
+	options := &mcp.StreamableHTTPOptions{
 		Stateless:    !slices.Contains(os.Args, "--sessions"),
 		JSONResponse: slices.Contains(os.Args, "--json"),
-	})
+	}
+	if isForCorpus() {
+		options.EventStore = mcp.NewMemoryEventStore(nil)
+	}
+	handler := mcp.NewStreamableHTTPHandler(func(*http.Request) *mcp.Server { return server }, options)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		log.Fatal(err)
