@@ -115,8 +115,7 @@ class Attacker:
                 return "the denial differs from that of what is not there"
         if case.attack.principal != "member":
             return "it reached the server" if heard else ""
-        things = [thing for one in heard for thing in things_of(one.body, one.headers)]
-        return next((f"the server may have run {thing}"[:200] for thing in things if is_denied(thing)), "")
+        return _done(heard)
 
     def _exchange(self, exchange: Exchange) -> tuple[Response, Sequence[Heard]]:
         for name, task in exchange.tasks.items():
@@ -148,6 +147,14 @@ def _creating(owner: str, name: str, task: TaskFact) -> Step:
     call = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": task.tool, "task": {"ttl": 60_000}}}
     made = {"jsonrpc": "2.0", "id": 1, "result": {"task": {"taskId": name, "status": "working"}}}
     return Step(owner, msgspec.json.encode(call), Answer(200, "application/json", {}, msgspec.json.encode(made)))
+
+
+def _done(heard: Sequence[Heard]) -> str:
+    """What the server may have done that is denied, or `''`."""
+    if any(one.body and one.method != "POST" for one in heard):
+        return "a message reached the server by another method than POST, so it may answer with something else"
+    things = [thing for one in heard for thing in things_of(one.body, one.headers)]
+    return next((f"the server may have run {thing}"[:200] for thing in things if is_denied(thing)), "")
 
 
 def _leaked(exchange: Exchange, response: Response) -> str:
