@@ -29,7 +29,7 @@ SPEAK_MODERN: Final = {"python, events", "python, json", "typescript 2, events",
 
 _SECONDS: Final = 20.0
 _PATIENCE: Final = (0.3, 3.0, 15.0)
-"""Seconds after which a stream that stays open, and brings nothing more, is left: at the first, second and third attempt."""
+"""Seconds for which a stream that stays open is read: at the first, second and third attempt."""
 _TOKENS: Final = Tokens("member", "other")
 _USUAL: Final = {"Accept": "application/json, text/event-stream", "Content-Type": "application/json"}
 _SESSION: Final = "Mcp-Session-Id"

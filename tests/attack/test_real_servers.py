@@ -100,7 +100,7 @@ def behind(request: pytest.FixtureRequest, service: str, tmp_path_factory: pytes
 @pytest.fixture
 def server(behind: Behind) -> Behind:
     """One that has told all that it has run."""
-    behind.ran()
+    behind.peer.ran()
     return behind
 
 
@@ -221,14 +221,21 @@ def test_stream_that_is_taken_up_again_is_filtered_for_who_takes_it_up(server: B
     mine = taken_up(server, server.gateway, "member", "echo")
     theirs = taken_up(server, server.gateway, "other", '"tools":')
     nobodys = taken_up(server, server.gateway, "invalid", "")
+    real_again = taken_up(server, server.itself, "member", "echo", NOTICE)
+    mine_again = taken_up(server, server.gateway, "member", "", NOTICE)
     assert shows(real.body, "secret_delete")
     assert (True, False) == (shows(mine.body, "echo"), shows(mine.body, "secret"))
     assert (False, False) == (shows(theirs.body, "echo"), shows(theirs.body, "secret"))
     assert (401, False) == (nobodys.status, shows(nobodys.body, "tools"))
+    assert shows(real_again.body, "secret_delete")
+    assert (400, False) == (mine_again.status, shows(mine_again.body, "secret"))
 
 
-def taken_up(server: Behind, target: Target, principal: str, until: str) -> Response:
-    """A list of the member's, as it comes to whoever takes up its stream from the first event."""
+NOTICE = text_of({"jsonrpc": "2.0", "method": "notifications/initialized"}).encode()
+
+
+def taken_up(server: Behind, target: Target, principal: str, until: str, body: bytes = b"") -> Response:
+    """A list of the member's, as it comes to whoever takes up its stream from the first event, with a body that servers do not read."""
     asked = exchange_of(LISTS[0], LEGACY)
     version = {"MCP-Protocol-Version": [LEGACY]}
     for attempt in attempts(replace(asked, method="GET")):
@@ -242,7 +249,7 @@ def taken_up(server: Behind, target: Target, principal: str, until: str) -> Resp
             **version,
             **session,
         }
-        again = replace(asked, principal=principal, method="GET", body=b"", headers=headers)
+        again = replace(asked, principal=principal, method="GET", body=body, headers=headers)
         response = Line(target).send(again, "", attempt)
         if response.status and shows(response.body.replace(b" ", b""), until):
             break
