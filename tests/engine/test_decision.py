@@ -17,6 +17,7 @@ from mcp_acl.domain import (
 from mcp_acl.engine.decision import decide
 from mcp_acl.engine.explanation import explain
 from mcp_acl.mcp.methods import METHODS
+from mcp_acl.mcp.uris import MAX_LENGTH
 from tests.engine.weather import policies
 
 TASKS = policies(
@@ -118,3 +119,15 @@ def test_calls_inside_of_calls_are_bounded() -> None:
     request = Request("s", Message(MessageKind.REQUEST, "tools/call", 1, {"name": "run", "arguments": arguments}))
     assert Reason.TARGET_MISSING is decide(both, request).reason
     assert Reason.TARGET_MISSING is explain(both, request).decision.reason
+
+
+def test_a_uri_that_is_decided_as_it_is_written_is_no_longer_than_any_other() -> None:
+    lenient = policies(
+        "version: 1\npolicy: p\nsettings: {lenient_uris: true}\nrules:\n  - {id: a, methods: [resources/read, resources/list]}\n"
+    )
+
+    def reason(uri: str) -> Reason:
+        return decide(lenient, Request("s", Message(MessageKind.REQUEST, "resources/read", 1, {"uri": uri}))).reason
+
+    longest = "DEMO:".ljust(MAX_LENGTH, "x")
+    assert (Reason.GRANTED, Reason.URI_NOT_CANONICAL) == (reason(longest), reason(f"{longest}x"))

@@ -9,7 +9,7 @@ from typing import Final
 from mcp_acl.domain import Decision, Effect, Reason, ResponseNeeds, RuleError
 from mcp_acl.engine.scope import Scope
 from mcp_acl.expr.walk import Outcomes
-from mcp_acl.mcp.uris import template_why_not_canonical, why_not_canonical
+from mcp_acl.mcp.uris import template_why_not_canonical, why_not_canonical, why_too_long
 from mcp_acl.policy.index import Candidates, Rule
 from mcp_acl.policy.servers import ServerSettings
 from mcp_acl.problems import EvalError
@@ -62,7 +62,7 @@ def judge(candidates: Candidates, scope: Scope, revision: str, needs: ResponseNe
 def uri_refusal(settings: ServerSettings, uri: str, *, template: bool) -> str:
     """Why a URI cannot be a target, or `''`; `template`: the text of a URI template may stand for it."""
     if settings.lenient_uris:
-        return ""
+        return why_too_long(uri)
     return _remembered(uri, template) if len(uri) <= _MEMO_URI else _uri_refusal(uri, template)
 
 

@@ -74,10 +74,15 @@ class _Parts(NamedTuple):
         return self.scheme in _DEFAULT_PORTS
 
 
+def why_too_long(uri: str) -> str:
+    """What keeps a URI that is canonical or not from being looked at, or `''`."""
+    return f"it is longer than {MAX_LENGTH:,} characters" if len(uri) > MAX_LENGTH else ""
+
+
 def why_not_canonical(uri: str) -> str:
     """What keeps `uri` from being canonical, in words, or `''`."""
-    if len(uri) > MAX_LENGTH:
-        return f"it is longer than {MAX_LENGTH:,} characters"
+    if too_long := why_too_long(uri):
+        return too_long
     if _PLAIN.fullmatch(uri):
         return ""
     match = _PARTS.fullmatch(uri)
@@ -251,8 +256,8 @@ def template_why_not_canonical(text: str) -> str:
 
     Every expression counts as one harmless value; what a real value makes of the template is for `why_not_canonical`.
     """
-    if len(text) > MAX_LENGTH:
-        return f"it is longer than {MAX_LENGTH:,} characters"
+    if too_long := why_too_long(text):
+        return too_long
     if "{" in text.partition(":")[0]:
         return "the scheme of a URI template must not hold an expression"
     return why_not_canonical(_EXPRESSION.sub(lambda match: _SAMPLES[match[1]], text))

@@ -8,7 +8,6 @@ these forms. `%25` is never decoded: what it makes is no triplet. A query is par
 
 import re
 from collections.abc import Callable, Sequence
-from itertools import product
 from typing import Final, TypeAlias
 from urllib.parse import unquote
 
@@ -43,11 +42,12 @@ def deny_patterns(pattern: NamePattern) -> tuple[NamePattern, ...]:
 
 def _ways(reserved: str, kept: str) -> Sequence[Sequence[_Change]]:
     """How each kind of character may be written; triplets of `kept` stay what they are."""
+    meant = {_triplet_of(char): char for char in reserved}
     encoded = re.compile("|".join(map(_triplet_of, reserved)))
     clear = re.compile(f"[{re.escape(reserved)}]")
     rest = re.compile(f"(?:(?!{'|'.join(map(_triplet_of, kept))})%[0-9A-F]{{2}})+")
     return (
-        (str, lambda text: encoded.sub(_decoded, text), lambda text: clear.sub(_encoded, text)),
+        (str, lambda text: encoded.sub(lambda one: meant[one[0]], text), lambda text: clear.sub(_encoded, text)),
         (str, lambda text: text.replace("%2F", "/")),
         (str, lambda text: rest.sub(_decoded, text)),
     )
@@ -72,13 +72,10 @@ _IN_GLOBS: Final = _ways(_RESERVED.replace("*", ""), f"%/?{_RESERVED}")
 
 def _forms(text: str, ways: Sequence[Sequence[_Change]]) -> tuple[str, ...]:
     scheme, colon, rest = text.partition(":")
-    found: dict[str, None] = {}
-    for changes in product(*ways):
-        form = rest
-        for change in changes:
-            form = change(form)
-        found[f"{scheme}{colon}{form}"] = None
-    return tuple(found)
+    forms = [rest]
+    for changes in ways:
+        forms = list(dict.fromkeys(change(form) for form in forms for change in changes))
+    return tuple(f"{scheme}{colon}{form}" for form in forms)
 
 
 def _any_value(template: str) -> str:
