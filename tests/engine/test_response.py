@@ -6,7 +6,7 @@ import pytest
 
 from mcp_acl.domain import Message, MessageKind, Request
 from mcp_acl.engine.completion import MAX_VALUES
-from mcp_acl.engine.response import Filtered, filter_response
+from mcp_acl.engine.response import Filtered, ResponseStream, filter_response
 from mcp_acl.engine.streaming import MAX_EVENTS
 from mcp_acl.policy.servers import MAX_TTL_MS
 from tests.engine.weather import policies, request
@@ -115,6 +115,15 @@ def test_an_empty_body_and_an_error_pass() -> None:
     assert b"" == filtered("", content_type="").body
     error = '{"jsonrpc":"2.0","id":7,"error":{"code":-32602,"message":"unknown"}}'
     assert error.encode() == filtered(error).body
+
+
+@pytest.mark.parametrize("body", ["\r", "\x0b", " ", "\n\n", "\ufeff"])
+def test_a_stream_of_white_space_leaves_whole_as_it_leaves_in_pieces(body: str) -> None:
+    asked = request("tools/list")
+    stream = ResponseStream(asked, "text/event-stream")
+    pieces = [stream.feed(POLICIES, bytes([byte])).body for byte in body.encode()]
+    whole = filter_response(POLICIES, asked, "text/event-stream", body.encode())
+    assert b"".join([*pieces, stream.close(POLICIES).body]) == whole.body
 
 
 def test_a_type_that_cannot_be_filtered_is_withheld() -> None:

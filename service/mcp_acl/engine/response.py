@@ -50,10 +50,10 @@ def filter_response(policies: PolicySet, request: Request, content_type: str, bo
     messages = MessageFilter(policies, view, request, report)
     try:
         media = _media(content_type)
-        if not body.strip():
-            out = body
-        elif media == _EVENT_STREAM:
+        if media == _EVENT_STREAM:
             out = _stream(messages, body)
+        elif not body.strip():
+            out = body
         elif media == _JSON:
             out = _document(messages, body)
         else:
