@@ -8,7 +8,7 @@ import stat
 import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -314,10 +314,23 @@ def test_file_that_is_damaged_meanwhile_stops_nobody(file: Path, caplog: pytest.
 # ---- processes ------------------------------------------------------------------------------------------------------
 
 
+def test_file_may_be_made_by_several_at_once(tmp_path: Path) -> None:
+    together = threading.Barrier(8, timeout=60)
+
+    def opened(file: Path) -> None:
+        together.wait()
+        Memory(file).close()
+
+    with ThreadPoolExecutor(8) as pool:
+        for number in range(40):
+            file = tmp_path / f"{number}.db"
+            assert [None] * 8 == list(pool.map(opened, [file] * 8))
+
+
 def test_processes_agree_on_owners_and_each_change_is_told_by_one(file: Path) -> None:
     spawn = multiprocessing.get_context("spawn")
     with spawn.Manager() as manager, ProcessPoolExecutor(4, spawn) as pool:
-        barrier = manager.Barrier(4)
+        barrier = manager.Barrier(4, timeout=60)
         running = [pool.submit(claim, file, barrier, f"p{number}") for number in range(4)]
         results = [one.result(60) for one in running]
     owners = [one for one, _, _ in results]

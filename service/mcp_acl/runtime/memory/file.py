@@ -133,14 +133,20 @@ def _check(connection: sqlite3.Connection) -> None:
         raise StoreError(f"it is damaged; move it away to begin anew ({found})")
 
 
+_WHOSE: Final = """
+SELECT (SELECT application_id FROM pragma_application_id), (SELECT user_version FROM pragma_user_version), count(*) FROM sqlite_master
+"""
+"""In one statement, so that what another process fills at this moment is seen as a whole, or not at all."""
+
+
 def _is_ours(connection: sqlite3.Connection) -> bool:
     """Whether it has our tables; False for an empty file. Raises StoreError for one that is neither."""
-    application, version = (_value(connection, f"PRAGMA {name}") for name in ("application_id", "user_version"))
+    application, version, tables = connection.execute(_WHOSE).fetchone()
     if application == APPLICATION:
         if version != VERSION:
             raise StoreError(f"it is of version {version}, and this mcp-acl knows version {VERSION}; use another file")
         return True
-    if application or version or _value(connection, "SELECT count(*) FROM sqlite_master"):
+    if application or version or tables:
         raise StoreError("it is a database of something else")
     return False
 
