@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -143,7 +144,7 @@ rules:
     methods: [tools/call]
     name: x
     cel: >-
-      request.method == "PUT" && request.path == "/mcp?a" && request.headers["x-a"] == "1, 2" &&
+      request.method == "POST" && request.path == "/mcp?a" && request.headers["x-a"] == "1, 2" &&
       request.headers["x-b"] == "?" && request.remote_address == "10.0.0.1" &&
       request.time == timestamp("2026-03-02T12:00:00Z") && attributes.tenant.ids == [1, 2]
 """
@@ -151,7 +152,7 @@ rules:
 
 def test_question_carries_every_fact(client: Opener, tmp_path: Path) -> None:
     (tmp_path / "facts.yaml").write_text(FACTS)
-    http = Http("PUT", "/mcp?a", {"X-A": ["1", "2"], "x-b": ["\udcff"]}, "10.0.0.1")
+    http = Http("POST", "/mcp?a", {"X-A": ["1", "2"], "x-b": ["\udcff"]}, "10.0.0.1")
     asked = Question(
         "weather",
         call("x"),
@@ -161,8 +162,11 @@ def test_question_carries_every_fact(client: Opener, tmp_path: Path) -> None:
         time=datetime(2026, 3, 2, 12, tzinfo=UTC),
     )
     with serving(tmp_path) as address:
-        verdict = client(address).check(asked)
-    assert ("granted", ()) == (verdict.reason, verdict.errors)
+        asker = client(address)
+        verdict = asker.check(asked)
+        assert ("granted", ()) == (verdict.reason, verdict.errors)
+        put = replace(asked, http=http._replace(method="PUT"))
+        assert "message_refused" == asker.check(put).reason
 
 
 def test_direction_is_carried(asker: Asker) -> None:
