@@ -99,6 +99,10 @@ def test_a_number_that_parsers_read_differently_is_refused_or_passes_wherever_it
                 assert decide(WRAPPED, asked) == explain(WRAPPED, asked).decision
 
 
+def test_a_batch_of_nothing_is_refused() -> None:
+    assert Reason.MESSAGE_REFUSED is decide(WRAPPED, Request("s", Message(MessageKind.BATCH))).reason
+
+
 def test_an_exchange_that_is_in_no_row_is_refused() -> None:
     asked = Request("s", Message(MessageKind.EXCHANGE), http=Http("HEAD", "/mcp"))
     assert Reason.MESSAGE_REFUSED is decide(WRAPPED, asked).reason

@@ -94,6 +94,17 @@ def why_not(name: str) -> str:
     return asked.stderr.strip()
 
 
+def _end(process: subprocess.Popen[str]) -> None:
+    """Close what it reads, which ends it; one that does not end is an error."""
+    assert process.stdin is not None
+    process.stdin.close()
+    try:
+        process.wait(SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        raise
+
+
 @contextmanager
 def running(name: str, directory: Path, *flags: str) -> Iterator[Peer]:
     """Run a peer with its files in `directory`, or skip the test if it cannot run on this machine."""
@@ -115,12 +126,7 @@ def running(name: str, directory: Path, *flags: str) -> Iterator[Peer]:
             assert "ready" == ready, Path(log.name).read_text()
             yield Peer(url, record)
         finally:
-            process.stdin.close()
-            try:
-                process.wait(SECONDS)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                raise
+            _end(process)
 
 
 @contextmanager
@@ -136,9 +142,4 @@ def talking(name: str, directory: Path) -> Iterator[Talker]:
         try:
             yield Talker(process)
         finally:
-            process.stdin.close()
-            try:
-                process.wait(SECONDS)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                raise
+            _end(process)

@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mcp_acl.policy.compiler import compile_policies
-from mcp_acl.policy.index import PolicySet
 from mcp_acl.policy.servers import (
     DenialStyle,
     LinkedResources,
@@ -162,5 +161,6 @@ def test_a_setting_that_cannot_be_is_refused_with_what_to_do(settings: str, told
     assert told in problem(settings)
 
 
-def test_a_policy_set_of_no_policy_has_no_settings() -> None:
-    assert PolicySet("", (), (), ()).view("weather") is None
+def test_a_server_that_no_policy_governs_has_settings_as_they_are_by_default() -> None:
+    policies = compile_policies([policy("one", ALL, "servers: [other]\n")])
+    assert (ServerSettings(), DenialStyle.HIDDEN) == (policies.settings("weather"), policies.settings("other").denials)

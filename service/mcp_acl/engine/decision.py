@@ -61,6 +61,8 @@ def decide(policies: PolicySet, request: Request) -> Decision:
 
 def _batch(policies: PolicySet, request: Request) -> Decision:
     """Every message of a batch is decided, as if it had come by itself; one that is refused refuses all."""
+    if not request.message.members:
+        return deny(Reason.MESSAGE_REFUSED, policies.revision, "the batch is empty")
     decisions = [decide(policies, request._replace(message=one)) for one in request.message.members]
     is_answered = any(decision.response_needs is not ResponseNeeds.NONE for decision in decisions)
     needs = ResponseNeeds.RESULT if is_answered else ResponseNeeds.NONE

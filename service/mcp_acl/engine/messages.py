@@ -24,6 +24,7 @@ from mcp_acl.mcp.results import (
     ERROR,
     ERROR_DATA,
     MESSAGE,
+    NULL,
     RESULT,
     SPEAKING,
     EntryReader,
@@ -46,7 +47,6 @@ _LISTS: Final[Mapping[str, tuple[Method, EntryReader]]] = {
     if row.method_class is MethodClass.LIST
 }
 _CACHE: Final = frozenset({"cacheScope", "ttlMs"})
-_NULL: Final = msgspec.Raw(b"null")
 _PRIVATE: Final = msgspec.Raw(b'"private"')
 _MATTER: Final[Mapping[tuple[bool, bool], Watched]] = {
     (strips, speaks): {
@@ -206,7 +206,7 @@ class MessageFilter:
 
     def _check_error(self, text: msgspec.Raw) -> None:
         """An error, too, may ask for something: that the user goes to an address (MCP 2025-11-25, URL elicitation required)."""
-        data = read_members(text, "error", ERROR).get("data", _NULL)
+        data = read_members(text, "error", ERROR).get("data", NULL)
         if is_object(data):
             members = read_members(data, "error", ERROR_DATA)
             if ELICITATIONS in members:
@@ -264,9 +264,6 @@ def _milliseconds(raw: msgspec.Raw) -> int | None:
 
 def _id_of(members: Members) -> str | int | None:
     try:
-        return msgspec.json.decode(members.get("id", _NO_ID), type=str | int)
+        return msgspec.json.decode(members.get("id", NULL), type=str | int)
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return None
-
-
-_NO_ID: Final = msgspec.Raw(b"null")

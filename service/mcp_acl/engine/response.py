@@ -12,6 +12,7 @@ from mcp_acl.domain import Learned, Message, Reason, Request, RuleError
 from mcp_acl.engine.denial import withheld
 from mcp_acl.engine.messages import MessageFilter, Report
 from mcp_acl.engine.streaming import EventFilter
+from mcp_acl.mcp.accept import EVENT_STREAM, JSON
 from mcp_acl.policy.index import PolicySet
 from mcp_acl.policy.servers import DenialStyle
 from mcp_acl.problems import MessageError
@@ -19,8 +20,6 @@ from mcp_acl.problems import MessageError
 MAX_BODY: Final = 16 * 1024 * 1024
 """Bytes that are kept of a body that has to be whole before anything of it is passed on."""
 
-_EVENT_STREAM: Final = "text/event-stream"
-_JSON: Final = "application/json"
 _CHARSET: Final = re.compile(r"charset\*?\s*=\s*[\"']?([^\s;\"']*)")
 
 
@@ -50,11 +49,11 @@ def filter_response(policies: PolicySet, request: Request, content_type: str, bo
     messages = MessageFilter(policies, view, request, report)
     try:
         media = _media(content_type)
-        if media == _EVENT_STREAM:
+        if media == EVENT_STREAM:
             out = _stream(messages, body)
         elif not body.strip():
             out = body
-        elif media == _JSON:
+        elif media == JSON:
             out = _document(messages, body)
         else:
             raise MessageError("response", f"a response of type `{media[:60]}` cannot be filtered")
@@ -74,9 +73,9 @@ class ResponseStream:
         self._request = request
         self._given_type = content_type
         media = _media(content_type)
-        self.content_type = content_type if media in (_EVENT_STREAM, _JSON) else _JSON
+        self.content_type = content_type if media in (EVENT_STREAM, JSON) else JSON
         """Of what is passed on, whatever that will be: a body of another type may have to be replaced by JSON."""
-        self._events = EventFilter() if media == _EVENT_STREAM else None
+        self._events = EventFilter() if media == EVENT_STREAM else None
         self._kept = bytearray()
 
     def feed(self, policies: PolicySet, piece: bytes) -> Filtered:
@@ -133,9 +132,9 @@ def refusal(
 ) -> Filtered:
     """An error in the place of the whole body, in the form of its type. `asked`: the message it answers, if that is known."""
     body = withheld(asked, reason, why, style)
-    if _media(content_type) == _EVENT_STREAM:
+    if _media(content_type) == EVENT_STREAM:
         return Filtered(content_type, b"data: " + body + b"\n\n", refused=why)
-    return Filtered(_JSON, body, refused=why)
+    return Filtered(JSON, body, refused=why)
 
 
 def _media(content_type: str) -> str:

@@ -9,8 +9,7 @@ from typing import Final, NamedTuple
 
 from mcp_acl.domain import Http, Message, MessageKind
 from mcp_acl.mcp.message import parse_batch, parse_message
-from mcp_acl.mcp.methods import REVISIONS
-from mcp_acl.mcp.revisions import revision_in_header
+from mcp_acl.mcp.revisions import DEFAULT_REVISION, revision_in_header
 from mcp_acl.problems import MessageError
 
 
@@ -79,5 +78,5 @@ def may_carry(http: Http) -> bool:
     return http.method == "POST"
 
 
-_BATCHING: Final = frozenset({None, REVISIONS[1]})
+_BATCHING: Final = frozenset({None, DEFAULT_REVISION})
 _METHODS: Final = frozenset(row.method for row in EXCHANGES)

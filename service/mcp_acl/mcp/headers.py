@@ -13,12 +13,11 @@ from typing import Final
 from mcp_acl.domain import Message
 from mcp_acl.mcp.demands import target_of
 from mcp_acl.mcp.methods import METHODS
-from mcp_acl.mcp.revisions import revision_in_message
+from mcp_acl.mcp.revisions import VERSION_HEADER, revision_in_message
 
 MIRRORS: Final = ("mcp-method", "mcp-name", "mcp-param-")
 """How the names of headers begin that mirror a message."""
 
-_VERSION: Final = "mcp-protocol-version"
 _METHOD: Final = "mcp-method"
 _NAME: Final = "mcp-name"
 _SENTINEL: Final = ("=?base64?", "?=")
@@ -42,7 +41,7 @@ def header_mismatch(message: Message, headers: Mapping[str, Sequence[str]]) -> s
     names = headers.get(_NAME)
     if names is not None and (len(names) != 1 or not _names_target(names[0], message)):
         return "the header `Mcp-Name` does not match the message"
-    versions = headers.get(_VERSION)
+    versions = headers.get(VERSION_HEADER)
     if versions is not None and not _is_version(versions, message):
         return "the header `MCP-Protocol-Version` is not one value, or does not match the message"
     return ""

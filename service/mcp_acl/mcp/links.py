@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-from mcp_acl.mcp.results import Members, read_list, read_members, watched
+from mcp_acl.mcp.results import NULL, Members, read_list, read_members, text_of, watched
 from mcp_acl.problems import MessageError
 
 LINKING: Final = frozenset({"tools/call", "prompts/get", "resources/read", "tasks/get", "tasks/result"})
@@ -37,7 +37,7 @@ def uri_of_block(block: msgspec.Raw) -> str | None:
     members = read_members(block, "block", _BLOCK)
     kind = _text(members, "type")
     if kind == "resource":
-        members = read_members(members.get("resource", _NOTHING), "resource", _CONTENTS)
+        members = read_members(members.get("resource", NULL), "resource", _CONTENTS)
     return _text(members, "uri") if kind in ("resource", "resource_link") else None
 
 
@@ -66,11 +66,8 @@ def is_array(value: msgspec.Raw) -> bool:
     return bytes(memoryview(value)[:1]) == b"["
 
 
-_NOTHING: Final = msgspec.Raw(b"null")
-
-
 def _text(members: Members, name: str) -> str:
-    try:
-        return msgspec.json.decode(members.get(name, _NOTHING), type=str)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        raise MessageError("response", f"the member `{name}` is no text") from None
+    text = text_of(members, name)
+    if text is None:
+        raise MessageError("response", f"the member `{name}` is no text")
+    return text

@@ -40,6 +40,9 @@ SPEAKING: Final = frozenset({"initialize", "server/discover"})
 
 COMPLETION: Final = watched("values", "total", "hasMore")
 
+NULL: Final = msgspec.Raw(b"null")
+"""In the place of a member that is not there."""
+
 _CUT: Final = 8  # so many of an object's largest values are not parsed again to look for duplicates
 _LARGE: Final = 64  # bytes; smaller ones are not worth it
 _OTHER_SPELLING: Final = rb"\\u00[0-7]|\\u017f|\\u212a|\xc5\xbf|\xe2\x84\xaa"
@@ -216,6 +219,14 @@ class EntryReader:
             return self._one.decode(raw).found
         except (MessageError, msgspec.MsgspecError, UnicodeDecodeError):
             return None
+
+
+def text_of(members: Members, name: str) -> str | None:
+    """The text that a member is; None for whatever else, and if there is none."""
+    try:
+        return msgspec.json.decode(members.get(name, NULL), type=str)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return None
 
 
 def write_members(members: Mapping[str, object]) -> bytes:

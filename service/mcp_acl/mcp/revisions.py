@@ -11,10 +11,10 @@ from typing import Final
 from mcp_acl.domain import Json
 from mcp_acl.mcp.methods import REVISIONS
 
-DEFAULT_REVISION: Final = "2025-03-26"
+DEFAULT_REVISION: Final = REVISIONS[1]
 """What a message without a revision is in (MCP 2025-06-18, protocol version header)."""
 
-_HEADER: Final = "mcp-protocol-version"
+VERSION_HEADER: Final = "mcp-protocol-version"
 _META: Final = "io.modelcontextprotocol/protocolVersion"
 _STATELESS: Final = frozenset(REVISIONS[4:])
 
@@ -28,7 +28,7 @@ class Era(StrEnum):
 
 def revision_in_header(headers: Mapping[str, Sequence[str]]) -> str | None:
     """What the header says, the first if there are several; None without one. Header names are lower case."""
-    return next(iter(headers.get(_HEADER, ())), None)
+    return next(iter(headers.get(VERSION_HEADER, ())), None)
 
 
 def revision_in_message(params: Mapping[str, Json]) -> Json:

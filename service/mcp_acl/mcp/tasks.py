@@ -7,13 +7,12 @@ import msgspec
 
 from mcp_acl.domain import Json, Message, MessageKind
 from mcp_acl.mcp.methods import TASKS_EXTENSION
-from mcp_acl.mcp.results import Members, read_members, watched
+from mcp_acl.mcp.results import NULL, Members, read_members, text_of, watched
 from mcp_acl.problems import MessageError
 
 _CREATED: Final = watched("resultType", "task", "taskId", "ttlMs")
 _TASK: Final = watched("taskId", "ttl")
 _CAPABILITIES: Final = "io.modelcontextprotocol/clientCapabilities"
-_NOTHING: Final = msgspec.Raw(b"null")
 
 
 class Created(NamedTuple):
@@ -42,26 +41,18 @@ def created_task(message: Message, result: msgspec.Raw) -> Created | None:
         task, ttl = read_members(result, "result", _CREATED), "ttlMs"
         if "task" in message.params and "task" in task:
             task, ttl = read_members(task["task"], "task", _TASK), "ttl"
-        elif _text(task, "resultType") != "task":
+        elif text_of(task, "resultType") != "task":
             return None
     except MessageError:
         return None
-    task_id = _text(task, "taskId")
+    task_id = text_of(task, "taskId")
     return Created(task_id, _seconds(task, ttl)) if task_id else None
-
-
-def _text(members: Members, name: str) -> str:
-    """A text, `''` for whatever else it is."""
-    try:
-        return msgspec.json.decode(members.get(name, _NOTHING), type=str)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        return ""
 
 
 def _seconds(task: Members, name: str) -> float | None:
     """A time given in milliseconds; None if it is none."""
     try:
-        milliseconds = msgspec.json.decode(task.get(name, _NOTHING), type=float)
+        milliseconds = msgspec.json.decode(task.get(name, NULL), type=float)
     except msgspec.MsgspecError:
         return None
     return milliseconds / 1000 if milliseconds >= 0 else None

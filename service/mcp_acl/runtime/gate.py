@@ -34,6 +34,7 @@ from mcp_acl.engine.response import Filtered, ResponseStream, filter_response, r
 from mcp_acl.mcp.exchanges import read_message
 from mcp_acl.mcp.quoting import quoted
 from mcp_acl.policy.index import PolicySet
+from mcp_acl.policy.servers import ServerSettings
 from mcp_acl.problems import MessageError
 from mcp_acl.runtime.context import read_context, write_context
 from mcp_acl.runtime.memory import Given, Knowledge
@@ -154,7 +155,7 @@ class Gate:
     def request_of(self, context: bytes) -> Request:
         """The request that a response answers, with what is known of tasks and tools by now. Raises MessageError."""
         request = read_context(context)
-        tasks, tools = self._known(self.policies, request.server)
+        tasks, tools = self._known(request.server, self.policies.settings(request.server))
         return request._replace(tasks=tasks, tools=tools)
 
     def learned(self, server: str, filtered: Filtered) -> Filtered:
@@ -164,11 +165,10 @@ class Gate:
                 _LOG.warning("%s: %s", quoted(server), report)
         return filtered
 
-    def _known(self, policies: PolicySet, server: str) -> tuple[Mapping[str, TaskFact], Mapping[str, ToolFact]]:
+    def _known(self, server: str, settings: ServerSettings) -> tuple[Mapping[str, TaskFact], Mapping[str, ToolFact]]:
         """What is known of a server's tasks and tools; of tools nothing unless its policies trust what it says of them."""
-        view = policies.view(server)
-        trusted = view is not None and view.settings.trust_annotations
-        return self._memory.tasks(server), self._memory.tools(server) if trusted else _NO_TOOLS
+        tools = self._memory.tools(server) if settings.trust_annotations else _NO_TOOLS
+        return self._memory.tasks(server), tools
 
     def filter_stream(self, context: bytes, content_type: str, status: int = 200) -> "Filtering":
         """Begin to filter a response that comes in pieces, as `filter` does a whole one. Never raises."""
@@ -181,12 +181,13 @@ class Gate:
         request: Request | None = None
         context = b""
         try:
-            read = _read(policies, question)
+            settings = policies.settings(question.server)
+            read = _read(question, settings)
             if isinstance(read, MessageError):
-                decision = self._refusal(policies, question, read)
+                decision = self._refusal(policies, question, read, settings)
             else:
                 message = read
-                request = self._request(policies, question, message)
+                request = self._request(question, message, settings)
                 decision = decide(policies, request)
                 if decision.allowed and decision.response_needs is not ResponseNeeds.NONE:
                     context = write_context(request)
@@ -196,15 +197,17 @@ class Gate:
         denial = None if decision.allowed else _denial(policies, question, decision, message, decision_id)
         return Answer(decision, decision_id, denial, context), request
 
-    def _refusal(self, policies: PolicySet, question: Question, error: MessageError) -> Decision:
+    def _refusal(
+        self, policies: PolicySet, question: Question, error: MessageError, settings: ServerSettings
+    ) -> Decision:
         """A message that cannot be read is refused, unless it is denied for what comes before reading it."""
-        decision = decide(policies, self._request(policies, question, _UNREAD))
+        decision = decide(policies, self._request(question, _UNREAD, settings))
         if decision.reason in _BEFORE_READING:
             return decision
         return Decision(Effect.DENY, Reason.MESSAGE_REFUSED, policies.revision, message=error.message)
 
-    def _request(self, policies: PolicySet, question: Question, message: Message) -> Request:
-        tasks, tools = self._known(policies, question.server)
+    def _request(self, question: Question, message: Message, settings: ServerSettings) -> Request:
+        tasks, tools = self._known(question.server, settings)
         return Request(
             question.server,
             message,
@@ -236,12 +239,11 @@ def _denial(
     )
 
 
-def _read(policies: PolicySet, question: Question) -> Message | MessageError:
+def _read(question: Question, settings: ServerSettings) -> Message | MessageError:
     if not isinstance(question.message, bytes):
         return question.message
-    batches = policies.settings(question.server).accept_batches
     try:
-        return read_message(question.message, question.http, batches=batches)
+        return read_message(question.message, question.http, batches=settings.accept_batches)
     except MessageError as error:
         return error
 
