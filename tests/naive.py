@@ -230,6 +230,8 @@ def naive_decide(policies: Sequence[NaivePolicy], request: Request) -> Verdict:
     rules = governing(policies, request.server)
     if rules is None:
         return deny(Reason.NO_POLICY)
+    if request.token is TokenState.MISSING:
+        return deny(Reason.TOKEN_MISSING)
     if request.token is TokenState.INVALID:
         return deny(Reason.TOKEN_INVALID)
     message = request.message

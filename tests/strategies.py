@@ -284,7 +284,7 @@ SUBSCRIPTIONS = {
     "toolsListChanged": maybe(*[True] * 9, False, 1),
     "other": maybe(*[_ABSENT] * 30, True),
 }
-TOKENS = st.sampled_from([*[TokenState.VALID] * 30, *[TokenState.NONE] * 5, TokenState.INVALID])
+TOKENS = st.sampled_from([*[TokenState.VALID] * 30, *[TokenState.NONE] * 5, TokenState.INVALID, TokenState.MISSING])
 KINDS = st.sampled_from([*["known"] * 30, "unknown", "unknown", "response"])
 CALLED = (
     "tools/call",

@@ -76,9 +76,10 @@ class Effect(StrEnum):
 
 
 class TokenState(StrEnum):
-    """What the gateway found when it verified the caller's token."""
+    """What the gateway found when it verified the caller's token. `MISSING`: none came, and one is required."""
 
     NONE = "none"
+    MISSING = "missing"
     INVALID = "invalid"
     VALID = "valid"
 
@@ -112,6 +113,7 @@ class Reason(StrEnum):
     MESSAGE_REFUSED = "message_refused"
     TARGET_MISSING = "target_missing"
     TOKEN_INVALID = "token_invalid"  # noqa: S105 - a reason, not a secret
+    TOKEN_MISSING = "token_missing"  # noqa: S105 - a reason, not a secret
     RESPONSE_REFUSED = "response_refused"
     INTERNAL_ERROR = "internal_error"
     UNAVAILABLE = "unavailable"

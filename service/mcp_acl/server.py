@@ -11,9 +11,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
+from mcp_acl.adapters.facts import Sources
 from mcp_acl.adapters.handlers import Table
 from mcp_acl.adapters.health import Health
-from mcp_acl.adapters.table import for_gateways, for_people
+from mcp_acl.adapters.table import Gateways, for_gateways, for_people
 from mcp_acl.hosts import envoy, grpcio
 from mcp_acl.hosts.listening import Limits, Listener
 from mcp_acl.policy.index import PolicySet
@@ -80,7 +81,7 @@ def memory_of(settings: Settings) -> Memory:
 def _in_force(settings: Settings, memory: Memory) -> tuple[Gate, Reloader]:
     """The gate over the policies of the directory, and what makes it follow them."""
     sources = read_settled(settings.policies)
-    gate = Gate(compile_sources(sources), memory=memory)
+    gate = Gate(compile_sources(sources), memory=memory, resource_metadata=settings.resource_metadata)
     keep_all()
     return gate, Reloader(gate, settings.policies, sources)
 
@@ -150,9 +151,23 @@ def tables_of(settings: Settings, gate: Gate) -> Sequence[Table]:
 
     On `admin_listen` everything.
     """
-    gateways, people = for_gateways(gate), for_people(gate)
+    gateways, people = for_gateways(gate, gateways_of(settings)), for_people(gate)
     main = {**gateways, **(people if settings.admin_names else {})}
     return [main, {**gateways, **people}] if settings.admin_listen else [main]
+
+
+def gateways_of(settings: Settings) -> Gateways:
+    """How gateways that speak an interface which is not ours are set up."""
+    jwt = tuple((namespace, key) for namespace, _, key in (one.partition("/") for one in settings.jwt_metadata))
+    sources = Sources(
+        settings.server,
+        jwt,
+        settings.mtls_principals,
+        settings.claims_header,
+        settings.anonymous,
+        settings.attribute_metadata,
+    )
+    return Gateways(sources, settings.filtered_behind, settings.early_close)
 
 
 def listeners_of(settings: Settings, gate: Gate) -> Sequence[Listener]:

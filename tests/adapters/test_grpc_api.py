@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mcp_acl.adapters.grpc_api import MAX_HEADERS, MAX_REQUEST, SERVICE, policy_set_for, question_from
-from mcp_acl.adapters.handlers import Streaming, Unary
+from mcp_acl.adapters.handlers import Handler, Informed, Streaming, Unary
 from mcp_acl.adapters.reflection import PATHS
 from mcp_acl.adapters.status import ApiError
 from mcp_acl.adapters.table import for_gateways, for_people
@@ -50,7 +51,7 @@ def many_keys() -> Struct:
 
 def handler(name: str, of: Gate | None = None) -> Unary:
     found = {**for_gateways(of or gate()), **for_people(of or gate())}[f"/{SERVICE}/{name}"]
-    assert not isinstance(found, Streaming)
+    assert not isinstance(found, Streaming | Informed)
     return found
 
 
@@ -183,11 +184,20 @@ def test_bytes_that_are_no_request_are_misuse(name: str) -> None:
         handler(name)(b"\xff\xff\xff")
 
 
+def given_to(handler: Handler, data: bytes) -> Sequence[bytes]:
+    match handler:
+        case Streaming():
+            return handler.open(()).feed(data)
+        case Informed():
+            return [handler.answer((), data)]
+    return [handler(data)]
+
+
 @given(st.binary(max_size=60))
 def test_any_bytes_are_answered_or_misuse(data: bytes) -> None:
     for one in [*for_gateways(gate()).values(), *for_people(gate()).values()]:
         try:
-            answers = one.open().feed(data) if isinstance(one, Streaming) else [one(data)]
+            answers = given_to(one, data)
             assert all(isinstance(answer, bytes) for answer in answers)
         except ApiError:
             continue

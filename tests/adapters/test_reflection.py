@@ -15,7 +15,7 @@ from tests.runtime.weather import gate
 def answer(path: str, **fields: str) -> pb.ServerReflectionResponse:
     streaming = for_people(gate())[path]
     assert isinstance(streaming, Streaming)
-    session = streaming.open()
+    session = streaming.open(())
     (found,) = session.feed(pb.ServerReflectionRequest(**fields).SerializeToString())
     assert () == session.close()
     return pb.ServerReflectionResponse.FromString(found)
@@ -42,4 +42,4 @@ def test_bytes_that_are_no_request_are_misuse() -> None:
     streaming = for_people(gate())[PATHS[0]]
     assert isinstance(streaming, Streaming)
     with pytest.raises(ApiError, match="ServerReflectionRequest"):
-        streaming.open().feed(b"\xff\xff")
+        streaming.open(()).feed(b"\xff\xff")

@@ -18,7 +18,7 @@ from tests.runtime.weather import TOOLS, admin, body, call, gate, listed
 def session(name: str, of: Gate | None = None) -> Session:
     streaming = for_gateways(of or gate())[f"/{SERVICE}/{name}"]
     assert isinstance(streaming, Streaming)
-    return streaming.open()
+    return streaming.open(())
 
 
 def asked(message: bytes) -> bytes:

@@ -5,7 +5,7 @@ import weakref
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, cast
 
-from mcp_acl.adapters.handlers import Handler, Streaming
+from mcp_acl.adapters.handlers import Handler, Metadata, Streaming
 from tests.hosts.faults import FAULTS
 
 OPEN: Final[weakref.WeakSet["Echo"]] = weakref.WeakSet()
@@ -16,7 +16,9 @@ class Echo:
 
     fed = 0
 
-    def __init__(self, fault: Callable[[], BaseException] | None = None) -> None:
+    is_over = False
+
+    def __init__(self, _: Metadata, fault: Callable[[], BaseException] | None = None) -> None:
         self._fault = fault
         self._count = 0
         OPEN.add(self)
@@ -52,7 +54,7 @@ class Forgetful(Echo):
         return cast("Sequence[bytes]", None)
 
 
-def _never_opened() -> Echo:
+def _never_opened(_: Metadata) -> Echo:
     raise SystemExit(0)
 
 
@@ -62,7 +64,7 @@ def _open(_: bytes) -> bytes:
 
 
 def _echo_of(fault: Callable[[], BaseException]) -> Streaming:
-    return Streaming(lambda: Echo(fault))
+    return Streaming(lambda metadata: Echo(metadata, fault))
 
 
 STREAMS: Final[Mapping[str, Handler]] = {

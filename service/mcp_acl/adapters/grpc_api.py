@@ -52,6 +52,7 @@ _DIRECTIONS: Final[Mapping[int, Direction]] = {
 _TOKENS: Final[Mapping[int, TokenState]] = {
     pb.TOKEN_STATE_UNSPECIFIED: TokenState.NONE,
     pb.TOKEN_STATE_NONE: TokenState.NONE,
+    pb.TOKEN_STATE_MISSING: TokenState.MISSING,
     pb.TOKEN_STATE_INVALID: TokenState.INVALID,
     pb.TOKEN_STATE_VALID: TokenState.VALID,
 }
@@ -195,7 +196,7 @@ def _principal(principal: pb.Principal) -> tuple[TokenState, Mapping[str, Json]]
     form = principal.WhichOneof("claims")
     if form is None or token is TokenState.INVALID:
         return token, {}
-    if token is TokenState.NONE:
+    if token in (TokenState.NONE, TokenState.MISSING):
         raise ApiError("claims came without a token; say TOKEN_STATE_VALID if they were verified, else leave them out")
     if form == "claims_struct":
         return token, _struct(principal, "claims_struct")

@@ -10,10 +10,19 @@ from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 Unary: TypeAlias = Callable[[bytes], bytes]
+Metadata: TypeAlias = Sequence[tuple[str, str]]
+"""What comes with a call as text (gRPC "Custom-Metadata"): names in lower case, in order, those that came twice twice."""
 
 
 class Session(Protocol):
-    """One call that takes many messages. Answers are sent in order; the next message is fed when they have been taken."""
+    """One call that takes many messages. Answers are sent in order; the next message is fed when they have been taken.
+
+    Once it `is_over`, and its answers are taken, the call ends with OK, whatever else its client may send.
+    """
+
+    @property
+    def is_over(self) -> bool:
+        """Whether there is nothing more to say."""
 
     def feed(self, message: bytes) -> Sequence[bytes]:
         """The answers to a message."""
@@ -23,11 +32,18 @@ class Session(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Informed:
+    """A handler that takes one message, and what came with the call."""
+
+    answer: Callable[[Metadata, bytes], bytes]
+
+
+@dataclass(frozen=True, slots=True)
 class Streaming:
     """A handler that takes many messages and gives many answers."""
 
-    open: Callable[[], Session]
+    open: Callable[[Metadata], Session]
 
 
-Handler: TypeAlias = Unary | Streaming
+Handler: TypeAlias = Unary | Informed | Streaming
 Table: TypeAlias = Mapping[str, Handler]

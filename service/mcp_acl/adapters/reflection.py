@@ -10,6 +10,7 @@ from google.protobuf.message import DecodeError
 from grpc_reflection.v1alpha import reflection, reflection_pb2  # type: ignore[import-untyped]
 
 from mcp_acl.adapters.grpc_api import SERVICE
+from mcp_acl.adapters.handlers import Metadata
 from mcp_acl.adapters.status import ApiError
 
 NAMES: Final = ("grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection")
@@ -20,6 +21,11 @@ _SERVICER: Final[Any] = reflection.ReflectionServicer((SERVICE, "grpc.health.v1.
 
 class ReflectionSession:
     """One call: each request has one answer."""
+
+    is_over = False
+
+    def __init__(self, _: Metadata) -> None:
+        """Nothing that comes with the call matters."""
 
     def feed(self, message: bytes) -> Sequence[bytes]:
         """The answer to a request. Raises ApiError."""

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from mcp_acl.adapters.grpc_api import check, errors_for, parsed
+from mcp_acl.adapters.handlers import Metadata
 from mcp_acl.adapters.status import ApiError
 from mcp_acl.gen import acl_pb2 as pb
 from mcp_acl.runtime.gate import Filtering, Gate, Reply
@@ -11,7 +12,9 @@ from mcp_acl.runtime.gate import Filtering, Gate, Reply
 class CheckSession:
     """`CheckStream`: each request has one answer, in its place."""
 
-    def __init__(self, gate: Gate) -> None:
+    is_over = False
+
+    def __init__(self, gate: Gate, _: Metadata) -> None:
         self._gate = gate
 
     def feed(self, message: bytes) -> Sequence[bytes]:
@@ -26,7 +29,9 @@ class CheckSession:
 class FilterSession:
     """`FilterStream`: a start, then pieces; each has one answer, and so has the end."""
 
-    def __init__(self, gate: Gate) -> None:
+    is_over = False
+
+    def __init__(self, gate: Gate, _: Metadata) -> None:
         self._gate = gate
         self._filtering: Filtering | None = None
         self._report_hidden = False

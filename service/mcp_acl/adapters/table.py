@@ -4,16 +4,31 @@ Two tables, because two kinds of callers: gateways ask for decisions; people ask
 policy text.
 """
 
+from dataclasses import dataclass, field
 from functools import partial
+from typing import Final
 
 from mcp_acl.adapters import grpc_api, reflection, streams
+from mcp_acl.adapters.facts import Sources
 from mcp_acl.adapters.grpc_api import SERVICE
 from mcp_acl.adapters.handlers import Handler, Streaming, Table
 from mcp_acl.runtime.gate import Gate
 
 
-def for_gateways(gate: Gate) -> Table:
-    """What decides and filters."""
+@dataclass(frozen=True, slots=True)
+class Gateways:
+    """How the gateways are set up that speak an interface which is not ours. Beside `sources`, settings of the same names."""
+
+    sources: Sources = field(default_factory=Sources)
+    filtered_behind: bool = False
+    early_close: bool = True
+
+
+_AS_EVER: Final = Gateways()
+
+
+def for_gateways(gate: Gate, gateways: Gateways = _AS_EVER) -> Table:  # noqa: ARG001
+    """What decides and filters: the native interface, and those of Envoy and agentgateway."""
     return _paths(
         {
             "Check": partial(grpc_api.check, gate),

@@ -82,7 +82,7 @@ class Asked(NamedTuple):
             return {}, self.token or TokenState.NONE
         claims = object_of("--claims", self.claims)
         token = self.token or TokenState.VALID
-        if token is TokenState.NONE:
+        if token in (TokenState.NONE, TokenState.MISSING):
             raise InputError("--token: there are claims, so there was a token")
         return claims, token
 

@@ -29,6 +29,7 @@ IN_WORDS: Final[Mapping[Reason, str]] = {
     Reason.MESSAGE_REFUSED: "this is not one message that every parser reads alike",
     Reason.TARGET_MISSING: "the message does not name what it is about",
     Reason.TOKEN_INVALID: "the token is not valid",
+    Reason.TOKEN_MISSING: "a token is required",
     Reason.RESPONSE_REFUSED: "the response cannot be read with certainty",
     Reason.INTERNAL_ERROR: "it could not be decided; this is a bug",
     Reason.UNAVAILABLE: "the service gave no answer",

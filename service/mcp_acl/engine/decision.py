@@ -19,10 +19,9 @@ from mcp_acl.domain import (
     Request,
     ResponseNeeds,
     TaskFact,
-    TokenState,
 )
 from mcp_acl.engine.exchanges import exchange_decision
-from mcp_acl.engine.judging import deny, judge, settle, uri_refusal
+from mcp_acl.engine.judging import NO_GOOD, deny, judge, settle, uri_refusal
 from mcp_acl.engine.scope import Scope
 from mcp_acl.engine.wrapping import inner_calls
 from mcp_acl.mcp.demands import INPUTS, Demand, brings_answers, demands_of, inputs_of, target_of
@@ -46,8 +45,8 @@ def decide(policies: PolicySet, request: Request) -> Decision:
         return exchange_decision(view, request)
     if request.message.kind is MessageKind.BATCH:
         return _batch(policies, request)
-    if request.token is TokenState.INVALID:
-        return deny(Reason.TOKEN_INVALID, policies.revision)
+    if request.token in NO_GOOD:
+        return deny(NO_GOOD[request.token], policies.revision)
     if not may_carry(request.http) and request.direction is Direction.CLIENT_TO_SERVER:
         return deny(Reason.MESSAGE_REFUSED, policies.revision, _NOT_POSTED)
     doubt = _by_headers(request, policies.revision) if request.http.headers else None

@@ -32,7 +32,6 @@ about the form of the message, the token, or this service. (No settings hold for
 
 _JSON: Final = (("content-type", JSON),)
 _STREAM: Final = (("content-type", EVENT_STREAM),)
-_CHALLENGE: Final = ("www-authenticate", 'Bearer error="invalid_token"')
 _NOT_OFFERED: Final = Denial(405, (("allow", "POST"),), b"")
 """For an exchange without a message: what a server says that has no stream to open and no session to end (MCP transports)."""
 _HIDDEN_METHOD: Final = {"code": -32601, "message": "Method not found"}
@@ -56,6 +55,7 @@ _SHAPES: Final[Mapping[Reason, _Shape]] = {
     Reason.UNKNOWN_METHOD: _Shape("the method is not permitted", 200, -32601),
     Reason.WRONG_DIRECTION: _Shape("the method does not travel in this direction", 200, -32601),
     Reason.TOKEN_INVALID: _Shape("the access token is not valid", 401, DENIED_CODE),
+    Reason.TOKEN_MISSING: _Shape("an access token is required", 401, DENIED_CODE),
     Reason.INTERNAL_ERROR: _Shape("the message could not be decided", 200, -32603),
     Reason.UNAVAILABLE: _Shape("access cannot be decided at the moment", 200, -32603),
 }
@@ -70,12 +70,14 @@ def denial_for(  # noqa: PLR0913 - what an answer depends on
     direction: Direction,
     settings: ServerSettings,
     filtered: bool = False,
+    resource_metadata: str = "",
 ) -> Denial:
     """The answer to a denied message; `message` is None if it could not be read. Total.
 
     The error carries the reason and the decision id, never a claim, a rule's name or a policy's text other than a
     rule's own `message`; hidden, none of these. It is JSON, unless only an event stream is acceptable to the client. A server gets
     its answer without HTTP: `status` and `headers` do not apply. `filtered`: what the server answers is filtered before the client gets it.
+    `resource_metadata`: the URL at which a client learns where to get a token (RFC 9728 §5.1).
     """
     shape = _SHAPES.get(decision.reason, _BY_POLICY)
     if message is not None and message.kind is MessageKind.EXCHANGE and shape.status == 200:
@@ -91,10 +93,17 @@ def denial_for(  # noqa: PLR0913 - what an answer depends on
     code = settings.denial_code if shape.code is None else shape.code
     body = _told(message, code, decision.message or shape.text, decision.reason, decision_id)
     if shape.status == 401:
-        return Denial(401, (*_JSON, _CHALLENGE), body)
+        return Denial(401, (*_JSON, ("www-authenticate", _challenge(decision.reason, resource_metadata))), body)
     if shape.status == 200 and from_client and not accepted(http.headers).json:
         return Denial(200, _STREAM, b"event: message\ndata: " + body + b"\n\n")
     return Denial(shape.status, _JSON, body)
+
+
+def _challenge(reason: Reason, resource_metadata: str) -> str:
+    """What a client is asked for. Of a token that did not come no error is said (RFC 6750 §3.1)."""
+    error = 'error="invalid_token"' if reason is Reason.TOKEN_INVALID else ""
+    where = f'resource_metadata="{resource_metadata}"' if resource_metadata else ""
+    return f"Bearer {', '.join(filter(None, (error, where)))}".strip()
 
 
 def withheld(asked: Message | None, reason: Reason, why: str, style: DenialStyle = DenialStyle.EXPLICIT) -> bytes:

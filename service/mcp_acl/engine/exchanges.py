@@ -6,8 +6,8 @@ repeated needs a caller that filters, unless nothing would be hidden.
 
 from typing import Final
 
-from mcp_acl.domain import Decision, Direction, Effect, Reason, Request, ResponseNeeds, TokenState
-from mcp_acl.engine.judging import deny
+from mcp_acl.domain import Decision, Direction, Effect, Reason, Request, ResponseNeeds
+from mcp_acl.engine.judging import NO_GOOD, deny
 from mcp_acl.mcp.exchanges import REPLAY, Exchange, exchange_of
 from mcp_acl.mcp.methods import METHODS, MethodClass
 from mcp_acl.policy.index import View
@@ -24,8 +24,8 @@ def exchange_decision(view: View, request: Request) -> Decision:
         row = exchange_of(request.http)
     except MessageError as error:
         return deny(Reason.MESSAGE_REFUSED, view.revision, error.message)
-    if request.token is TokenState.INVALID and not row.is_open:
-        return deny(Reason.TOKEN_INVALID, view.revision)
+    if request.token in NO_GOOD and not row.is_open:
+        return deny(NO_GOOD[request.token], view.revision)
     if (
         REPLAY in request.http.headers
         and not request.filters_responses

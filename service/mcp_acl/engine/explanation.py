@@ -27,6 +27,7 @@ _SHOWN: Final = 200  # characters of a value
 _WITHOUT_RULES: Final = frozenset(
     {
         Reason.TOKEN_INVALID,
+        Reason.TOKEN_MISSING,
         Reason.HEADER_MISMATCH,
         Reason.WRONG_DIRECTION,
         Reason.MESSAGE_REFUSED,

@@ -3,16 +3,23 @@
 Knows neither which rules match nor what a message asks for.
 """
 
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Final
 
-from mcp_acl.domain import Decision, Effect, Reason, ResponseNeeds, RuleError
+from mcp_acl.domain import Decision, Effect, Reason, ResponseNeeds, RuleError, TokenState
 from mcp_acl.engine.scope import Scope
 from mcp_acl.expr.walk import Outcomes
 from mcp_acl.mcp.uris import template_why_not_canonical, why_not_canonical, why_too_long
 from mcp_acl.policy.index import Candidates, Rule
 from mcp_acl.policy.servers import ServerSettings
 from mcp_acl.problems import EvalError
+
+NO_GOOD: Final[Mapping[TokenState, Reason]] = {
+    TokenState.INVALID: Reason.TOKEN_INVALID,
+    TokenState.MISSING: Reason.TOKEN_MISSING,
+}
+"""Tokens that nothing is granted to, whatever the rules say."""
 
 _TRUE: Final = int(Outcomes.TRUE)
 _FALSE: Final = int(Outcomes.FALSE)

@@ -207,7 +207,7 @@ def _read(body: bytes) -> JsonObject:
 
 def _token(facts: FactsSpec) -> TokenState:
     if facts.token is not None:
-        return TokenState.INVALID
+        return TokenState(facts.token)
     return TokenState.NONE if facts.claims is None and facts.principal is None else TokenState.VALID
 
 

@@ -10,7 +10,7 @@ Knows no more of a value than its shape. A file looks like this:
         row: "3.4 …"                            # the sentence of the specification that it shows
 
         server: weather
-        principal: ann                          # or `claims: {…}`, or `anonymous: true`, or `token: invalid`
+        principal: ann                          # or `claims: {…}`, or `anonymous: true`, or `token: invalid`, `token: missing`
         direction: client_to_server             # or server_to_client
         headers: {Mcp-Name: x}                  # a text, or a list of texts, for each
         http: {method: POST, path: /mcp, remote_address: 10.0.0.7}
@@ -191,7 +191,7 @@ class FactsSpec(Part):
     principal: str | None = None
     claims: JsonObject | None = None
     anonymous: Literal[True] | None = None
-    token: Literal["invalid"] | None = None
+    token: Literal["invalid", "missing"] | None = None
     direction: Direction = Direction.CLIENT_TO_SERVER
     headers: Annotated[dict[str, str | list[str]], AfterValidator(_differ)] = {}
     http: HttpSpec = HttpSpec()

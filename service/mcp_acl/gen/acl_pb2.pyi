@@ -23,6 +23,7 @@ class TokenState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     TOKEN_STATE_NONE: _ClassVar[TokenState]
     TOKEN_STATE_INVALID: _ClassVar[TokenState]
     TOKEN_STATE_VALID: _ClassVar[TokenState]
+    TOKEN_STATE_MISSING: _ClassVar[TokenState]
 
 class MessageKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -57,6 +58,7 @@ TOKEN_STATE_UNSPECIFIED: TokenState
 TOKEN_STATE_NONE: TokenState
 TOKEN_STATE_INVALID: TokenState
 TOKEN_STATE_VALID: TokenState
+TOKEN_STATE_MISSING: TokenState
 MESSAGE_KIND_UNSPECIFIED: MessageKind
 MESSAGE_KIND_REQUEST: MessageKind
 MESSAGE_KIND_NOTIFICATION: MessageKind

@@ -7,12 +7,13 @@ one place, after the last answer. So a call can neither end with status 0 that w
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, Final, TypeAlias, TypeVar
 
 from mcp_acl.adapters import health as grpc_health
-from mcp_acl.adapters.handlers import Session, Streaming, Table, Unary
+from mcp_acl.adapters.handlers import Handler, Informed, Metadata, Session, Streaming, Table, Unary
 from mcp_acl.adapters.health import Health
 from mcp_acl.adapters.status import Code, Status, status_of
 from mcp_acl.hosts.asgi_answer import Answer, ClientGoneError, Send
@@ -108,7 +109,7 @@ class Application:
         if not is_call(scope["method"], headers):
             return None
         try:
-            await self._within(scope["raw_path"], headers, receive, answer)
+            await self._within(scope["raw_path"], scope["headers"], receive, answer)
         except ClientGoneError:
             raise
         except CallError as error:
@@ -117,8 +118,11 @@ class Application:
             return status_of(error)
         return _OK
 
-    async def _within(self, path: bytes, headers: dict[bytes, bytes], receive: Receive, answer: Answer) -> None:
+    async def _within(
+        self, path: bytes, given: Iterable[tuple[bytes, bytes]], receive: Receive, answer: Answer
+    ) -> None:
         """Serve a call within the time that its client gives."""
+        headers = dict(given)
         if headers.get(b"te") != b"trailers":
             raise CallError(Code.INTERNAL, "the header `te: trailers` is missing, so that a status would be lost")
         # Health is asked of a service that has all it can take, too.
@@ -127,13 +131,13 @@ class Application:
         messages = _Messages(receive, Frames(self._limits.request, headers.get(b"grpc-encoding", b"identity")))
         try:
             async with asyncio.timeout(timeout_of(headers)) as clock:
-                await self._method(path, messages, answer)
+                await self._method(path, _metadata(given), messages, answer)
         except TimeoutError:
             if not clock.expired():
                 raise
             raise CallError(Code.DEADLINE_EXCEEDED, "the call took longer than its client gives") from None
 
-    async def _method(self, path: bytes, messages: "_Messages", answer: Answer) -> None:
+    async def _method(self, path: bytes, metadata: Metadata, messages: "_Messages", answer: Answer) -> None:
         if path == _CHECK:
             return await self._unary(self._health.check, messages, answer)
         if path == _WATCH:
@@ -143,9 +147,15 @@ class Application:
             raise CallError(Code.UNIMPLEMENTED, "there is no such method")
         if self._refusing:
             raise _shutting_down()
+        return await self._handled(handler, metadata, messages, answer)
+
+    async def _handled(self, handler: Handler, metadata: Metadata, messages: "_Messages", answer: Answer) -> None:
         if isinstance(handler, Streaming):
-            return await self._stream(handler, messages, answer)
-        return await self._unary(handler, messages, answer)
+            await self._stream(handler, metadata, messages, answer)
+        elif isinstance(handler, Informed):
+            await self._unary(partial(handler.answer, metadata), messages, answer)
+        else:
+            await self._unary(handler, messages, answer)
 
     async def _unary(self, handler: Unary, messages: "_Messages", answer: Answer) -> None:
         await answer.only(await self._run(handler, await self._message(messages)))
@@ -159,14 +169,18 @@ class Application:
                 raise
             raise CallError(Code.DEADLINE_EXCEEDED, "the request did not arrive in time") from None
 
-    async def _stream(self, handler: Streaming, messages: "_Messages", answer: Answer) -> None:
+    async def _stream(self, handler: Streaming, metadata: Metadata, messages: "_Messages", answer: Answer) -> None:
         """Feed each message, and read the next when its answers are taken: a client that does not read is not read from."""
-        session: Session = _run(lambda _: handler.open(), b"")
-        while (message := await messages.next(self._waiting)) is not None:
-            for one in await self._run(session.feed, message):
+        session: Session = _run(lambda _: handler.open(metadata), b"")
+        while not session.is_over:
+            message = await messages.next(self._waiting)
+            for one in await self._run(session.feed, message) if message is not None else await self._closed(session):
                 await answer.message(one)
-        for one in await self._run(lambda _: session.close(), b""):
-            await answer.message(one)
+            if message is None:
+                return
+
+    async def _closed(self, session: Session) -> Sequence[bytes]:
+        return await self._run(lambda _: session.close(), b"")
 
     async def _waiting(self, receive: Callable[[], Awaitable[_T]]) -> _T:
         """Wait for what comes next on a stream. Meanwhile, the end of the service ends the call."""
@@ -257,6 +271,11 @@ async def _wait(event: asyncio.Event, seconds: float) -> None:
         await asyncio.wait_for(event.wait(), seconds)
     except TimeoutError:
         return
+
+
+def _metadata(headers: Iterable[tuple[bytes, bytes]]) -> Metadata:
+    """What came with the call as text; what is binary is for nobody here."""
+    return [(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers if not name.endswith(b"-bin")]
 
 
 def _shutting_down() -> CallError:

@@ -14,7 +14,7 @@ from typing import Any, Final, NoReturn, TypeAlias, TypeVar
 import grpc
 
 from mcp_acl.adapters import health as grpc_health
-from mcp_acl.adapters.handlers import Handler, Streaming, Unary
+from mcp_acl.adapters.handlers import Handler, Informed, Metadata, Session, Streaming, Unary
 from mcp_acl.adapters.health import Health
 from mcp_acl.adapters.status import Code, Status, status_of
 from mcp_acl.hosts.listening import Limits, Listener
@@ -96,7 +96,9 @@ class Calls(grpc.GenericRpcHandler):
             return grpc.stream_stream_rpc_method_handler(stream if names is None else _named(names, stream))
         # As one that takes many messages: grpcio never ends a unary call that brings none. A second message is not looked for: to wait
         # for the end of each request costs a seventh of an empty call's time.
-        unary = self._counted(partial(self._unary, handler))
+        unary = self._counted(
+            partial(self._informed, handler) if isinstance(handler, Informed) else partial(self._unary, handler)
+        )
         return grpc.stream_unary_rpc_method_handler(unary if names is None else _named(names, unary))
 
     def _counted(self, run: _Run[_T]) -> _Run[_T]:
@@ -112,6 +114,9 @@ class Calls(grpc.GenericRpcHandler):
                 self._active -= 1
 
         return counted
+
+    async def _informed(self, handler: Informed, messages: object, context: _Context) -> bytes:
+        return await self._unary(partial(handler.answer, _metadata(context)), messages, context)
 
     async def _unary(self, handler: Unary, _: object, context: _Context) -> bytes:
         message = await self._message(context)
@@ -135,15 +140,18 @@ class Calls(grpc.GenericRpcHandler):
 
     async def _stream(self, handler: Streaming, _: object, context: _Context) -> None:
         """Feed each message, and read the next when its answers are written: a client that does not read is not read from."""
-        session = _outcome(lambda _: handler.open(), b"")
+        session: Session | Status = _outcome(lambda _: handler.open(_metadata(context)), b"")
         if isinstance(session, Status):
             await _abort(context, session)
         held = [session]
         del session
         try:
-            while (message := await self._next(context)) is not grpc.aio.EOF:
+            while not held[0].is_over:
+                message = await self._next(context)
+                if message is grpc.aio.EOF:
+                    await self._answer(context, await self._outcome(lambda _: tuple(held[0].close()), b""))
+                    return
                 await self._answer(context, await self._outcome(lambda one: tuple(held[0].feed(one)), message))
-            await self._answer(context, await self._outcome(lambda _: tuple(held[0].close()), b""))
         finally:
             # Of a call that ended with an error grpcio now and then keeps the frames for as long as the connection lives.
             held.clear()
@@ -224,6 +232,11 @@ def _names(context: _Context) -> set[str]:
 
 
 _NAMES: Final = ("peer_dns", "peer_uri")
+
+
+def _metadata(context: _Context) -> Metadata:
+    """What came with the call as text; what is binary is for nobody here."""
+    return [(name, value) for name, value in context.invocation_metadata() or () if isinstance(value, str)]
 
 
 async def _abort(context: _Context, status: Status) -> NoReturn:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from itertools import count
 from typing import Final, NamedTuple
+from urllib.parse import quote
 
 from mcp_acl.domain import (
     Decision,
@@ -45,7 +46,7 @@ _NOTHING: Final[Mapping[str, Json]] = {}
 _NO_TOOLS: Final[Mapping[str, ToolFact]] = {}
 _NO_HTTP: Final = Http()
 _UNREAD: Final = Message(MessageKind.RESPONSE)
-_BEFORE_READING: Final = frozenset({Reason.NO_POLICY, Reason.TOKEN_INVALID})
+_BEFORE_READING: Final = frozenset({Reason.NO_POLICY, Reason.TOKEN_INVALID, Reason.TOKEN_MISSING})
 
 
 class Question(NamedTuple):
@@ -95,7 +96,8 @@ def _now() -> datetime:
 class Gate:
     """Asks the policy set in `policies`: each question reads the attribute once. `standing` says more of it.
 
-    `put` changes both. `memory` is what is known from before; without one nothing is.
+    `put` changes both. `memory` is what is known from before; without one nothing is. `resource_metadata` is the URL at which a client
+    learns where to get a token for a server, `{server}` standing for its id.
     """
 
     def __init__(
@@ -104,10 +106,12 @@ class Gate:
         *,
         memory: Knowledge | None = None,
         clock: Callable[[], datetime] = _now,
+        resource_metadata: str = "",
     ) -> None:
         self.put(Standing(policies, clock()))
         self._memory: Knowledge = Given() if memory is None else memory
         self._clock = clock
+        self._resource_metadata = resource_metadata
         self._prefix = secrets.token_hex(4)
         self._count = count(1)
 
@@ -194,8 +198,22 @@ class Gate:
         except Exception:  # noqa: BLE001 - the gate is total
             _LOG.exception("decision %s failed", decision_id)
             decision = Decision(Effect.DENY, Reason.INTERNAL_ERROR, policies.revision)
-        denial = None if decision.allowed else _denial(policies, question, decision, message, decision_id)
+        denial = None if decision.allowed else self._denial(policies, question, decision, message, decision_id)
         return Answer(decision, decision_id, denial, context), request
+
+    def _denial(
+        self, policies: PolicySet, question: Question, decision: Decision, message: Message | None, decision_id: str
+    ) -> Denial:
+        return denial_for(
+            decision,
+            message,
+            decision_id,
+            http=question.http,
+            direction=question.direction,
+            settings=policies.settings(question.server),
+            filtered=question.filters_responses,
+            resource_metadata=self._resource_metadata.replace("{server}", quote(question.server, safe="")),
+        )
 
     def _refusal(
         self, policies: PolicySet, question: Question, error: MessageError, settings: ServerSettings
@@ -222,21 +240,6 @@ class Gate:
             tasks,
             tools,
         )
-
-
-def _denial(
-    policies: PolicySet, question: Question, decision: Decision, message: Message | None, decision_id: str
-) -> Denial:
-    settings = policies.settings(question.server)
-    return denial_for(
-        decision,
-        message,
-        decision_id,
-        http=question.http,
-        direction=question.direction,
-        settings=settings,
-        filtered=question.filters_responses,
-    )
 
 
 def _read(question: Question, settings: ServerSettings) -> Message | MessageError:

@@ -27,6 +27,7 @@ _SHORTEST_WAIT: Final = 0.1
 _SHORTEST_RELOAD: Final = 0.05
 _MODE: Final = re.compile("0?[0-7]{3}")
 _BY_OTHERS: Final = 0o002
+_URL: Final = re.compile(r"https?://[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%{}-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,12 @@ def _interval(seconds: float) -> float:
     if 0 < seconds < _SHORTEST_RELOAD:
         raise ValueError(f"it must be 0 (never) or at least {_SHORTEST_RELOAD}")
     return seconds
+
+
+def _metadata_url(text: str) -> str:
+    if text and not _URL.fullmatch(text):
+        raise ValueError("it must be an http or https URL without spaces and quotes")
+    return text
 
 
 def _name(text: str) -> str:
@@ -175,6 +182,54 @@ class Settings(BaseModel):
         default=60.0,
         description="Seconds without a sign of life after which a client is asked for one, and as long again it has to "
         "give it; 1 or more. 60 finds dead connections before they add up.",
+    )
+    server: str = Field(
+        default="",
+        description="The id of the MCP server where Envoy or agentgateway name none. None, so that what was not named is denied.",
+        examples=["weather"],
+    )
+    jwt_metadata: Names = Field(
+        default=("envoy.filters.http.jwt_authn/jwt_payload",),
+        description="Where Envoy puts the claims of a token that it has verified, each as `namespace/key` of the dynamic metadata; the first "
+        "that is there counts. Beside it `jwt_failure` says why there are none. As Envoy's own filter does it with "
+        "`payload_in_metadata: jwt_payload`.",
+    )
+    mtls_principals: bool = Field(
+        default=False,
+        description="Takes the name in a verified client certificate for `sub` where there is no token. Off, because a certificate "
+        "often stands for a machine that many people use.",
+    )
+    claims_header: str = Field(
+        default="",
+        description="A header of the request that holds verified claims, as JSON or in base64url, where neither token nor certificate do. None, "
+        "because clients can send headers: name one only if the gateway removes it from what comes in.",
+        examples=["x-jwt-payload"],
+    )
+    anonymous: bool = Field(
+        default=True,
+        description="Takes requests of Envoy and agentgateway without a token for an anonymous principal's. Without it they are answered "
+        "401. On, because rules say what an anonymous principal may do, and that is nothing unless one does.",
+    )
+    attribute_metadata: Names = Field(
+        default=(),
+        description="Namespaces of Envoy's dynamic metadata that conditions may read, each as one of `attributes`.",
+        examples=[["com.example.tenant"]],
+    )
+    filtered_behind: bool = Field(
+        default=False,
+        description="Says that lists which pass by Envoy's ext_authz are filtered by an ext_proc behind it. Off: a list that would have "
+        "to be filtered is denied there.",
+    )
+    early_close: bool = Field(
+        default=True,
+        description="Ends a stream of ext_proc as soon as nothing more is to be judged, so that a long response does not hold one. Turn it "
+        "off for gateways that take a stream that ended for an error, as agentgateway does.",
+    )
+    resource_metadata: Annotated[str, AfterValidator(_metadata_url)] = Field(
+        default="",
+        description="The URL at which a client learns where to get a token, told with every 401; `{server}` stands for the server's id. None: it "
+        "is not told.",
+        examples=["https://mcp.example.org/.well-known/oauth-protected-resource/{server}"],
     )
 
     store: File = Field(
