@@ -1,15 +1,17 @@
 """The composition root: what is served where, and to whom; and how a worker is told what the service was told."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from mcp_acl.adapters.facts import Sources
 from mcp_acl.adapters.grpc_api import SERVICE
-from mcp_acl.adapters.table import for_gateways, for_people
+from mcp_acl.adapters.table import Gateways, for_gateways, for_people
 from mcp_acl.runtime.loading import load_settings
 from mcp_acl.runtime.rows import ROWS
 from mcp_acl.runtime.settings import Settings
-from mcp_acl.server import limits_of, listeners_of, worker_flags
+from mcp_acl.server import gateways_of, limits_of, listeners_of, worker_flags
 from tests.certificates import Certified
 from tests.runtime.weather import gate
 
@@ -51,6 +53,24 @@ def test_limits_are_those_of_the_settings() -> None:
     assert (65536, 7, 1.5, 2.5) == (found.request, found.calls, found.message_seconds, found.keepalive_seconds)
 
 
+def test_gateways_are_believed_as_the_settings_say() -> None:
+    found = gateways_of(Settings(policies=Path("p"), **GATEWAY_SETTINGS))
+    assert Sources("s", (("a", "b/c"),), True, "x-claims", False, ("n",)) == found.sources
+    assert (True, False) == (found.filtered_behind, found.early_close)
+    assert Gateways() == gateways_of(Settings(policies=Path("p")))
+
+
+GATEWAY_SETTINGS: dict[str, Any] = {
+    "server": "s",
+    "jwt_metadata": ("a/b/c",),
+    "mtls_principals": True,
+    "claims_header": "x-claims",
+    "anonymous": False,
+    "attribute_metadata": ("n",),
+    "filtered_behind": True,
+    "early_close": False,
+}
+
 EVERYTHING = {
     "policies": Path("somewhere"),
     "host": "envoy",
@@ -70,6 +90,15 @@ EVERYTHING = {
     "max_calls": 5,
     "message_timeout": 2.5,
     "keepalive": 3.5,
+    "server": "s",
+    "jwt_metadata": ("a/b", "c/d"),
+    "mtls_principals": True,
+    "claims_header": "x-claims",
+    "anonymous": False,
+    "attribute_metadata": ("n",),
+    "filtered_behind": True,
+    "early_close": False,
+    "resource_metadata": "https://x/{server}",
     "store": Path("memory.db"),
     "task_memory": 10.5,
     "tool_memory": 11.5,

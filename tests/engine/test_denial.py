@@ -18,6 +18,7 @@ EXPECTED = {
     Reason.UNKNOWN_METHOD: (200, -32601),
     Reason.WRONG_DIRECTION: (200, -32601),
     Reason.TOKEN_INVALID: (401, 403),
+    Reason.TOKEN_MISSING: (401, 403),
     Reason.INTERNAL_ERROR: (200, -32603),
     Reason.UNAVAILABLE: (200, -32603),
 }
@@ -45,9 +46,27 @@ def test_a_denial_echoes_the_id_and_says_why(reason: Reason) -> None:
     assert ("content-type", "application/json") in denial.headers
 
 
-def test_a_bad_token_is_challenged() -> None:
-    denial = answer(Reason.TOKEN_INVALID)
-    assert "Bearer" in dict(denial.headers)["www-authenticate"]
+@pytest.mark.parametrize(
+    ("reason", "url", "challenge"),
+    [
+        (Reason.TOKEN_INVALID, "", 'Bearer error="invalid_token"'),
+        (Reason.TOKEN_INVALID, "https://x/y", 'Bearer error="invalid_token", resource_metadata="https://x/y"'),
+        (Reason.TOKEN_MISSING, "", "Bearer"),
+        (Reason.TOKEN_MISSING, "https://x/y", 'Bearer resource_metadata="https://x/y"'),
+    ],
+)
+def test_a_client_without_a_good_token_is_challenged(reason: Reason, url: str, challenge: str) -> None:
+    decision = Decision(Effect.DENY, reason, "r")
+    denial = denial_for(
+        decision,
+        REQUEST,
+        "d1",
+        http=Http(),
+        direction=Direction.CLIENT_TO_SERVER,
+        settings=ServerSettings(),
+        resource_metadata=url,
+    )
+    assert (401, challenge) == (denial.status, dict(denial.headers)["www-authenticate"])
 
 
 def test_a_message_that_could_not_be_read_has_no_id_to_echo() -> None:
@@ -105,6 +124,7 @@ def test_a_server_gets_json() -> None:
 TOLD = {
     # The form of the message, the token, this service: the same whatever there is.
     Reason.MESSAGE_REFUSED, Reason.HEADER_MISMATCH, Reason.TARGET_MISSING, Reason.URI_NOT_CANONICAL, Reason.TOKEN_INVALID,
+    Reason.TOKEN_MISSING,
     Reason.INTERNAL_ERROR, Reason.UNAVAILABLE,
     # Without a policy there is nobody who wants it hidden.
     Reason.NO_POLICY,

@@ -1,11 +1,12 @@
 """Handlers of many messages for the tests of hosts: echoes, and what goes wrong at each point of a stream."""
 
 import gc
+import json
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, cast
 
-from mcp_acl.adapters.handlers import Handler, Metadata, Streaming
+from mcp_acl.adapters.handlers import Handler, Informed, Metadata, Streaming
 from tests.hosts.faults import FAULTS
 
 OPEN: Final[weakref.WeakSet["Echo"]] = weakref.WeakSet()
@@ -54,6 +55,29 @@ class Forgetful(Echo):
         return cast("Sequence[bytes]", None)
 
 
+class Over(Echo):
+    """Has nothing more to say after the message `last`, whatever may come."""
+
+    def feed(self, message: bytes) -> Sequence[bytes]:
+        self.is_over = message == b"last"
+        return super().feed(message)
+
+
+class Told(Echo):
+    """Answers what came with the call."""
+
+    def __init__(self, metadata: Metadata) -> None:
+        super().__init__(metadata)
+        self._metadata = metadata
+
+    def feed(self, _: bytes) -> Sequence[bytes]:
+        return (_written(self._metadata, b""),)
+
+
+def _written(metadata: Metadata, _: bytes) -> bytes:
+    return json.dumps([*metadata]).encode()
+
+
 def _never_opened(_: Metadata) -> Echo:
     raise SystemExit(0)
 
@@ -70,6 +94,9 @@ def _echo_of(fault: Callable[[], BaseException]) -> Streaming:
 STREAMS: Final[Mapping[str, Handler]] = {
     "/test.Stream/Echo": Streaming(Echo),
     "/test.Stream/Silent": Streaming(Silent),
+    "/test.Stream/Over": Streaming(Over),
+    "/test.Stream/Told": Streaming(Told),
+    "/test.Echo/Told": Informed(_written),
     "/test.Stream/Forgetful": Streaming(Forgetful),
     "/test.Stream/NeverOpened": Streaming(_never_opened),
     **{f"/test.Stream/{name}": _echo_of(fault) for name, fault in FAULTS.items()},

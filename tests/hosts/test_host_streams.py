@@ -1,5 +1,6 @@
 """Every host carries streams alike: in order, no faster than they are read, and never ended by OK that was not answered."""
 
+import json
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
@@ -156,3 +157,19 @@ def test_streams_at_once_do_not_wait_for_each_other(channel: grpc.Channel) -> No
     for one in told:
         one.put(None)
     assert {(grpc.StatusCode.OK, b"2")} == {(code, last) for code, (last,) in map(ended, streams)}
+
+
+def test_stream_that_is_over_ends_though_its_client_goes_on(channel: grpc.Channel) -> None:
+    told = Told(b"first", b"last")
+    answers = stream(channel, told, "/test.Stream/Over")
+    assert (grpc.StatusCode.OK, [b"first", b"last"]) == ended(answers)
+    told.put(None)
+
+
+@pytest.mark.parametrize("path", ["/test.Stream/Told", "/test.Echo/Told"])
+def test_handlers_that_ask_are_told_what_came_with_the_call(channel: grpc.Channel, path: str) -> None:
+    sent = (("x-server", "a"), ("x-other", "b, c"), ("x-server", "d"), ("x-raw-bin", b"\xff"))
+    call: Any = channel.stream_stream(path)
+    answer = next(call(iter([b"x"]), metadata=sent, timeout=SECONDS, wait_for_ready=True))
+    found = [tuple(one) for one in json.loads(answer) if one[0].startswith("x-")]
+    assert [one for one in sent if isinstance(one[1], str)] == found
