@@ -156,6 +156,17 @@ class Gate:
         request = self.request_of(context)
         return self.learned(request.server, filter_response(policies, request, content_type, body))
 
+    def withhold(self, context: bytes, content_type: str, why: str, status: int = 200) -> Reply:
+        """What to send in the place of a response that cannot be looked into. Never raises."""
+        policies = self.policies
+        filtered = _total(content_type, lambda: self._withheld(policies, context, content_type, why))
+        return Reply(filtered, _status(filtered, status), changed=True, revision=policies.revision)
+
+    def _withheld(self, policies: PolicySet, context: bytes, content_type: str, why: str) -> Filtered:
+        request = self.request_of(context)
+        style = policies.settings(request.server).denials
+        return refusal(request.message, content_type, Reason.RESPONSE_REFUSED, why, style)
+
     def request_of(self, context: bytes) -> Request:
         """The request that a response answers, with what is known of tasks and tools by now. Raises MessageError."""
         request = read_context(context)
