@@ -63,6 +63,15 @@ def test_headers_are_taken_without_what_would_have_a_response_encoded() -> None:
     assert not answer.HasField("dynamic_metadata")
 
 
+@pytest.mark.parametrize(("config", "mode"), [(STREAMED, pb.STREAMED), (BUFFERED, pb.BUFFERED)])
+def test_trailers_are_asked_for_because_they_may_come_without_a_body(
+    config: pb.ProtocolConfiguration, mode: Any
+) -> None:
+    override = Conversation().one(request_headers(config)).mode_override
+    expected = pb.ProcessingMode(request_body_mode=pb.BUFFERED, response_body_mode=mode, request_trailer_mode=pb.SEND)
+    assert expected == override
+
+
 def test_call_that_is_granted_goes_on_with_its_decision_as_metadata() -> None:
     found = Conversation()
     answer = found.one(request_headers(), request_body(call("forecast", city="Oslo")))

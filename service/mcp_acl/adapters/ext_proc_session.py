@@ -52,12 +52,24 @@ _SESSION: Final = "mcp-session-id"
 _WITHOUT_ENCODING: Final = pb.CommonResponse(header_mutation=pb.HeaderMutation(remove_headers=["accept-encoding"]))
 """A response that is encoded cannot be filtered, so none is asked for."""
 _HEADERS_TAKEN: Final = pb.ProcessingResponse(request_headers=pb.HeadersResponse(response=_WITHOUT_ENCODING))
+_BODY_AWAITED: Final = {
+    mode: pb.ProcessingResponse(
+        request_headers=_HEADERS_TAKEN.request_headers,
+        mode_override=pb.ProcessingMode(
+            request_body_mode=pb.BUFFERED, response_body_mode=mode, request_trailer_mode=pb.SEND
+        ),
+    )
+    for mode in (pb.STREAMED, pb.BUFFERED)
+}
+"""As the gateway is set up, by the mode of the response, and trailers too: a request that has them and no body would go on unseen."""
 _TRAILERS_TAKEN: Final = pb.ProcessingResponse(request_trailers=pb.TrailersResponse())
 _LET_GO: Final = pb.ProcessingMode(response_body_mode=pb.NONE)
 _PIECE_BY_PIECE: Final = pb.ProcessingMode(response_body_mode=pb.STREAMED)
 _PLAIN_JSON: Final = re.compile(r"application/json[ \t]*(?:;[ \t]*charset=\"?utf-8\"?[ \t]*)?", re.IGNORECASE)
 """What no client can take for an event stream."""
-_UNASKED: Final = "a request went past the gateway's ext_proc unseen: set `request_header_mode: SEND`"
+_UNASKED: Final = (
+    "a request went past the gateway's ext_proc: set `request_header_mode: SEND` and `request_trailer_mode: SEND`"
+)
 _UNKNOWN_ORIGIN: Final = (
     "a response came to a request that was not seen; set `request_header_mode: SEND`, and for answers of the gateway's own "
     "`response_attributes: [response.code_details]`"
@@ -131,7 +143,7 @@ class ExtProcSession:
             return self._decided(b"", [_HEADERS_TAKEN])
         self._at = _At.ASKED
         # Envoy sends the headers on when it has the answer to them, so in this mode it has to wait for the body.
-        return () if self._is_duplex_request else (_HEADERS_TAKEN,)
+        return () if self._is_duplex_request else (_BODY_AWAITED.get(self._config.response_body_mode, _HEADERS_TAKEN),)
 
     @property
     def _is_duplex_request(self) -> bool:

@@ -26,7 +26,7 @@ from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from mcp_acl.gen import envoy_base_pb2 as mcp__acl_dot_gen_dot_envoy__base__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n mcp_acl/gen/envoy_ext_proc.proto\x12\x16mcp_acl.envoy.ext_proc\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1cmcp_acl/gen/envoy_base.proto\"N\n\x0eProcessingMode\x12<\n\x12response_body_mode\x18\x04 \x01(\x0e\x32 .mcp_acl.envoy.ext_proc.BodyMode\"\xc9\x01\n\x15ProtocolConfiguration\x12;\n\x11request_body_mode\x18\x01 \x01(\x0e\x32 .mcp_acl.envoy.ext_proc.BodyMode\x12<\n\x12response_body_mode\x18\x02 \x01(\x0e\x32 .mcp_acl.envoy.ext_proc.BodyMode\x12\x35\n-send_body_without_waiting_for_header_response\x18\x03 \x01(\x08\"\xcb\x05\n\x11ProcessingRequest\x12>\n\x0frequest_headers\x18\x02 \x01(\x0b\x32#.mcp_acl.envoy.ext_proc.HttpHeadersH\x00\x12?\n\x10response_headers\x18\x03 \x01(\x0b\x32#.mcp_acl.envoy.ext_proc.HttpHeadersH\x00\x12\x38\n\x0crequest_body\x18\x04 \x01(\x0b\x32 .mcp_acl.envoy.ext_proc.HttpBodyH\x00\x12\x39\n\rresponse_body\x18\x05 \x01(\x0b\x32 .mcp_acl.envoy.ext_proc.HttpBodyH\x00\x12@\n\x10request_trailers\x18\x06 \x01(\x0b\x32$.mcp_acl.envoy.ext_proc.HttpTrailersH\x00\x12\x41\n\x11response_trailers\x18\x07 \x01(\x0b\x32$.mcp_acl.envoy.ext_proc.HttpTrailersH\x00\x12\x31\n\x10metadata_context\x18\x08 \x01(\x0b\x32\x17.mcp_acl.envoy.Metadata\x12M\n\nattributes\x18\t \x03(\x0b\x32\x39.mcp_acl.envoy.ext_proc.ProcessingRequest.AttributesEntry\x12\x1a\n\x12observability_mode\x18\n \x01(\x08\x12\x46\n\x0fprotocol_config\x18\x0b \x01(\x0b\x32-.mcp_acl.envoy.ext_proc.ProtocolConfiguration\x1aJ\n\x0f\x41ttributesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12&\n\x05value\x18\x02 \x01(\x0b\x32\x17.google.protobuf.Struct:\x02\x38\x01\x42\t\n\x07request\"O\n\x0bHttpHeaders\x12)\n\x07headers\x18\x01 \x01(\x0b\x32\x18.mcp_acl.envoy.HeaderMap\x12\x15\n\rend_of_stream\x18\x03 \x01(\x08\"/\n\x08HttpBody\x12\x0c\n\x04\x62ody\x18\x01 \x01(\x0c\x12\x15\n\rend_of_stream\x18\x02 \x01(\x08\"\x0e\n\x0cHttpTrailers\"\xee\x04\n\x12ProcessingResponse\x12\x42\n\x0frequest_headers\x18\x01 \x01(\x0b\x32\'.mcp_acl.envoy.ext_proc.HeadersResponseH\x00\x12\x43\n\x10response_headers\x18\x02 \x01(\x0b\x32\'.mcp_acl.envoy.ext_proc.HeadersResponseH\x00\x12<\n\x0crequest_body\x18\x03 \x01(\x0b\x32$.mcp_acl.envoy.ext_proc.BodyResponseH\x00\x12=\n\rresponse_body\x18\x04 \x01(\x0b\x32$.mcp_acl.envoy.ext_proc.BodyResponseH\x00\x12\x44\n\x10request_trailers\x18\x05 \x01(\x0b\x32(.mcp_acl.envoy.ext_proc.TrailersResponseH\x00\x12\x45\n\x11response_trailers\x18\x06 \x01(\x0b\x32(.mcp_acl.envoy.ext_proc.TrailersResponseH\x00\x12G\n\x12immediate_response\x18\x07 \x01(\x0b\x32).mcp_acl.envoy.ext_proc.ImmediateResponseH\x00\x12\x31\n\x10\x64ynamic_metadata\x18\x08 \x01(\x0b\x32\x17.google.protobuf.Struct\x12=\n\rmode_override\x18\t \x01(\x0b\x32&.mcp_acl.envoy.ext_proc.ProcessingModeB\n\n\x08response\"K\n\x0fHeadersResponse\x12\x38\n\x08response\x18\x01 \x01(\x0b\x32&.mcp_acl.envoy.ext_proc.CommonResponse\"H\n\x0c\x42odyResponse\x12\x38\n\x08response\x18\x01 \x01(\x0b\x32&.mcp_acl.envoy.ext_proc.CommonResponse\"S\n\x10TrailersResponse\x12?\n\x0fheader_mutation\x18\x01 \x01(\x0b\x32&.mcp_acl.envoy.ext_proc.HeaderMutation\"\x8e\x01\n\x0e\x43ommonResponse\x12?\n\x0fheader_mutation\x18\x02 \x01(\x0b\x32&.mcp_acl.envoy.ext_proc.HeaderMutation\x12;\n\rbody_mutation\x18\x03 \x01(\x0b\x32$.mcp_acl.envoy.ext_proc.BodyMutation\"_\n\x0eHeaderMutation\x12\x35\n\x0bset_headers\x18\x01 \x03(\x0b\x32 .mcp_acl.envoy.HeaderValueOption\x12\x16\n\x0eremove_headers\x18\x02 \x03(\t\"\x83\x01\n\x0c\x42odyMutation\x12\x0e\n\x04\x62ody\x18\x01 \x01(\x0cH\x00\x12\x14\n\nclear_body\x18\x02 \x01(\x08H\x00\x12\x41\n\x11streamed_response\x18\x03 \x01(\x0b\x32$.mcp_acl.envoy.ext_proc.StreamedBodyH\x00\x42\n\n\x08mutation\"3\n\x0cStreamedBody\x12\x0c\n\x04\x62ody\x18\x01 \x01(\x0c\x12\x15\n\rend_of_stream\x18\x02 \x01(\x08\"\x96\x01\n\x11ImmediateResponse\x12)\n\x06status\x18\x01 \x01(\x0b\x32\x19.mcp_acl.envoy.HttpStatus\x12\x37\n\x07headers\x18\x02 \x01(\x0b\x32&.mcp_acl.envoy.ext_proc.HeaderMutation\x12\x0c\n\x04\x62ody\x18\x03 \x01(\x0c\x12\x0f\n\x07\x64\x65tails\x18\x05 \x01(\t*j\n\x08\x42odyMode\x12\x08\n\x04NONE\x10\x00\x12\x0c\n\x08STREAMED\x10\x01\x12\x0c\n\x08\x42UFFERED\x10\x02\x12\x14\n\x10\x42UFFERED_PARTIAL\x10\x03\x12\x18\n\x14\x46ULL_DUPLEX_STREAMED\x10\x04\x12\x08\n\x04GRPC\x10\x05\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n mcp_acl/gen/envoy_ext_proc.proto\x12\x16mcp_acl.envoy.ext_proc\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1cmcp_acl/gen/envoy_base.proto\"\xcd\x01\n\x0eProcessingMode\x12;\n\x11request_body_mode\x18\x03 \x01(\x0e\x32 .mcp_acl.envoy.ext_proc.BodyMode\x12<\n\x12response_body_mode\x18\x04 \x01(\x0e\x32 .mcp_acl.envoy.ext_proc.BodyMode\x12@\n\x14request_trailer_mode\x18\x05 \x01(\x0e\x32\".mcp_acl.envoy.ext_proc.HeaderMode\"\xc9\x01\n\x15ProtocolConfiguration\x12;\n\x11request_body_mode\x18\x01 \x01(\x0e\x32 .mcp_acl.envoy.ext_proc.BodyMode\x12<\n\x12response_body_mode\x18\x02 \x01(\x0e\x32 .mcp_acl.envoy.ext_proc.BodyMode\x12\x35\n-send_body_without_waiting_for_header_response\x18\x03 \x01(\x08\"\xcb\x05\n\x11ProcessingRequest\x12>\n\x0frequest_headers\x18\x02 \x01(\x0b\x32#.mcp_acl.envoy.ext_proc.HttpHeadersH\x00\x12?\n\x10response_headers\x18\x03 \x01(\x0b\x32#.mcp_acl.envoy.ext_proc.HttpHeadersH\x00\x12\x38\n\x0crequest_body\x18\x04 \x01(\x0b\x32 .mcp_acl.envoy.ext_proc.HttpBodyH\x00\x12\x39\n\rresponse_body\x18\x05 \x01(\x0b\x32 .mcp_acl.envoy.ext_proc.HttpBodyH\x00\x12@\n\x10request_trailers\x18\x06 \x01(\x0b\x32$.mcp_acl.envoy.ext_proc.HttpTrailersH\x00\x12\x41\n\x11response_trailers\x18\x07 \x01(\x0b\x32$.mcp_acl.envoy.ext_proc.HttpTrailersH\x00\x12\x31\n\x10metadata_context\x18\x08 \x01(\x0b\x32\x17.mcp_acl.envoy.Metadata\x12M\n\nattributes\x18\t \x03(\x0b\x32\x39.mcp_acl.envoy.ext_proc.ProcessingRequest.AttributesEntry\x12\x1a\n\x12observability_mode\x18\n \x01(\x08\x12\x46\n\x0fprotocol_config\x18\x0b \x01(\x0b\x32-.mcp_acl.envoy.ext_proc.ProtocolConfiguration\x1aJ\n\x0f\x41ttributesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12&\n\x05value\x18\x02 \x01(\x0b\x32\x17.google.protobuf.Struct:\x02\x38\x01\x42\t\n\x07request\"O\n\x0bHttpHeaders\x12)\n\x07headers\x18\x01 \x01(\x0b\x32\x18.mcp_acl.envoy.HeaderMap\x12\x15\n\rend_of_stream\x18\x03 \x01(\x08\"/\n\x08HttpBody\x12\x0c\n\x04\x62ody\x18\x01 \x01(\x0c\x12\x15\n\rend_of_stream\x18\x02 \x01(\x08\"\x0e\n\x0cHttpTrailers\"\xee\x04\n\x12ProcessingResponse\x12\x42\n\x0frequest_headers\x18\x01 \x01(\x0b\x32\'.mcp_acl.envoy.ext_proc.HeadersResponseH\x00\x12\x43\n\x10response_headers\x18\x02 \x01(\x0b\x32\'.mcp_acl.envoy.ext_proc.HeadersResponseH\x00\x12<\n\x0crequest_body\x18\x03 \x01(\x0b\x32$.mcp_acl.envoy.ext_proc.BodyResponseH\x00\x12=\n\rresponse_body\x18\x04 \x01(\x0b\x32$.mcp_acl.envoy.ext_proc.BodyResponseH\x00\x12\x44\n\x10request_trailers\x18\x05 \x01(\x0b\x32(.mcp_acl.envoy.ext_proc.TrailersResponseH\x00\x12\x45\n\x11response_trailers\x18\x06 \x01(\x0b\x32(.mcp_acl.envoy.ext_proc.TrailersResponseH\x00\x12G\n\x12immediate_response\x18\x07 \x01(\x0b\x32).mcp_acl.envoy.ext_proc.ImmediateResponseH\x00\x12\x31\n\x10\x64ynamic_metadata\x18\x08 \x01(\x0b\x32\x17.google.protobuf.Struct\x12=\n\rmode_override\x18\t \x01(\x0b\x32&.mcp_acl.envoy.ext_proc.ProcessingModeB\n\n\x08response\"K\n\x0fHeadersResponse\x12\x38\n\x08response\x18\x01 \x01(\x0b\x32&.mcp_acl.envoy.ext_proc.CommonResponse\"H\n\x0c\x42odyResponse\x12\x38\n\x08response\x18\x01 \x01(\x0b\x32&.mcp_acl.envoy.ext_proc.CommonResponse\"S\n\x10TrailersResponse\x12?\n\x0fheader_mutation\x18\x01 \x01(\x0b\x32&.mcp_acl.envoy.ext_proc.HeaderMutation\"\x8e\x01\n\x0e\x43ommonResponse\x12?\n\x0fheader_mutation\x18\x02 \x01(\x0b\x32&.mcp_acl.envoy.ext_proc.HeaderMutation\x12;\n\rbody_mutation\x18\x03 \x01(\x0b\x32$.mcp_acl.envoy.ext_proc.BodyMutation\"_\n\x0eHeaderMutation\x12\x35\n\x0bset_headers\x18\x01 \x03(\x0b\x32 .mcp_acl.envoy.HeaderValueOption\x12\x16\n\x0eremove_headers\x18\x02 \x03(\t\"\x83\x01\n\x0c\x42odyMutation\x12\x0e\n\x04\x62ody\x18\x01 \x01(\x0cH\x00\x12\x14\n\nclear_body\x18\x02 \x01(\x08H\x00\x12\x41\n\x11streamed_response\x18\x03 \x01(\x0b\x32$.mcp_acl.envoy.ext_proc.StreamedBodyH\x00\x42\n\n\x08mutation\"3\n\x0cStreamedBody\x12\x0c\n\x04\x62ody\x18\x01 \x01(\x0c\x12\x15\n\rend_of_stream\x18\x02 \x01(\x08\"\x96\x01\n\x11ImmediateResponse\x12)\n\x06status\x18\x01 \x01(\x0b\x32\x19.mcp_acl.envoy.HttpStatus\x12\x37\n\x07headers\x18\x02 \x01(\x0b\x32&.mcp_acl.envoy.ext_proc.HeaderMutation\x12\x0c\n\x04\x62ody\x18\x03 \x01(\x0c\x12\x0f\n\x07\x64\x65tails\x18\x05 \x01(\t*j\n\x08\x42odyMode\x12\x08\n\x04NONE\x10\x00\x12\x0c\n\x08STREAMED\x10\x01\x12\x0c\n\x08\x42UFFERED\x10\x02\x12\x14\n\x10\x42UFFERED_PARTIAL\x10\x03\x12\x18\n\x14\x46ULL_DUPLEX_STREAMED\x10\x04\x12\x08\n\x04GRPC\x10\x05*-\n\nHeaderMode\x12\x0b\n\x07\x44\x45\x46\x41ULT\x10\x00\x12\x08\n\x04SEND\x10\x01\x12\x08\n\x04SKIP\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,38 +35,40 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_PROCESSINGREQUEST_ATTRIBUTESENTRY']._loaded_options = None
   _globals['_PROCESSINGREQUEST_ATTRIBUTESENTRY']._serialized_options = b'8\001'
-  _globals['_BODYMODE']._serialized_start=2711
-  _globals['_BODYMODE']._serialized_end=2817
-  _globals['_PROCESSINGMODE']._serialized_start=120
-  _globals['_PROCESSINGMODE']._serialized_end=198
-  _globals['_PROTOCOLCONFIGURATION']._serialized_start=201
-  _globals['_PROTOCOLCONFIGURATION']._serialized_end=402
-  _globals['_PROCESSINGREQUEST']._serialized_start=405
-  _globals['_PROCESSINGREQUEST']._serialized_end=1120
-  _globals['_PROCESSINGREQUEST_ATTRIBUTESENTRY']._serialized_start=1035
-  _globals['_PROCESSINGREQUEST_ATTRIBUTESENTRY']._serialized_end=1109
-  _globals['_HTTPHEADERS']._serialized_start=1122
-  _globals['_HTTPHEADERS']._serialized_end=1201
-  _globals['_HTTPBODY']._serialized_start=1203
-  _globals['_HTTPBODY']._serialized_end=1250
-  _globals['_HTTPTRAILERS']._serialized_start=1252
-  _globals['_HTTPTRAILERS']._serialized_end=1266
-  _globals['_PROCESSINGRESPONSE']._serialized_start=1269
-  _globals['_PROCESSINGRESPONSE']._serialized_end=1891
-  _globals['_HEADERSRESPONSE']._serialized_start=1893
-  _globals['_HEADERSRESPONSE']._serialized_end=1968
-  _globals['_BODYRESPONSE']._serialized_start=1970
-  _globals['_BODYRESPONSE']._serialized_end=2042
-  _globals['_TRAILERSRESPONSE']._serialized_start=2044
-  _globals['_TRAILERSRESPONSE']._serialized_end=2127
-  _globals['_COMMONRESPONSE']._serialized_start=2130
-  _globals['_COMMONRESPONSE']._serialized_end=2272
-  _globals['_HEADERMUTATION']._serialized_start=2274
-  _globals['_HEADERMUTATION']._serialized_end=2369
-  _globals['_BODYMUTATION']._serialized_start=2372
-  _globals['_BODYMUTATION']._serialized_end=2503
-  _globals['_STREAMEDBODY']._serialized_start=2505
-  _globals['_STREAMEDBODY']._serialized_end=2556
-  _globals['_IMMEDIATERESPONSE']._serialized_start=2559
-  _globals['_IMMEDIATERESPONSE']._serialized_end=2709
+  _globals['_BODYMODE']._serialized_start=2839
+  _globals['_BODYMODE']._serialized_end=2945
+  _globals['_HEADERMODE']._serialized_start=2947
+  _globals['_HEADERMODE']._serialized_end=2992
+  _globals['_PROCESSINGMODE']._serialized_start=121
+  _globals['_PROCESSINGMODE']._serialized_end=326
+  _globals['_PROTOCOLCONFIGURATION']._serialized_start=329
+  _globals['_PROTOCOLCONFIGURATION']._serialized_end=530
+  _globals['_PROCESSINGREQUEST']._serialized_start=533
+  _globals['_PROCESSINGREQUEST']._serialized_end=1248
+  _globals['_PROCESSINGREQUEST_ATTRIBUTESENTRY']._serialized_start=1163
+  _globals['_PROCESSINGREQUEST_ATTRIBUTESENTRY']._serialized_end=1237
+  _globals['_HTTPHEADERS']._serialized_start=1250
+  _globals['_HTTPHEADERS']._serialized_end=1329
+  _globals['_HTTPBODY']._serialized_start=1331
+  _globals['_HTTPBODY']._serialized_end=1378
+  _globals['_HTTPTRAILERS']._serialized_start=1380
+  _globals['_HTTPTRAILERS']._serialized_end=1394
+  _globals['_PROCESSINGRESPONSE']._serialized_start=1397
+  _globals['_PROCESSINGRESPONSE']._serialized_end=2019
+  _globals['_HEADERSRESPONSE']._serialized_start=2021
+  _globals['_HEADERSRESPONSE']._serialized_end=2096
+  _globals['_BODYRESPONSE']._serialized_start=2098
+  _globals['_BODYRESPONSE']._serialized_end=2170
+  _globals['_TRAILERSRESPONSE']._serialized_start=2172
+  _globals['_TRAILERSRESPONSE']._serialized_end=2255
+  _globals['_COMMONRESPONSE']._serialized_start=2258
+  _globals['_COMMONRESPONSE']._serialized_end=2400
+  _globals['_HEADERMUTATION']._serialized_start=2402
+  _globals['_HEADERMUTATION']._serialized_end=2497
+  _globals['_BODYMUTATION']._serialized_start=2500
+  _globals['_BODYMUTATION']._serialized_end=2631
+  _globals['_STREAMEDBODY']._serialized_start=2633
+  _globals['_STREAMEDBODY']._serialized_end=2684
+  _globals['_IMMEDIATERESPONSE']._serialized_start=2687
+  _globals['_IMMEDIATERESPONSE']._serialized_end=2837
 # @@protoc_insertion_point(module_scope)

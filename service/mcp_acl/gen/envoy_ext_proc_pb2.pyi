@@ -17,18 +17,31 @@ class BodyMode(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     BUFFERED_PARTIAL: _ClassVar[BodyMode]
     FULL_DUPLEX_STREAMED: _ClassVar[BodyMode]
     GRPC: _ClassVar[BodyMode]
+
+class HeaderMode(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    DEFAULT: _ClassVar[HeaderMode]
+    SEND: _ClassVar[HeaderMode]
+    SKIP: _ClassVar[HeaderMode]
 NONE: BodyMode
 STREAMED: BodyMode
 BUFFERED: BodyMode
 BUFFERED_PARTIAL: BodyMode
 FULL_DUPLEX_STREAMED: BodyMode
 GRPC: BodyMode
+DEFAULT: HeaderMode
+SEND: HeaderMode
+SKIP: HeaderMode
 
 class ProcessingMode(_message.Message):
-    __slots__ = ("response_body_mode",)
+    __slots__ = ("request_body_mode", "response_body_mode", "request_trailer_mode")
+    REQUEST_BODY_MODE_FIELD_NUMBER: _ClassVar[int]
     RESPONSE_BODY_MODE_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_TRAILER_MODE_FIELD_NUMBER: _ClassVar[int]
+    request_body_mode: BodyMode
     response_body_mode: BodyMode
-    def __init__(self, response_body_mode: _Optional[_Union[BodyMode, str]] = ...) -> None: ...
+    request_trailer_mode: HeaderMode
+    def __init__(self, request_body_mode: _Optional[_Union[BodyMode, str]] = ..., response_body_mode: _Optional[_Union[BodyMode, str]] = ..., request_trailer_mode: _Optional[_Union[HeaderMode, str]] = ...) -> None: ...
 
 class ProtocolConfiguration(_message.Message):
     __slots__ = ("request_body_mode", "response_body_mode", "send_body_without_waiting_for_header_response")
