@@ -23,6 +23,8 @@ SERVER_METADATA: Final = "x-mcp-acl-server"
 """gRPC metadata that names the server: of the gateway's own call, where no client writes."""
 SERVER_EXTENSION: Final = "mcp_acl_server"
 """Entry of ext_authz' `context_extensions` that names the server."""
+FILTERED_EXTENSION: Final = "mcp_acl_filtered_behind"
+"""Entry of ext_authz' `context_extensions` that says whether an ext_proc behind it filters responses: `true` or `false`."""
 NAMESPACE: Final = "mcp_acl"
 """Namespace of metadata in which `server` names the server."""
 FAILURE: Final = "jwt_failure"
@@ -145,7 +147,7 @@ def _padded(text: str) -> str:
 def _attributes(sources: Sources, told: Told) -> Iterator[tuple[str, tuple[Json, str]]]:
     """By name, each with where it is from; of two of one name the later."""
     for name, text in told.extensions.items():
-        if name != SERVER_EXTENSION:
+        if name not in (SERVER_EXTENSION, FILTERED_EXTENSION):
             yield name, (text, "context extension")
     for name, value in told.attributes.items():
         yield name, (value, "attribute")

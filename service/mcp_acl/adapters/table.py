@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
-from mcp_acl.adapters import ext_proc_session, grpc_api, reflection, streams
+from mcp_acl.adapters import ext_authz, ext_proc_session, grpc_api, reflection, streams
 from mcp_acl.adapters.facts import Sources
 from mcp_acl.adapters.grpc_api import SERVICE
-from mcp_acl.adapters.handlers import Handler, Streaming, Table
+from mcp_acl.adapters.handlers import Handler, Informed, Streaming, Table
 from mcp_acl.runtime.gate import Gate
 
 
@@ -29,14 +29,19 @@ _AS_EVER: Final = Gateways()
 
 def for_gateways(gate: Gate, gateways: Gateways = _AS_EVER) -> Table:
     """What decides and filters: the native interface, and those of Envoy and agentgateway."""
-    ours: dict[str, Handler] = {
+    native: dict[str, Handler] = {
         "Check": partial(grpc_api.check, gate),
         "CheckStream": Streaming(partial(streams.CheckSession, gate)),
         "FilterResponse": partial(grpc_api.filter_response, gate),
         "FilterStream": Streaming(partial(streams.FilterSession, gate)),
     }
+    authz = partial(ext_authz.check, gate, gateways.sources, gateways.filtered_behind)
     ext_proc = partial(ext_proc_session.ExtProcSession, gate, gateways.sources, early_close=gateways.early_close)
-    return {**_paths(ours), ext_proc_session.PATH: Streaming(ext_proc)}
+    return {
+        **_paths(native),
+        f"/{ext_authz.SERVICE}/Check": Informed(authz),
+        ext_proc_session.PATH: Streaming(ext_proc),
+    }
 
 
 def for_people(gate: Gate) -> Table:
