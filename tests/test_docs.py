@@ -80,12 +80,15 @@ class Command(NamedTuple):
         return f"{self.block} {self.line[:60]}"
 
 
+_GOES_ON = re.compile(r"mcp-acl (serve|gateway(?!.* --print-config))")
+
+
 def commands() -> Iterator[Command]:
     """What can be run as it stands: not what goes on until it is stopped, and nothing with a part left out."""
     for block in blocks("console"):
         for found in re.finditer(r"^\$ (mcp-acl (?:.*\\\n)*.*)\n((?:(?!\$ ).*\n)*)", block.text, re.MULTILINE):
             line = found[1].replace("\\\n", " ")
-            if "…" not in line and not line.startswith("mcp-acl serve"):
+            if "…" not in line and not _GOES_ON.match(line):
                 yield Command(block, line, found[2].strip())
 
 

@@ -43,7 +43,7 @@ def serve(settings: Settings, ready: Callable[[Sequence[str], PolicySet], None])
     address, EnvoyMissingError and EnvoyError for the host `envoy`.
     """
     with closing(memory_of(settings)) as memory:
-        gate, reloader = _in_force(settings, memory)
+        gate, reloader = in_force(settings, memory)
         listeners, limits = listeners_of(settings, gate), limits_of(settings)
 
         def started(bound: Sequence[str]) -> None:
@@ -55,9 +55,9 @@ def serve(settings: Settings, ready: Callable[[Sequence[str], PolicySet], None])
             engine = envoy.Engine("mcp_acl.server:inside_envoy", {_INSIDE: settings.model_dump_json()})
             asyncio.run(envoy.run(listeners, limits, engine, settings.drain, started))
             return
-        _follow(settings, reloader)
+        follow(settings, reloader)
         try:
-            with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            with asyncio.Runner(loop_factory=loop_factory()) as runner:
                 runner.run(grpcio.run(listeners, limits, Health(gate.is_current), settings.drain, started))
         finally:
             reloader.stop()
@@ -67,8 +67,8 @@ def inside_envoy() -> envoy.Served:
     """What Envoy's Python serves: policies and memory of its own, for as long as that process lives."""
     log_to_stderr()
     settings = Settings.model_validate_json(os.environ[_INSIDE])
-    gate, reloader = _in_force(settings, memory_of(settings))
-    _follow(settings, reloader)
+    gate, reloader = in_force(settings, memory_of(settings))
+    follow(settings, reloader)
     return envoy.Served(tables_of(settings, gate), Health(gate.is_current))
 
 
@@ -78,15 +78,16 @@ def memory_of(settings: Settings) -> Memory:
     return Memory(settings.store, bounds)
 
 
-def _in_force(settings: Settings, memory: Memory) -> tuple[Gate, Reloader]:
-    """The gate over the policies of the directory, and what makes it follow them."""
+def in_force(settings: Settings, memory: Memory, made: Callable[..., Gate] = Gate) -> tuple[Gate, Reloader]:
+    """The gate over the policies of the directory, and what makes it follow them. Raises SourceError."""
     sources = read_settled(settings.policies)
-    gate = Gate(compile_sources(sources), memory=memory, resource_metadata=settings.resource_metadata)
+    gate = made(compile_sources(sources), memory=memory, resource_metadata=settings.resource_metadata)
     keep_all()
     return gate, Reloader(gate, settings.policies, sources)
 
 
-def _follow(settings: Settings, reloader: Reloader) -> None:
+def follow(settings: Settings, reloader: Reloader) -> None:
+    """Begin to look at the files, unless that is off."""
     if settings.reload:
         reloader.start(settings.reload)
 
@@ -199,7 +200,7 @@ def limits_of(settings: Settings) -> Limits:
     return Limits(settings.max_request, settings.max_calls, settings.message_timeout, settings.keepalive)
 
 
-def _loop_factory() -> "Callable[[], asyncio.AbstractEventLoop] | None":
+def loop_factory() -> "Callable[[], asyncio.AbstractEventLoop] | None":
     """The event loop of uvloop, where there is one."""
     try:
         import uvloop  # noqa: PLC0415 - it is not on every platform

@@ -14,6 +14,7 @@ from mcp_acl.cli.printing import give_up_output
 from mcp_acl.cli.refusals import print_refusal
 
 COMMANDS: Final = (
+    "gateway",
     "serve",
     "config",
     "health",

@@ -32,14 +32,18 @@ _MOST_PINGS_SECONDS: Final = 10
 """How often, in seconds, a client may ask for a sign of life before it is taken for hostile."""
 
 
-async def run(
+async def run(  # noqa: PLR0913 - what a host is told
     listeners: Sequence[Listener],
     limits: Limits,
     health: Health,
     drain: float,
     ready: Callable[[Sequence[str]], None],
+    *,
+    stop: asyncio.Event | None = None,
 ) -> None:
-    """Serve until SIGTERM or SIGINT. `ready` is told each address with the port that is bound. Raises ListenError.
+    """Serve until SIGTERM or SIGINT, or, where signals are someone else's, until `stop`.
+
+    `ready` is told each address with the port that is bound. Raises ListenError.
 
     Then health says NOT_SERVING, and for `drain` seconds, or until a second signal, calls are taken as ever. Calls that
     have arrived by then are answered, as far as half a second suffices, and for at most as long again whatever comes
@@ -51,10 +55,7 @@ async def run(
     pool = ThreadPoolExecutor(1, "large")
     servers = [_Server(one, limits, health, pool) for one in listeners]
     bound = [server.bind() for server in servers]
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for sign in _SIGNALS:
-        loop.add_signal_handler(sign, stop.set)
+    stop = _at_signals() if stop is None else stop
     for server in servers:
         await server.start()
     ready(bound)
@@ -70,6 +71,13 @@ async def run(
             keeper.cancel()
     await asyncio.gather(*(server.stop() for server in servers))
     pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _at_signals() -> asyncio.Event:
+    stop = asyncio.Event()
+    for sign in _SIGNALS:
+        asyncio.get_running_loop().add_signal_handler(sign, stop.set)
+    return stop
 
 
 class _Server:

@@ -15,6 +15,12 @@ def envoy_address(listener: Listener) -> Config:
     if address.file:
         check_socket_file(address.file)
         return pipe(address.file, listener.socket_mode)
+    host, _ = free_address(address)
+    return tcp(host, address.port)
+
+
+def free_address(address: Address) -> tuple[str, int]:
+    """The numeric host of an address, and its port, or a free one. Raises ListenError if it cannot be listened on."""
     try:
         family, kind, protocol, _, found = socket.getaddrinfo(
             address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -23,9 +29,9 @@ def envoy_address(listener: Listener) -> Config:
             # As Envoy does, so that connections that are ending do not count; a listener does.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(found)
+            return str(found[0]), int(probe.getsockname()[1])
     except OSError:
         raise ListenError(f"cannot listen on `{address.text}`: it is in use, or no address of this machine") from None
-    return tcp(str(found[0]), address.port)
 
 
 class SocketFile:

@@ -91,7 +91,7 @@ def _listener(name: str, address: Config, chain: Config) -> Config:
 def _chain(name: str, path: str, listener: Listener, site: Site) -> Config:
     chain = {
         "filters": [_network(_manager(name, path, listener.names, site))],
-        "transport_socket_connect_timeout": _seconds(site.limits.message_seconds),
+        "transport_socket_connect_timeout": seconds(site.limits.message_seconds),
     }
     if listener.certificates is None:
         return chain
@@ -100,7 +100,7 @@ def _chain(name: str, path: str, listener: Listener, site: Site) -> Config:
     if requires_clients:
         tls["validation_context_sds_secret_config"] = _secret(directory, name, CLIENTS)
     kind = "extensions.transport_sockets.tls.v3.DownstreamTlsContext"
-    context = _typed(kind, {"common_tls_context": tls, "require_client_certificate": requires_clients})
+    context = typed(kind, {"common_tls_context": tls, "require_client_certificate": requires_clients})
     return {**chain, "transport_socket": {"name": "envoy.transport_sockets.tls", "typed_config": context}}
 
 
@@ -124,8 +124,8 @@ def _manager(name: str, path: str, names: Mapping[str, frozenset[str]], site: Si
         "stream_reset_burst": RESETS,
         "stream_reset_rate": RESETS,
         "connection_keepalive": {
-            "interval": _seconds(limits.keepalive_seconds),
-            "timeout": _seconds(limits.keepalive_seconds),
+            "interval": seconds(limits.keepalive_seconds),
+            "timeout": seconds(limits.keepalive_seconds),
         },
         # What is wrong with one call ends that call, not the connection.
         "override_stream_error_on_invalid_http_message": True,
@@ -138,15 +138,15 @@ def _manager(name: str, path: str, names: Mapping[str, frozenset[str]], site: Si
         # None: a stream may be silent for as long as its client likes, and an answer that comes late is still wanted.
         "stream_idle_timeout": "0s",
         # But an answer that its client does not take is not kept for ever: it takes memory that no limit on calls counts.
-        "stream_flush_timeout": _seconds(limits.message_seconds),
-        "request_headers_timeout": _seconds(limits.message_seconds),
+        "stream_flush_timeout": seconds(limits.message_seconds),
+        "request_headers_timeout": seconds(limits.message_seconds),
         # Who a client is, nobody but the handshake says.
         "forward_client_cert_details": "SANITIZE",
         "generate_request_id": False,
         "local_reply_config": {"mappers": [_mapper(*row) for row in _STATUSES]},
         "http_filters": [_paths(), *([_names(names)] if names else []), _module(path, site.module)],
     }
-    return _typed("extensions.filters.network.http_connection_manager.v3.HttpConnectionManager", config)
+    return typed("extensions.filters.network.http_connection_manager.v3.HttpConnectionManager", config)
 
 
 def _mapper(comparison: str, status: int, code: int) -> Config:
@@ -189,7 +189,7 @@ def _clients(name: str) -> list[Config]:
         {
             "custom": {
                 "name": "envoy.rbac.principals.mtls_authenticated",
-                "typed_config": _typed(
+                "typed_config": typed(
                     "extensions.rbac.principals.mtls_authenticated.v3.Config",
                     {"san_matcher": {"san_type": kind, "matcher": matcher}},
                 ),
@@ -201,7 +201,7 @@ def _clients(name: str) -> list[Config]:
 
 def _rbac(name: str, policies: Config) -> Config:
     rules = {"rules": {"action": "ALLOW", "policies": policies}, "rules_stat_prefix": f"{name}_"}
-    return {"name": name, "typed_config": _typed("extensions.filters.http.rbac.v3.RBAC", rules)}
+    return {"name": name, "typed_config": typed("extensions.filters.http.rbac.v3.RBAC", rules)}
 
 
 def _module(path: str, module: Path) -> Config:
@@ -214,13 +214,15 @@ def _module(path: str, module: Path) -> Config:
     }
     return {
         "name": "pyvoy",
-        "typed_config": _typed("extensions.filters.http.dynamic_modules.v3.DynamicModuleFilter", config),
+        "typed_config": typed("extensions.filters.http.dynamic_modules.v3.DynamicModuleFilter", config),
     }
 
 
-def _typed(kind: str, config: Config) -> Config:
+def typed(kind: str, config: Config) -> Config:
+    """The configuration of an extension, with its type."""
     return {"@type": f"{_TYPE}{kind}", **config}
 
 
-def _seconds(seconds: float) -> str:
-    return f"{seconds:.3f}s"
+def seconds(number: float) -> str:
+    """A duration."""
+    return f"{number:.3f}s"

