@@ -29,6 +29,7 @@ DIRECTIONS = {
 }
 TOKENS = {
     TokenState.NONE: pb.TOKEN_STATE_NONE,
+    TokenState.MISSING: pb.TOKEN_STATE_MISSING,
     TokenState.INVALID: pb.TOKEN_STATE_INVALID,
     TokenState.VALID: pb.TOKEN_STATE_VALID,
 }
