@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from mcp_acl.gateway import Given, bootstrap, plan_of, public_url_of, settings_of, site_of
+from mcp_acl.gateway import Given, bootstrap, plan_of, settings_of, site_of
 from mcp_acl.hosts.envoy.config import tcp
+from mcp_acl.mcp.limits import DEFAULT_LIMITS
 
 JWT = "envoy.filters.http.jwt_authn"
 EXT_PROC = "envoy.filters.http.ext_proc"
@@ -16,8 +17,7 @@ EXT_PROC = "envoy.filters.http.ext_proc"
 
 def config_of(*upstreams: str, listen: str = "127.0.0.1:8080", **given: Any) -> Mapping[str, Any]:
     plan = plan_of(Given(upstreams or ("a=http://127.0.0.1:3001/mcp",), Path("p"), listen, **given))
-    settings = settings_of(plan, public_url_of(plan, plan.listen.port), "127.0.0.1:9191")
-    return bootstrap(site_of(plan, plan.listen.host, plan.listen.port, tcp("127.0.0.1", 9191), settings))
+    return bootstrap(site_of(plan, plan.listen.host, plan.listen.port, tcp("127.0.0.1", 9191)))
 
 
 def manager_of(config: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -86,7 +86,7 @@ def test_body_that_fits_here_fits_the_service() -> None:
     plan = plan_of(Given(["http://127.0.0.1:1/"], Path("p"), "127.0.0.1:1"))
     limit = settings_of(plan, "http://x", "127.0.0.1:1").max_request
     (listener,) = config_of()["static_resources"]["listeners"]
-    assert limit / 2 < listener["per_connection_buffer_limit_bytes"] < limit
+    assert DEFAULT_LIMITS.size < listener["per_connection_buffer_limit_bytes"] < limit / 2
 
 
 # ---- where requests go ----------------------------------------------------------------------------------------------
@@ -114,7 +114,7 @@ def test_no_path_is_read_in_two_ways() -> None:
     assert manager["normalize_path"] is True
     assert manager["merge_slashes"] is False
     assert "REJECT_REQUEST" == manager["path_with_escaped_slashes_action"]
-    assert "REJECT_REQUEST" == manager["common_http_protocol_options"]["headers_with_underscores_action"]
+    assert "DROP_HEADER" == manager["common_http_protocol_options"]["headers_with_underscores_action"]
 
 
 def test_encodings_and_what_overrides_method_and_path_stay_here() -> None:

@@ -12,7 +12,6 @@ import yaml
 from mcp_acl.cli.printing import Record, printable
 from mcp_acl.gateway import Plan, Ready, Seen, bootstrap, public_url_of, settings_of, site_of
 from mcp_acl.hosts.envoy.config import tcp
-from mcp_acl.mcp.quoting import quoted
 
 _SERVICE: Final = ("127.0.0.1", 9191)
 _LONGEST: Final = 200
@@ -82,14 +81,13 @@ def configuration(plan: Plan) -> str:
     host, port = _SERVICE
     listen = f"{host}:{port}"
     settings = settings_of(plan, public_url_of(plan, plan.listen.port), listen)
-    site = site_of(plan, plan.listen.host, plan.listen.port, tcp(host, port), settings)
+    site = site_of(plan, plan.listen.host, plan.listen.port, tcp(host, port))
     flags = ["serve", "--policies", str(settings.policies), "--listen", listen, "--max-calls", str(settings.max_calls)]
     flags += [] if settings.anonymous else ["--no-anonymous"]
     flags += ["--resource-metadata", settings.resource_metadata] if settings.resource_metadata else []
     head = [
         "# Envoy's configuration: `envoy --config-path FILE`. The service that it asks is started with",
         f"#   mcp-acl {shlex.join(flags)}",
-        f"# It gives no more than {quoted(str(site.max_body))} bytes of a body to it, which must be less than its `--max-request`.",
     ]
     text: str = yaml.safe_dump(bootstrap(site), sort_keys=False, width=120)
     return "\n".join([*head, text])

@@ -113,7 +113,7 @@ def _manager(site: Site) -> Config:
         "path_with_escaped_slashes_action": "REJECT_REQUEST",
         "common_http_protocol_options": {
             # Some servers take `mcp_method` for `mcp-method`, which is compared with the message.
-            "headers_with_underscores_action": "REJECT_REQUEST",
+            "headers_with_underscores_action": "DROP_HEADER",
             "max_headers_count": _HEADERS,
             "idle_timeout": seconds(_QUIET_SECONDS),
         },

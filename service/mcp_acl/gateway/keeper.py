@@ -21,29 +21,34 @@ END_SECONDS: Final = 2.0
 
 def keep(directory: str, command: Sequence[str]) -> int:
     """Run the command until it ends, or until there is nobody to keep it for. How it ended, as a process says it."""
+    alone = threading.Event()
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, umask=0o077) as process:  # noqa: S603 - the gateway's own
         for sign in (signal.SIGTERM, signal.SIGINT):
             signal.signal(sign, lambda *_: process.terminate())
-        threading.Thread(target=_end_with_input, args=(directory, process), daemon=True).start()
-        return process.wait()
+        threading.Thread(target=_end_with_input, args=(process, alone), daemon=True).start()
+        code = process.wait()
+    if alone.is_set():
+        shutil.rmtree(directory, ignore_errors=True)
+    return code
 
 
-def _end_with_input(directory: str, process: "subprocess.Popen[bytes]") -> None:
+def _end_with_input(process: "subprocess.Popen[bytes]", alone: threading.Event) -> None:
     while os.read(0, 4096):
         pass
+    alone.set()
     process.terminate()
     try:
         process.wait(END_SECONDS)
     except subprocess.TimeoutExpired:
         process.kill()
-    shutil.rmtree(directory, ignore_errors=True)
-    os._exit(0)
 
 
 def _end_as(code: int) -> None:
+    """End as the command did: by the same signal, if it was one."""
     if code >= 0:
         sys.exit(code)
-    signal.signal(-code, signal.SIG_DFL) if -code != signal.SIGKILL else None
+    if -code != signal.SIGKILL:
+        signal.signal(-code, signal.SIG_DFL)
     os.kill(os.getpid(), -code)
 
 

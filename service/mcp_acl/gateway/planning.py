@@ -10,13 +10,14 @@ from mcp_acl.gateway.finding import trust_file
 from mcp_acl.gateway.tokens import WELL_KNOWN, Tokens
 from mcp_acl.gateway.upstreams import GivenError, Upstream, origin_of, split_url, upstreams_of
 from mcp_acl.hosts.envoy.config import Config
+from mcp_acl.mcp.limits import DEFAULT_LIMITS
 from mcp_acl.mcp.quoting import quoted
 from mcp_acl.policy.index import PolicySet
 from mcp_acl.runtime.address import Address, AddressError, is_socket_file, parse_address
 from mcp_acl.runtime.settings import Settings
 
-_ENVELOPE: Final = 256 * 1024
-"""Bytes of what goes with a body to the service: headers, claims."""
+_MAX_BODY: Final = DEFAULT_LIMITS.size + 64 * 1024
+"""Bytes of a body that is judged. One that is a little too long is refused with a reason."""
 _LOOPBACK: Final = ("localhost", "127.0.0.1", "[::1]")
 ANYWHERE: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - what stands for them is what is asked
 """An address of this machine for each that stands for all of them."""
@@ -142,7 +143,7 @@ def settings_of(plan: Plan, public_url: str, listen: str) -> Settings:
     )
 
 
-def site_of(plan: Plan, host: str, port: int, service: Config, settings: Settings) -> Site:
+def site_of(plan: Plan, host: str, port: int, service: Config) -> Site:
     """What Envoy is told, but for its own interface.
 
     Asked by whatever name only if it can be reached from elsewhere and was not told what it is called.
@@ -152,8 +153,7 @@ def site_of(plan: Plan, host: str, port: int, service: Config, settings: Setting
     if plan.listen.is_local or plan.public_url:
         named = bracketed(split_url("--public-url", public_url).hostname or "")
         names = tuple(dict.fromkeys((*_LOOPBACK, bracketed(plan.listen.host), named)))
-    limit = settings.max_request - _ENVELOPE
-    return Site(host, port, public_url, plan.upstreams, service, limit, names, plan.tokens, plan.trusted)
+    return Site(host, port, public_url, plan.upstreams, service, _MAX_BODY, names, plan.tokens, plan.trusted)
 
 
 def bracketed(host: str) -> str:

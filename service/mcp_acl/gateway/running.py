@@ -59,9 +59,7 @@ def run(plan: Plan, binary: Path, ready: Callable[[Ready], None], tell: Tell) ->
         directory = Path(name)
         socket = directory / "service.sock"
         settings = settings_of(plan, public_url_of(plan, port), f"unix:{socket}")
-        site = site_of(plan, host, port, {"pipe": {"path": str(socket)}}, settings)._replace(
-            admin=admin_file(directory)
-        )
+        site = site_of(plan, host, port, {"pipe": {"path": str(socket)}})._replace(admin=admin_file(directory))
         with closing(memory_of(settings)) as memory:
             told = _Told(tell)
             gate, reloader = in_force(settings, memory, partial(WatchedGate, told))

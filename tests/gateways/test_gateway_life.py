@@ -1,0 +1,325 @@
+"""The life of `mcp-acl gateway`: what keeps it from starting, what it follows while it runs, and that nothing of it is left."""
+
+import http.client
+import json
+import os
+import shutil
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tests.certificates import Certified
+from tests.conftest import ROOT
+from tests.gateways.commands import (
+    SECONDS,
+    Gateway,
+    Recording,
+    ask,
+    call,
+    envoy_binary,
+    gateway,
+    processes_of,
+    recording,
+)
+from tests.gateways.signing import Issuer
+
+POLICY: Final = """
+version: 1
+policy: weather
+servers: [weather]
+rules:
+  - {id: forecasts, methods: [tools/list, tools/call], name: forecast}
+"""
+
+
+@pytest.fixture
+def policies(tmp_path: Path) -> Path:
+    directory = tmp_path / "policies"
+    directory.mkdir()
+    (directory / "weather.yaml").write_text(POLICY)
+    return directory
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Recording]:
+    with recording() as found:
+        yield found
+
+
+def until(holds: Callable[[], bool]) -> None:
+    end = time.monotonic() + SECONDS
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def tools_of(running: Gateway) -> list[str]:
+    reply = ask(running.port, "/weather/mcp", call("tools/list")).reply
+    return [one["name"] for one in reply["result"]["tools"]]
+
+
+def child(directory: Path, program: str) -> int:
+    """The process of a gateway whose command line begins like this."""
+    (found,) = (line for line in processes_of(directory) if Path(line.split()[1]).name.startswith(program))
+    return int(found.split()[0])
+
+
+def is_clean(directory: Path) -> bool:
+    return not processes_of(directory) and not [*(directory / "tmp").iterdir()]
+
+
+# ---- the end --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])
+def test_signal_ends_all_of_it_with_0(tmp_path: Path, policies: Path, server: Recording, sign: signal.Signals) -> None:
+    with gateway(tmp_path, policies, [f"weather={server.url}"]) as running:
+        assert ["forecast"] == tools_of(running)
+        running.process.send_signal(sign)
+        assert 0 == running.ended()
+        assert is_clean(tmp_path)
+
+
+def test_stream_that_never_ends_does_not_keep_it(tmp_path: Path, policies: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/mcp"
+        with gateway(tmp_path, policies, [f"weather={url}"]) as running:
+            connection = http.client.HTTPConnection("127.0.0.1", running.port, timeout=SECONDS)
+            connection.request("GET", "/weather/mcp", headers={"Accept": "text/event-stream"})
+            assert "HTTP GET" == running.seen("HTTP GET")["method"]
+            running.process.terminate()
+            assert 0 == running.ended()
+            connection.close()
+    assert is_clean(tmp_path)
+
+
+@pytest.mark.parametrize("program", ["envoy", "python"])
+def test_end_of_envoy_or_of_its_keeper_is_the_end_of_all(
+    tmp_path: Path, policies: Path, server: Recording, program: str
+) -> None:
+    with gateway(tmp_path, policies, [f"weather={server.url}"]) as running:
+        os.kill(child(tmp_path, program), signal.SIGKILL)
+        assert 2 == running.ended()
+        assert "Envoy was ended by SIGKILL; what it says is above, and the gateway has ended" in running.line()
+        assert is_clean(tmp_path)
+
+
+def test_nothing_is_left_when_the_command_is_killed(tmp_path: Path, policies: Path, server: Recording) -> None:
+    with gateway(tmp_path, policies, [f"weather={server.url}"]) as running:
+        running.process.kill()
+        running.process.wait(SECONDS)
+        until(partial(is_clean, tmp_path))
+
+
+# ---- while it runs --------------------------------------------------------------------------------------------------
+
+
+def test_policies_follow_their_files(tmp_path: Path, policies: Path, server: Recording) -> None:
+    with gateway(tmp_path, policies, [f"weather={server.url}"]) as running:
+        assert ["forecast"] == tools_of(running)
+        new = tmp_path / "new.yaml"
+        new.write_text(POLICY.replace("name: forecast", "name: history"))
+        new.replace(policies / "weather.yaml")
+        until(lambda: tools_of(running) == ["history"])
+
+
+def test_lines_are_for_people(tmp_path: Path, policies: Path, server: Recording) -> None:
+    with gateway(
+        tmp_path, policies, [f"weather={server.url}"], json_=False, listen=f"127.0.0.1:{free_port()}"
+    ) as running:
+        line = running.line()
+        url = line.split()[-1]
+        assert line.startswith("  weather  http://127.0.0.1:")
+        assert "Ctrl-C" in running.line()
+        port = int(url.split(":")[2].partition("/")[0])
+        ask(port, "/weather/mcp", call("tools/call", name="dele\x1b[2Jte"))
+        line = running.line()
+        assert "  weather  anonymous  tools/call dele\\u001b[2Jte  DENY      no_matching_rule" in line
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        return int(taken.getsockname()[1])
+
+
+@pytest.mark.parametrize("good", [True, False])
+def test_server_over_tls_is_believed_if_its_authority_is(
+    tmp_path: Path, policies: Path, certified: Certified, good: bool
+) -> None:
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(certified.cert, certified.key)
+    (tmp_path / "other").mkdir()
+    authority = certified.client_ca if good else Certified(tmp_path / "other").client_ca
+    with recording(tls=tls) as server:
+        upstreams = [f"weather={server.url.replace('127.0.0.1', 'localhost')}"]
+        with gateway(tmp_path, policies, upstreams, "--upstream-ca", str(authority)) as running:
+            answer = ask(running.port, "/weather/mcp", call("tools/call", name="forecast"))
+            assert ((200, 1) if good else (503, 0)) == (answer.status, len(server.arrived))
+
+
+def test_server_with_a_certificate_for_another_name_is_not_believed(
+    tmp_path: Path, policies: Path, certified: Certified
+) -> None:
+    certified.renew("mcp.example.org")
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(certified.cert, certified.key)
+    with recording(tls=tls) as server:
+        upstreams = [f"weather={server.url}"]
+        with gateway(tmp_path, policies, upstreams, "--upstream-ca", str(certified.client_ca)) as running:
+            assert 503 == ask(running.port, "/weather/mcp", call("tools/call", name="forecast")).status
+            assert [] == server.arrived
+
+
+def test_keys_are_fetched_from_a_url(tmp_path: Path, policies: Path, server: Recording) -> None:
+    issuer = Issuer()
+    (tmp_path / "jwks.json").write_text(json.dumps(issuer.keys))
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(SimpleHTTPRequestHandler, directory=str(tmp_path))) as keys:
+        threading.Thread(target=keys.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{keys.server_address[1]}/jwks.json"
+        with gateway(tmp_path, policies, [f"weather={server.url}"], "--jwks", url) as running:
+            assert 401 == ask(running.port, "/weather/mcp", call("ping"), token=Issuer().token()).status
+            answer = ask(running.port, "/weather/mcp", call("tools/list"), token=issuer.token())
+            assert 200 == answer.status
+            assert "ann" == running.seen("tools/list")["principal"]
+        keys.shutdown()
+
+
+def test_keys_that_cannot_be_fetched_make_no_token_good(tmp_path: Path, policies: Path, server: Recording) -> None:
+    url = f"http://127.0.0.1:{free_port()}/jwks.json"
+    with gateway(tmp_path, policies, [f"weather={server.url}"], "--jwks", url) as running:
+        assert 401 == ask(running.port, "/weather/mcp", call("tools/list"), token=Issuer().token()).status
+
+
+def test_server_that_is_not_there_is_503(tmp_path: Path, policies: Path) -> None:
+    with gateway(tmp_path, policies, [f"weather=http://127.0.0.1:{free_port()}/mcp"]) as running:
+        assert 503 == ask(running.port, "/weather/mcp", call("tools/call", name="forecast")).status
+
+
+# ---- what keeps it from starting ------------------------------------------------------------------------------------
+
+
+def failed(policies: Path, *flags: str, envoy: str = "") -> str:
+    """What is said when it does not start."""
+    command = [sys.executable, "-P", "-m", "mcp_acl", "gateway", "--policies", str(policies)]
+    command += ["--envoy", envoy or envoy_binary(), *flags]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=2 * SECONDS, check=False)
+    assert 2 == ended.returncode, ended.stderr
+    assert "" == ended.stdout
+    assert "Traceback" not in ended.stderr
+    return ended.stderr
+
+
+def test_port_that_is_taken_is_named(policies: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        listen = f"127.0.0.1:{taken.getsockname()[1]}"
+        said = failed(policies, "--upstream", "http://127.0.0.1:1/mcp", "--listen", listen)
+    assert f"error: cannot listen on `{listen}`: it is in use" in said
+
+
+def test_url_that_is_none_is_named(policies: Path) -> None:
+    assert "error: --upstream: `localhost` is no http or https URL" in failed(policies, "--upstream", "localhost")
+
+
+def test_policies_that_are_refused_are_named(policies: Path) -> None:
+    (policies / "weather.yaml").write_text("version: 1\npolicy: weather\nrulez: []\n")
+    said = failed(policies, "--upstream", "http://127.0.0.1:1/mcp", "--listen", "127.0.0.1:0")
+    assert "rulez" in said
+    assert "weather.yaml:3" in said
+
+
+def test_envoy_that_is_none_is_named(policies: Path) -> None:
+    flags = ("--upstream", "http://127.0.0.1:1/mcp", "--listen", "127.0.0.1:0")
+    assert "error: Envoy ended with code 0" in failed(policies, *flags, envoy=str(shutil.which("true")))
+    assert "is no program that can be run" in failed(policies, *flags, envoy="/nowhere")
+
+
+# ---- the configuration for an Envoy of one's own --------------------------------------------------------------------
+
+
+def printed(policies: Path, *flags: str) -> str:
+    command = [sys.executable, "-P", "-m", "mcp_acl", "gateway", "--policies", str(policies), "--print-config", *flags]
+    return subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=True).stdout
+
+
+def test_configuration_is_one_that_envoy_takes(tmp_path: Path, policies: Path) -> None:
+    (tmp_path / "jwks.json").write_text(json.dumps(Issuer().keys))
+    upstreams = [
+        "--upstream",
+        "a=https://mcp.example.org/mcp",
+        "--upstream",
+        "b=http://[::1]:1/x",
+        "--upstream",
+        "http://localhost:2",
+    ]
+    for tokens in (
+        [],
+        ["--jwks", str(tmp_path / "jwks.json"), "--issuer", "https://issuer.example"],
+        [
+            "--jwks",
+            "https://issuer.example/keys",
+            "--audience",
+            "a",
+            "--audience",
+            "b",
+            "--public-url",
+            "https://g.example",
+        ],
+    ):
+        file = tmp_path / "envoy.yaml"
+        file.write_text(printed(policies, *upstreams, *tokens))
+        command = [envoy_binary(), "--mode", "validate", "--config-path", str(file), "--log-level", "error"]
+        asked = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
+        assert 0 == asked.returncode, asked.stderr
+
+
+def test_configuration_works_with_the_service_that_it_names(tmp_path: Path, policies: Path, server: Recording) -> None:
+    ports = free_port(), free_port()
+    text = printed(policies, "--upstream", f"weather={server.url}", "--listen", f"127.0.0.1:{ports[0]}")
+    line = next(one for one in text.splitlines() if one.startswith("#   mcp-acl serve "))
+    file = tmp_path / "envoy.yaml"
+    file.write_text(text.replace("port_value: 9191", f"port_value: {ports[1]}"))
+    serve = [
+        sys.executable,
+        "-P",
+        "-m",
+        *line.removeprefix("#   ").replace("mcp-acl", "mcp_acl").replace("9191", str(ports[1])).split(),
+    ]
+    envoy = [envoy_binary(), "--config-path", str(file), "--disable-hot-restart", "--log-level", "error"]
+    with subprocess.Popen(serve, stdout=subprocess.PIPE, text=True) as service, subprocess.Popen(envoy) as running:
+        try:
+            assert service.stdout is not None
+            assert service.stdout.readline().startswith("listening on ")
+            until(lambda: answers(ports[0]))
+            reply = ask(ports[0], "/weather/mcp", call("tools/list")).reply
+            assert ["forecast"] == [one["name"] for one in reply["result"]["tools"]]
+            service.terminate()
+            service.wait(SECONDS)
+            assert 503 == ask(ports[0], "/weather/mcp", call("tools/call", name="forecast")).status
+        finally:
+            running.terminate()
+            service.terminate()
+
+
+def answers(port: int) -> bool:
+    try:
+        return ask(port, "/weather/mcp", call("tools/list")).status == 200
+    except OSError:
+        return False
+
+
+def test_example_of_the_readme_starts(tmp_path: Path, server: Recording) -> None:
+    (line,) = (one for one in (ROOT / "README.md").read_text().splitlines() if one.startswith("$ mcp-acl gateway "))
+    assert "everything=http://127.0.0.1:3001/mcp" in line
+    with gateway(tmp_path, ROOT / "policies" / "everything", [f"everything={server.url}"]) as running:
+        assert {"everything": f"http://127.0.0.1:{running.port}/everything/mcp"} == running.ready["servers"]
