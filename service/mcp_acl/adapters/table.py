@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
-from mcp_acl.adapters import ext_authz, ext_proc_session, grpc_api, reflection, streams
+from mcp_acl.adapters import ext_authz, ext_mcp, ext_proc_session, grpc_api, reflection, streams
 from mcp_acl.adapters.facts import Sources
 from mcp_acl.adapters.grpc_api import SERVICE
 from mcp_acl.adapters.handlers import Handler, Informed, Streaming, Table
@@ -41,6 +41,8 @@ def for_gateways(gate: Gate, gateways: Gateways = _AS_EVER) -> Table:
         **_paths(native),
         f"/{ext_authz.SERVICE}/Check": Informed(authz),
         ext_proc_session.PATH: Streaming(ext_proc),
+        f"/{ext_mcp.SERVICE}/CheckRequest": Informed(partial(ext_mcp.check_request, gate, gateways.sources)),
+        f"/{ext_mcp.SERVICE}/CheckResponse": Informed(partial(ext_mcp.check_response, gate, gateways.sources)),
     }
 
 
