@@ -29,7 +29,7 @@ READY := $(VENV)/.project
 NODE_READY := $(NODE)/node_modules/.package-lock.json
 ENVOY_READY := $(if $(filter Linux-x86_64 Linux-aarch64 Darwin-arm64,$(shell uname -sm | tr ' ' -)),$(ENVOY)/.requirements)
 HAS_GO := $(shell cd $(GO_PEER) && GOTOOLCHAIN=local go list -m 2>/dev/null)
-PEERS_READY := $(PEERS)/.requirements $(if $(HAS_GO),$(PEERS)/bin/go-server)
+PEERS_READY := $(PEERS)/.requirements $(if $(HAS_GO),$(PEERS)/bin/go-server $(PEERS)/bin/go-conformance)
 
 $(PY):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=...")'
@@ -63,6 +63,12 @@ $(PEERS)/.requirements: requirements/peers.txt | $(PY)
 $(PEERS)/bin/go-server: $(wildcard $(GO_PEER)/*) $(PEERS)/.requirements
 	@echo "== the peer in Go"
 	@cd $(GO_PEER) && GOTOOLCHAIN=local go build -o $(CURDIR)/$@ .
+	@touch $@
+
+# The conformance server of the Go SDK, which is a package of the module that the peer is built on.
+$(PEERS)/bin/go-conformance: $(GO_PEER)/go.mod $(GO_PEER)/go.sum $(PEERS)/.requirements
+	@echo "== the conformance server"
+	@cd $(GO_PEER) && GOTOOLCHAIN=local go build -o $(CURDIR)/$@ github.com/modelcontextprotocol/go-sdk/conformance/everything-server
 	@touch $@
 
 $(NODE_READY): $(NODE)/package-lock.json $(NODE)/package.json | $(READY)

@@ -273,7 +273,11 @@ def used(tool: str, prompt: str, uri: str) -> list[Asked]:
 GRANTED = used("echo", "greet", "demo://public/one")
 SECRET = used("secret_delete", "secret_prompt", "demo://secret/one")
 ABSENT = used("no_such", "no_such", "demo://no/such")
-TOLD = {"python": "access denied by policy", "typescript-1": "MCP error 403: access denied by policy"}
+TOLD = {
+    "python": "access denied by policy",
+    "typescript-1": "MCP error 403: access denied by policy",
+    "typescript-2": "access denied by policy",
+}
 
 
 @pytest.fixture(scope="module")

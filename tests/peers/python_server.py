@@ -1,7 +1,8 @@
 """A canary: a server of the Python SDK that writes down every handler that runs. Run by the environment `.venv-peers`.
 
-`python_server.py RECORD [--json] [--sessions] [--corpus]`; the answers are event streams, and there are no sessions, unless told.
+`python_server.py RECORD [--json] [--sessions] [--corpus] [--updates]`; the answers are event streams, and there are no sessions, unless told.
 --corpus adds what the adversarial corpus names: templates, a tool that calls others, values that are secret, streams that can be taken up again.
+--updates adds subscriptions, a tool that says of a resource that it has changed, and values of completions.
 """
 
 import asyncio
@@ -15,9 +16,9 @@ from contextvars import ContextVar
 from typing import Any
 
 import uvicorn
-from mcp.server.mcpserver import MCPServer
+from mcp.server.mcpserver import Context, MCPServer
 from mcp.server.streamable_http import EventMessage, EventStore
-from mcp.types import Completion
+from mcp.types import Completion, EmptyResult, SubscribeRequestParams
 
 _RECORD = os.open(sys.argv[1], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 _MESSAGE: ContextVar[str] = ContextVar("_MESSAGE", default="")
@@ -105,10 +106,33 @@ async def call_tool(name: Any = None, arguments: Any = None) -> str:
 async def complete(ref: Any, argument: Any, _: object) -> Completion | None:
     name = getattr(ref, "name", None)
     ran("completion", name or ref.uri, {argument.name: argument.value})
+    if IS_FOR_UPDATES:
+        return Completion(values=[f"{argument.value}{end}" for end in ("one", "two")])
     return Completion(values=["one", "../secret/plan"]) if IS_FOR_CORPUS and not name else None
 
 
+async def touch(uri: str, context: Context[Any, Any]) -> str:
+    """Tell whoever listens, in either era, that a resource has changed."""
+    ran("tool", "touch", {"uri": uri})
+    await context.notify_resource_updated(uri)
+    if uri in SUBSCRIBED.get(session_of(context.request_context), ()):
+        await context.session.send_resource_updated(uri)
+    return uri
+
+
+async def subscribe(context: Any, params: Any) -> EmptyResult:
+    ran("subscription", params.uri, {})
+    SUBSCRIBED.setdefault(session_of(context), set()).add(params.uri)
+    return EmptyResult()
+
+
+def session_of(context: Any) -> str:
+    return str(context.request.headers.get("mcp-session-id", ""))
+
+
 IS_FOR_CORPUS = "--corpus" in sys.argv
+IS_FOR_UPDATES = "--updates" in sys.argv
+SUBSCRIBED: dict[str, set[str]] = {}
 TOOLS = {tool.__name__: tool for tool in (echo, add, secret_delete, secret_transfer)}
 
 
@@ -144,6 +168,10 @@ def server() -> Any:
         made.add_tool(call_tool)
         made.resource("demo://public/{name}")(public_document)
         made.resource("demo://secret/{name}")(secret_document)
+    if IS_FOR_UPDATES:
+        made.add_tool(touch)
+        # What `MCPServer` has no word for: subscriptions up to 2025-11-25.
+        made._lowlevel_server.add_request_handler("resources/subscribe", SubscribeRequestParams, subscribe)
     made.completion()(complete)
     made.middleware.append(observe)
     return made

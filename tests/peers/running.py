@@ -30,6 +30,7 @@ COMMANDS: Final[Mapping[str, Sequence[Path]]] = {
 CLIENTS: Final[Mapping[str, Sequence[Path]]] = {
     "python": (_PEERS / "python", HERE / "python_client.py"),
     "typescript-1": (ROOT / ".venv" / "bin" / "node", HERE / "typescript_1_client.mjs"),
+    "typescript-2": (ROOT / ".venv" / "bin" / "node", HERE / "typescript_2_client.mjs"),
 }
 """How each client is started."""
 
@@ -72,11 +73,13 @@ class Talker:
     def __init__(self, process: "subprocess.Popen[str]") -> None:
         self._process = process
 
-    def talk(self, url: str, token: str, steps: Sequence[tuple[str, Mapping[str, Any]]]) -> list[Mapping[str, Any]]:
+    def talk(
+        self, url: str, token: str, steps: Sequence[tuple[str, Mapping[str, Any]]], mode: str = "auto"
+    ) -> list[Mapping[str, Any]]:
         """What the client sees of each step: a `result`, or an `error` with code and message."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps({"url": url, "token": token, "steps": steps}) + "\n")
+        self._process.stdin.write(json.dumps({"url": url, "token": token, "steps": steps, "mode": mode}) + "\n")
         self._process.stdin.flush()
         found: list[Mapping[str, Any]] = json.loads(self._process.stdout.readline())
         return found

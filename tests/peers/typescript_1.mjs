@@ -1,7 +1,8 @@
 // A canary: a server of the TypeScript SDK 1.x that writes down every handler that runs.
-// typescript_1.mjs RECORD [--json] [--sessions] [--express] [--tasks] [--corpus]; --express has the SDK's own Express application
+// typescript_1.mjs RECORD [--json] [--sessions] [--express] [--tasks] [--corpus] [--updates]; --express has the SDK's own Express application
 // read the body, --tasks gives it a store of tasks, --corpus what the adversarial corpus names: templates, a tool that calls others,
-// values that are secret, streams that can be taken up again.
+// values that are secret, streams that can be taken up again, --updates subscriptions, a tool that says of a resource that it has changed,
+// values of completions, and with --tasks a tool whose calls become tasks, in one store for all sessions.
 import { AsyncLocalStorage } from "node:async_hooks";
 import { randomUUID } from "node:crypto";
 import { appendFileSync } from "node:fs";
@@ -14,6 +15,7 @@ const { StreamableHTTPServerTransport } = require("@modelcontextprotocol/sdk/ser
 const { createMcpExpressApp } = require("@modelcontextprotocol/sdk/server/express.js");
 const { InMemoryTaskMessageQueue, InMemoryTaskStore } = require("@modelcontextprotocol/sdk/experimental/tasks");
 const { completable } = require("@modelcontextprotocol/sdk/server/completable.js");
+const { SubscribeRequestSchema } = require("@modelcontextprotocol/sdk/types.js");
 const { z } = require("zod");
 
 const [record, ...flags] = process.argv.slice(2);
@@ -26,9 +28,12 @@ function ran(kind, name, args) {
 // Not one handler insists on an argument: whatever reaches it is written down.
 const any = () => z.any().optional();
 
+const store = () => ({ taskStore: new InMemoryTaskStore(), taskMessageQueue: new InMemoryTaskMessageQueue() });
+const shared = flags.includes("--updates") ? store() : undefined;
+
 function tasks() {
   const capabilities = { tasks: { list: {}, cancel: {}, requests: { tools: { call: {} } } } };
-  return { capabilities, taskStore: new InMemoryTaskStore(), taskMessageQueue: new InMemoryTaskMessageQueue() };
+  return { capabilities, ...(shared ?? store()) };
 }
 
 function call(name, args) {
@@ -49,6 +54,32 @@ function widen(server) {
       return { contents: [{ uri: asked.href, text: name }] };
     });
   }
+}
+
+// Subscriptions, and what is asked about what outlives a message.
+function update(server) {
+  const subscribed = new Set();
+  server.server.registerCapabilities({ resources: { subscribe: true } });
+  server.server.setRequestHandler(SubscribeRequestSchema, ({ params: { uri } }) => {
+    ran("subscription", uri, {});
+    subscribed.add(uri);
+    return {};
+  });
+  server.registerTool("touch", { inputSchema: { uri: z.string() } }, async (args) => {
+    if (subscribed.has(args.uri)) await server.server.sendResourceUpdated(args);
+    return call("touch", args);
+  });
+  if (!flags.includes("--tasks")) return;
+  const execution = { taskSupport: "required" };
+  server.experimental.tasks.registerToolTask("report", { inputSchema: { about: any() }, execution }, {
+    createTask: async (args, { taskStore }) => {
+      const task = await taskStore.createTask({ ttl: 60_000 });
+      await taskStore.storeTaskResult(task.taskId, "completed", call("report", args));
+      return { task };
+    },
+    getTask: (args, { taskStore, taskId }) => taskStore.getTask(taskId),
+    getTaskResult: (args, { taskStore, taskId }) => taskStore.getTaskResult(taskId),
+  });
 }
 
 // Every message that was sent: what a client missed is sent again.
@@ -95,6 +126,7 @@ function canary() {
     return { contents: [{ uri: asked.href, text: name }] };
   });
   if (flags.includes("--corpus")) widen(server);
+  if (flags.includes("--updates")) update(server);
   return server;
 }
 

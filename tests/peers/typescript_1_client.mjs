@@ -1,13 +1,16 @@
-// A client of the TypeScript SDK 1.x that does what it is told, as `python_client.py` does.
+// A client of the TypeScript SDK 1.x that does what it is told, as `python_client.py` does, and asks about tasks, which that SDK does not know:
+// `task` {name, arguments} is a call that becomes one, and `~` in the parameters of what follows is its id.
 import { createRequire } from "node:module";
 import { createInterface } from "node:readline";
+import { conversation } from "./conversation.mjs";
 
 const require = createRequire(new URL("../node/package.json", import.meta.url));
 const { Client } = require("@modelcontextprotocol/sdk/client/index.js");
 const { StreamableHTTPClientTransport } = require("@modelcontextprotocol/sdk/client/streamableHttp.js");
+const { CallToolResultSchema, CreateTaskResultSchema, ResourceUpdatedNotificationSchema } = require("@modelcontextprotocol/sdk/types.js");
 
 const within = { timeout: 20_000 };
-const steps = {
+const methods = {
   "tools/list": (client, params) => client.listTools(params, within),
   "prompts/list": (client, params) => client.listPrompts(params, within),
   "resources/list": (client, params) => client.listResources(params, within),
@@ -16,23 +19,23 @@ const steps = {
   "prompts/get": (client, params) => client.getPrompt(params, within),
   "resources/read": (client, params) => client.readResource(params, within),
   "completion/complete": (client, params) => client.complete(params, within),
+  "tasks/get": (client, { taskId }) => client.experimental.tasks.getTask(taskId, within),
+  "tasks/result": (client, { taskId }) => client.experimental.tasks.getTaskResult(taskId, CallToolResultSchema, within),
+  "tasks/cancel": (client, { taskId }) => client.experimental.tasks.cancelTask(taskId, within),
+  "tasks/list": (client) => client.experimental.tasks.listTasks(undefined, within),
+  subscribe: (client, params) => client.subscribeResource(params, within),
+  task: (client, params) => client.request({ method: "tools/call", params: { ...params, task: {} } }, CreateTaskResultSchema, within),
 };
-
-async function seen(client, method, params) {
-  try {
-    return { result: await steps[method](client, params) };
-  } catch (error) {
-    return { error: [error.code, error.message] };
-  }
-}
 
 async function talk({ url, token, steps }) {
   const requestInit = { headers: { Authorization: `Bearer ${token}` } };
   const transport = new StreamableHTTPClientTransport(new URL(url), { requestInit });
   const client = new Client({ name: "test", version: "1" });
+  const held = conversation(client, methods, requestInit.headers);
+  client.setNotificationHandler(ResourceUpdatedNotificationSchema, held.hear);
   await client.connect(transport);
-  const found = [];
-  for (const [method, params] of steps) found.push(await seen(client, method, params));
+  const found = await held.have(steps);
+  requestInit.headers.Authorization = `Bearer ${token}`;
   await transport.terminateSession();
   await client.close();
   return found;

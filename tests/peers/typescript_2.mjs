@@ -1,6 +1,7 @@
 // A canary: a server of the TypeScript SDK 2.x, for both eras, that writes down every handler that runs.
-// typescript_2.mjs RECORD [--json] [--auto] [--corpus]; --auto leaves the choice to the SDK, as it does by default, --corpus adds
-// what the adversarial corpus names: templates, a tool that calls others, values that are secret.
+// typescript_2.mjs RECORD [--json] [--auto] [--corpus] [--updates]; --auto leaves the choice to the SDK, as it does by default, --corpus adds
+// what the adversarial corpus names: templates, a tool that calls others, values that are secret, --updates a tool that says of a resource
+// that it has changed.
 import { AsyncLocalStorage } from "node:async_hooks";
 import { appendFileSync } from "node:fs";
 import { createServer } from "node:http";
@@ -42,7 +43,8 @@ function widen(server) {
 }
 
 function canary() {
-  const server = new McpServer({ name: "canary", version: "1" });
+  const options = flags.includes("--updates") ? { capabilities: { resources: { subscribe: true } } } : {};
+  const server = new McpServer({ name: "canary", version: "1" }, options);
   const tools = { echo: ["text"], add: ["a", "b"], secret_delete: ["path"], secret_transfer: ["amount"] };
   for (const [name, parameters] of Object.entries(tools)) {
     const inputSchema = z.object(Object.fromEntries(parameters.map((one) => [one, any()])));
@@ -69,11 +71,18 @@ function canary() {
     return { contents: [{ uri: asked.href, text: name }] };
   });
   if (flags.includes("--corpus")) widen(server);
+  if (flags.includes("--updates")) {
+    server.registerTool("touch", { inputSchema: z.object({ uri: z.string() }) }, (args) => {
+      made.notify.resourceUpdated(args.uri);
+      return call("touch", args);
+    });
+  }
   return server;
 }
 
 const responseMode = flags.includes("--json") ? "json" : flags.includes("--auto") ? "auto" : "sse";
-const handler = toNodeHandler(createMcpHandler(canary, { responseMode }));
+const made = createMcpHandler(canary, { responseMode });
+const handler = toNodeHandler(made);
 const http = createServer({ keepAliveTimeout: 600_000 }, (request, response) =>
   message.run(request.headers["x-message"], () => handler(request, response)),
 );
