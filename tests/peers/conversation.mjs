@@ -7,7 +7,7 @@ const sleep = (milliseconds) => new Promise((resolve) => setTimeout(resolve, mil
 // `methods` by name, each of the client and the parameters of a step; `headers` are those of every request.
 export function conversation(client, methods, headers) {
   const updated = new Set();
-  let task = "";
+  let task = "none";
 
   const others = {
     become({ token }) {

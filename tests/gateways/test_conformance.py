@@ -1,0 +1,76 @@
+"""The official conformance suites of MCP find through the gateway what they find without it, check for check."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import pytest
+import yaml
+
+from tests.gateways.suites import SUITES, Results, run, server_or_skip, serving_conformance
+from tests.gateways.through import through
+
+HERE: Final = Path(__file__).parent
+EXPECTED: Final[Mapping[str, Any]] = yaml.safe_load((HERE / "conformance.yaml").read_text())
+POLICY: Final = (HERE / "policies" / "conformance.yaml").read_text()
+
+
+class Found(NamedTuple):
+    """What a suite found without the gateway, and through it."""
+
+    leg: str
+    directly: Results
+    through: Results
+
+
+@pytest.fixture(scope="module", params=SUITES)
+def found(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Found]:
+    server_or_skip()
+    suite = SUITES[request.param]
+    directory = tmp_path_factory.mktemp("conformance")
+    with (
+        serving_conformance(directory, *suite.server_flags) as url,
+        through(directory / "gateway", {"conformance.yaml": POLICY}, {"fixture": url}) as gateway,
+    ):
+        yield Found(
+            request.param,
+            run(suite, url, directory / "directly"),
+            run(suite, gateway["fixture"], directory / "through"),
+        )
+
+
+def differences(found: Found) -> list[dict[str, Any]]:
+    """The checks that came out differently, and those that only one of both made."""
+    rows = []
+    for scenario in sorted(found.directly.keys() | found.through.keys()):
+        directly, through = (Counter(one.get(scenario, ())) for one in (found.directly, found.through))
+        statuses = [dict(line.split(" ") for line in one) for one in (directly - through, through - directly)]
+        for check in sorted(statuses[0].keys() | statuses[1].keys()):
+            row = {"leg": found.leg, "scenario": scenario, "check": check}
+            rows.append(row | {"directly": statuses[0].get(check), "through": statuses[1].get(check)})
+    return rows
+
+
+def expected(leg: str) -> Sequence[Mapping[str, Any]]:
+    rows = [row for row in EXPECTED["differences"] if row["leg"] == leg]
+    assert [] == [row for row in rows if not row["why"].strip()]
+    return [{name: value for name, value in row.items() if name != "why"} for row in rows]
+
+
+def test_every_difference_is_known_and_explained(found: Found) -> None:
+    assert expected(found.leg) == differences(found)
+
+
+def test_the_suite_has_run(found: Found) -> None:
+    """What it finds without the gateway is what the data says, so that nothing is missed by both."""
+    checks = [check for checks in found.directly.values() for check in checks]
+    failures = [check for check in checks if check.endswith(" FAILURE")]
+    counts = {"scenarios": len(found.directly), "checks": len(checks), "failures": len(failures)}
+    print(found.leg, counts)  # noqa: T201 - the figures
+    assert EXPECTED["legs"][found.leg] == counts
+
+
+def test_the_data_names_every_leg_and_no_other() -> None:
+    assert set(SUITES) == set(EXPECTED["legs"])
+    assert {row["leg"] for row in EXPECTED["differences"]} <= set(SUITES)
