@@ -20,6 +20,8 @@ PATH: Final = "/teams/mcp"
 EACH: Final = 10
 """Tools of each team."""
 SECONDS: Final = 20.0
+_CLOSE_SECONDS: Final = 0.2
+"""What connections are given to close."""
 NAMES: Final = tuple(f"{team}_{number}" for team in TEAMS for number in range(EACH))
 
 POLICY: Final = """\
@@ -89,7 +91,6 @@ class Server:
                     return
                 writer.write(self._answer(headers, json.loads(body)))
                 await writer.drain()
-        writer.close()
 
     def _answer(self, headers: Mapping[str, str], message: Mapping[str, Any]) -> bytes:
         session = headers.get("mcp-session-id", "")
@@ -142,9 +143,13 @@ async def serving(seen: Seen) -> AsyncIterator[int]:
         task = asyncio.current_task()
         assert task is not None
         tasks.add(task)
-        with suppress(asyncio.CancelledError):  # at the end, by what is below
+        try:
             await Server(seen).serve(reader, writer)
-        tasks.discard(task)
+        except asyncio.CancelledError:
+            pass  # at the end, by what is below
+        finally:
+            tasks.discard(task)
+            writer.close()
 
     server = await asyncio.start_server(accept, "127.0.0.1", 0)
     try:
@@ -153,6 +158,7 @@ async def serving(seen: Seen) -> AsyncIterator[int]:
         server.close()
         for task in tuple(tasks):
             task.cancel()
+        await asyncio.sleep(_CLOSE_SECONDS)
 
 
 # ---- the clients ------------------------------------------------------------------------------------------------------

@@ -103,7 +103,7 @@ def _standing(directory: Path, upstream: int) -> Iterator[tuple[int, Mapping[str
     )
     settings = settings_of(plan, public_url_of(plan, port), f"127.0.0.1:{own}")
     endpoint = {"address": tcp("127.0.0.1", own)["socket_address"]["address"], "port_value": own}
-    site = site_of(plan, "127.0.0.1", port, {"socket_address": endpoint}, settings)
+    site = site_of(plan, "127.0.0.1", port, {"socket_address": endpoint})
     config.write_text(yaml.safe_dump(bootstrap(site)))
     flags = [f"--policies={policies}", f"--listen={settings.listen}", f"--max-calls={settings.max_calls}"]
     flags += ["--no-anonymous", f"--resource-metadata={settings.resource_metadata}"]
