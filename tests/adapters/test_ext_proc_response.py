@@ -10,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mcp_acl.adapters.status import ApiError
+from mcp_acl.domain import Request
 from mcp_acl.gen import envoy_ext_proc_pb2 as pb
+from mcp_acl.runtime.gate import Gate
 from tests.adapters.ext_proc import (
     BUFFERED,
     DUPLEX,
@@ -23,7 +25,7 @@ from tests.adapters.ext_proc import (
     response_headers,
     set_headers,
 )
-from tests.runtime.weather import TOOLS, body, call, listed
+from tests.runtime.weather import POLICIES, TOOLS, body, call, listed
 
 LIST = body("tools/list")
 CALL = call("forecast", city="Oslo")
@@ -113,6 +115,7 @@ def test_streamed_answers_every_piece_with_one_answer() -> None:
     event = b"data: " + LISTED + b"\n\n"
     kept = found.one(response_body(event[:10]))
     assert kept.response_body.response.body_mutation.clear_body
+    assert not found.session.is_over
     passed = found.one(response_body(event[10:]))
     assert b"data: " + SHOWN + b"\n\n" == passed.response_body.response.body_mutation.body
     unchanged = found.one(response_body(b": here\n\n"))
@@ -189,6 +192,22 @@ def test_type_that_cannot_be_filtered_is_said_to_be_json() -> None:
     assert {"content-type": JSON} == set_headers(mutation)
     answer = found.one(response_body(LISTED, end=True))
     assert "error" in json.loads(answer.response_body.response.body_mutation.body)
+
+
+class Forgetful(Gate):
+    """Cannot read what it wrote itself."""
+
+    def request_of(self, context: bytes) -> Request:
+        raise OSError(context)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_response_whose_request_is_not_known_any_more_is_withheld(mode: str) -> None:
+    found = Conversation(Forgetful(POLICIES))
+    found.say(request_headers(MODES[mode]), request_body(LIST))
+    answers = found.say(response_headers(SSE))
+    assert ["immediate_response"] == [one.WhichOneof("response") for one in answers]
+    assert found.session.is_over
 
 
 # ---- trailers ----------------------------------------------------------------------------------------------------------
