@@ -55,8 +55,8 @@ def authz(**fields: Any) -> dict[str, Any]:
     return {name: value for name, value in {**usual, **fields}.items() if value is not None}
 
 
-def authn() -> dict[str, Any]:
-    """Tokens are looked at, and what is wrong with one is told and not answered."""
+def authn(*others: str) -> dict[str, Any]:
+    """Tokens are looked at, and what is wrong with one is told and not answered. `others` are issuers beside the usual one."""
     key = {"kty": "oct", "alg": "HS256", "k": _text(SECRET), "kid": "k"}
     provider = {
         "issuer": ISSUER,
@@ -65,9 +65,12 @@ def authn() -> dict[str, Any]:
         "failed_status_in_metadata": "jwt_failure",
         "forward": False,
     }
-    requires = {"requires_any": {"requirements": [{"provider_name": "p"}, {"allow_missing_or_failed": {}}]}}
+    providers = {"p": provider}
+    providers |= {name: {**provider, "issuer": name, "payload_in_metadata": name} for name in others}
+    requirements: list[dict[str, Any]] = [{"provider_name": name} for name in providers]
+    requires = {"requires_any": {"requirements": [*requirements, {"allow_missing_or_failed": {}}]}}
     rules = [{"match": {"prefix": "/"}, "requires": requires}]
-    return {"@type": f"{_HTTP}.jwt_authn.v3.JwtAuthentication", "providers": {"p": provider}, "rules": rules}
+    return {"@type": f"{_HTTP}.jwt_authn.v3.JwtAuthentication", "providers": providers, "rules": rules}
 
 
 def token(*, key: bytes = SECRET, **claims: Any) -> str:

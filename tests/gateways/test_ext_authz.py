@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.gateways.authz_envoy import SECRET, Answered, Scene, authn, authz, gateway, token
+from tests.gateways.authz_envoy import AUTHN, SECRET, Answered, Scene, authn, authz, gateway, token
 from tests.hosts.running import python_of, running
 from tests.runtime.weather import WEATHER, body, call
 from tests.serving import serving
@@ -114,6 +114,16 @@ def test_no_token_is_anonymous(scene: Scene, authorization: str | None) -> None:
 
 def test_two_tokens_are_no_good(scene: Scene) -> None:
     assert 401 == refused(scene, call("history"), bearer(role="admin"), ("authorization", "Bearer x")).status
+
+
+def test_token_of_any_provider_counts(tmp_path: Path) -> None:
+    flags = ("--server", "weather", "--jwt-metadata", f"{AUTHN}/jwt_payload", "--jwt-metadata", f"{AUTHN}/second")
+    filters = {"authn": authn("second"), FILTER: authz()}
+    with serving(policies(tmp_path), *flags) as service, gateway(tmp_path, service, filters) as scene:
+        passed(scene, call("history"), bearer(role="admin"))
+        passed(scene, call("history"), bearer(role="admin", iss="second"))
+        assert 401 == refused(scene, ROME, bearer(iss="third")).status
+        passed(scene, ROME)
 
 
 def test_nothing_that_a_client_writes_is_believed(scene: Scene) -> None:

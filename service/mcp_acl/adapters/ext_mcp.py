@@ -1,6 +1,6 @@
 """agentgateway's MCP guardrails, `agentgateway.dev.ext_mcp.ExtMcp`, to the gate, and back. Translations alone; knows no rules.
 
-As agentgateway's source of August 2026 has it (`crates/protos/proto/ext_mcp.proto`, 1.4). Two calls: one before a request is sent on, one with
+As agentgateway's source of 21 August 2026 has it (commit 75b4e6ce, `crates/protos/proto/ext_mcp.proto`). Two calls: one before a request is sent on, one with
 its result. Neither has a JSON-RPC id or an envelope, so messages are made whole again from method and `params`, and held to the rules that hold
 for any; what the second call lacks, the first hands to it: the answer brings what it was asked about as metadata, and an expression of the
 gateway's configuration (`mcpGuardrails.mcp_acl_request`) brings that back. Without it a result is judged by its method and the facts that

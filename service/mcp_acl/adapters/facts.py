@@ -33,6 +33,7 @@ FAILURE: Final = "jwt_failure"
 _NOT_SENT: Final = "Jwt is missing"
 """What jwt_authn says where no token came."""
 _NONE: Final[Mapping[str, Json]] = {}
+_NOTHING_TOLD: Final = Struct()
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,13 +98,15 @@ def _server(sources: Sources, told: Told) -> tuple[str, str]:
 
 
 def _principal(sources: Sources, told: Told) -> tuple[TokenState, Mapping[str, Json], str]:
-    """A verified token before a verified certificate before a header that a setting names (nothing else is looked at)."""
-    for namespace, key in sources.jwt:
-        space = told.namespaces.get(namespace)
-        if space is None:
-            continue
+    """A verified token before a verified certificate before a header that a setting names (nothing else is looked at).
+
+    A token that is no good counts before those two, but after any that is good: of several providers, one says that it is not its own.
+    """
+    spaces = [(namespace, key, told.namespaces.get(namespace, _NOTHING_TOLD)) for namespace, key in sources.jwt]
+    for namespace, key, space in spaces:
         if key in space.fields:
             return TokenState.VALID, _claims(space, key), f"metadata `{namespace}/{key}`"
+    for namespace, _, space in spaces:
         if FAILURE in space.fields and _failed(space):
             return TokenState.INVALID, _NONE, f"metadata `{namespace}/{FAILURE}`"
     if sources.mtls_principals and told.principal:
