@@ -174,6 +174,7 @@ def recording(host: str = "127.0.0.1", tls: ssl.SSLContext | None = None) -> Ite
             answer = _answer_to(body)
             self.send_response(200)
             self.send_header("Content-Type", "application/json")
+            self.send_header("Location", server.url)
             self.send_header("Content-Length", str(len(answer)))
             self.end_headers()
             self.wfile.write(answer)

@@ -3,6 +3,8 @@
 import json
 import re
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -22,6 +24,7 @@ policy: weather
 servers: [weather, other, mcp]
 rules:
   - {id: forecasts, methods: [tools/list, tools/call], name: forecast}
+  - {id: near, methods: [tools/call], name: near, cel: 'request.remote_address == "127.0.0.1"'}
   - {id: history, methods: [tools/list, tools/call], name: history, cel: 'has(claims.sub) && claims.sub == "ann"'}
 """
 STEPS: Final = [
@@ -177,9 +180,18 @@ def test_it_does_not_answer_as_another_host(routed: Gateway, server: Recording, 
 def test_headers_that_mislead_a_server_do_not_reach_it(routed: Gateway, server: Recording) -> None:
     server.arrived.clear()
     misleading = {"X_HTTP_Method_Override": "DELETE", "X_Original_URL": "/admin", "X_Mcp_Acl_Server": "other"}
-    ask(routed.port, "/weather/mcp", call("tools/call", name="forecast"), **misleading)
+    answer = ask(
+        routed.port, "/weather/mcp", call("tools/call", name="forecast"), X_Envoy_Max_Retries="9", **misleading
+    )
     (arrived,) = server.arrived
-    assert not {"x-http-method-override", "x-original-url", "x-mcp-acl-server"} & set(arrived.headers)
+    names = {"x-http-method-override", "x-original-url", "x-mcp-acl-server", "x-envoy-max-retries"}
+    assert not names & set(arrived.headers)
+    assert "location" not in answer.headers
+
+
+def test_address_is_the_one_that_the_connection_came_from(routed: Gateway) -> None:
+    answer = ask(routed.port, "/weather/mcp", call("tools/call", name="near"), X_Forwarded_For="10.0.0.1")
+    assert "result" in answer.reply
 
 
 def test_header_with_an_underscore_does_not_reach_it(routed: Gateway, server: Recording) -> None:
@@ -325,3 +337,23 @@ def test_without_keys_the_token_is_the_servers(routed: Gateway, server: Recordin
     server.arrived.clear()
     ask(routed.port, "/weather/mcp", call("tools/call", name="forecast"), token="its own")
     assert ["Bearer its own"] == [arrived.headers["authorization"] for arrived in server.arrived]
+
+
+# ---- attacks --------------------------------------------------------------------------------------------------------
+
+
+def test_no_attack_of_the_corpus_gets_through_and_every_twin_does(tmp_path: Path, keys: str, issuer: Issuer) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        canary = f"127.0.0.1:{taken.getsockname()[1]}"
+    command = [sys.executable, "-P", "-m", "mcp_acl", "attack"]
+    asked = subprocess.run([*command, "--print-policy"], capture_output=True, text=True, check=True)
+    policies = tmp_path / "policies"
+    policies.mkdir()
+    (policies / "demo.yaml").write_text(asked.stdout[asked.stdout.index("# The one policy") :])
+    flags = ("--jwks", keys, "--issuer", ISSUER, "--audience", AUDIENCE)
+    with gateway(tmp_path, policies, [f"demo=http://{canary}/mcp"], *flags) as running:
+        tokens = ["--token", issuer.token(role="member"), "--other-token", issuer.token(sub="bob")]
+        target = ["--target", running.ready["servers"]["demo"], "--canary", canary]
+        ended = subprocess.run([*command, *target, *tokens, "--strict"], capture_output=True, text=True, check=False)
+    assert 0 == ended.returncode, ended.stdout
+    assert re.search("^all: +[0-9]+ blocked, 0 got through", ended.stdout, re.MULTILINE)

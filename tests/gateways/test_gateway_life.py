@@ -201,8 +201,10 @@ def test_keys_that_cannot_be_fetched_make_no_token_good(tmp_path: Path, policies
         assert 401 == ask(running.port, "/weather/mcp", call("tools/list"), token=Issuer().token()).status
 
 
-def test_server_that_is_not_there_is_503(tmp_path: Path, policies: Path) -> None:
-    with gateway(tmp_path, policies, [f"weather=http://127.0.0.1:{free_port()}/mcp"]) as running:
+def test_server_that_is_not_there_is_told_and_503(tmp_path: Path, policies: Path) -> None:
+    url = f"http://127.0.0.1:{free_port()}"
+    with gateway(tmp_path, policies, [f"weather={url}/mcp"]) as running:
+        assert f"warning: `weather` does not answer at `{url}`; is it running?" in running.log
         assert 503 == ask(running.port, "/weather/mcp", call("tools/call", name="forecast")).status
 
 
@@ -296,7 +298,11 @@ def test_configuration_works_with_the_service_that_it_names(tmp_path: Path, poli
         *line.removeprefix("#   ").replace("mcp-acl", "mcp_acl").replace("9191", str(ports[1])).split(),
     ]
     envoy = [envoy_binary(), "--config-path", str(file), "--disable-hot-restart", "--log-level", "error"]
-    with subprocess.Popen(serve, stdout=subprocess.PIPE, text=True) as service, subprocess.Popen(envoy) as running:
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("MCP_ACL_")}
+    with (
+        subprocess.Popen(serve, stdout=subprocess.PIPE, text=True, env=clean) as service,
+        subprocess.Popen(envoy) as running,
+    ):
         try:
             assert service.stdout is not None
             assert service.stdout.readline().startswith("listening on ")

@@ -124,7 +124,8 @@ def _teller(*, as_json: bool) -> Teller:
 def _ready(plan: Plan, ready: Ready, *, as_json: bool) -> None:
     if ready.policies.findings:
         print_problems(plan.policies, ready.policies.findings, err=True)
-    for advice in advice_on(plan, ready.policies):
+    silent = (f"`{one.id}` does not answer at `{one.origin}`; is it running?" for one in ready.silent)
+    for advice in (*advice_on(plan, ready.policies), *silent):
         print_lines(f"warning: {advice}", err=True)
     if as_json:
         print_record(ready_record(ready))

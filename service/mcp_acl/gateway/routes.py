@@ -45,8 +45,8 @@ def virtual_hosts(
         "name": "servers",
         "domains": list(names or _ANYWHERE),
         "request_headers_to_remove": list(_NOT_FORWARDED),
-        # They would lead a client past the gateway.
-        "response_headers_to_remove": ["alt-svc"],
+        # They would lead a client past the gateway, to the server's own address.
+        "response_headers_to_remove": ["alt-svc", "location"],
         "routes": [*documents, *servers, _answer({"prefix": "/"}, 404, "no MCP server is here\n")],
     }
     if not names:
@@ -78,8 +78,6 @@ def _route(upstream: Upstream, tokens: Tokens | None) -> Config:
     if upstream.is_named:
         route["match"] = {"path": upstream.public_path}
         action["prefix_rewrite"] = upstream.path
-        # It would name the server's own address.
-        route["response_headers_to_remove"] = ["location"]
     if tokens is not None:
         # Not even one that was not verified: a token is for the one it was issued to (MCP authorization, token passthrough).
         route["request_headers_to_remove"] = ["authorization"]

@@ -7,7 +7,9 @@ import asyncio
 import json
 import logging
 import signal
-from collections.abc import Callable, Coroutine
+import socket
+from collections.abc import Callable, Coroutine, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from functools import partial
 from http.client import HTTPConnection, HTTPException
@@ -19,6 +21,7 @@ from mcp_acl.adapters.health import Health
 from mcp_acl.gateway.config import Site, bootstrap
 from mcp_acl.gateway.planning import ANYWHERE, Plan, bracketed, public_url_of, settings_of, site_of
 from mcp_acl.gateway.process import Envoy
+from mcp_acl.gateway.upstreams import Origin, Upstream
 from mcp_acl.gateway.watching import Tell, WatchedGate
 from mcp_acl.hosts import grpcio
 from mcp_acl.hosts.envoy.addresses import free_address
@@ -35,6 +38,8 @@ _DRAIN_SECONDS: Final = 3.0
 """How long requests may take to end after a signal. What listens to a server never does, so it is short."""
 _PROBE_SECONDS: Final = 5.0
 _POLL: Final = 0.05
+_LOOK_SECONDS: Final = 1.0
+"""How long a server has to take a connection before it is told that it does not."""
 
 
 class GatewayError(RuntimeError):
@@ -42,11 +47,12 @@ class GatewayError(RuntimeError):
 
 
 class Ready(NamedTuple):
-    """What is told once it is: where it listens, the URL of each server for its clients, and what is in force."""
+    """What is told once it is: where it listens, the URL of each server for its clients, what is in force, and servers that do not answer."""
 
     address: str
     urls: dict[str, str]
     policies: PolicySet
+    silent: tuple[Upstream, ...] = ()
 
 
 def run(plan: Plan, binary: Path, ready: Callable[[Ready], None], tell: Tell) -> None:
@@ -57,9 +63,9 @@ def run(plan: Plan, binary: Path, ready: Callable[[Ready], None], tell: Tell) ->
     host, port = free_address(plan.listen)
     with TemporaryDirectory(prefix="mcp-acl-", ignore_cleanup_errors=True) as name:
         directory = Path(name)
-        socket = directory / "service.sock"
-        settings = settings_of(plan, public_url_of(plan, port), f"unix:{socket}")
-        site = site_of(plan, host, port, {"pipe": {"path": str(socket)}})._replace(admin=admin_file(directory))
+        file = directory / "service.sock"
+        settings = settings_of(plan, public_url_of(plan, port), f"unix:{file}")
+        site = site_of(plan, host, port, {"pipe": {"path": str(file)}})._replace(admin=admin_file(directory))
         with closing(memory_of(settings)) as memory:
             told = _Told(tell)
             gate, reloader = in_force(settings, memory, partial(WatchedGate, told))
@@ -107,7 +113,7 @@ class _Running:
             if not await self._until(self._answers(), service, self._envoy.wait()):
                 return
             told.is_on = True
-            ready(self._ready())
+            ready(self._ready(await asyncio.to_thread(silent_of, self._site.upstreams)))
             await self._until(asyncio.Event().wait(), service, self._envoy.wait())
             self._stop.clear()
             await self._until(self._envoy.drain(_DRAIN_SECONDS), service)
@@ -158,10 +164,10 @@ class _Running:
                     await asyncio.sleep(_POLL)
         raise GatewayError(f"nothing comes through Envoy after {_START_SECONDS:.0f} seconds: {why}")
 
-    def _ready(self) -> Ready:
+    def _ready(self, silent: tuple[Upstream, ...]) -> Ready:
         site = self._site
         urls = {one.id: f"{site.public_url}{one.public_path}" for one in site.upstreams}
-        return Ready(f"http://{bracketed(site.host)}:{site.port}", urls, self._gate.policies)
+        return Ready(f"http://{bracketed(site.host)}:{site.port}", urls, self._gate.policies, silent)
 
 
 def probe(site: Site) -> str:
@@ -182,6 +188,19 @@ def probe(site: Site) -> str:
     except (ValueError, LookupError, TypeError):
         decided = ""
     return "" if decided else f"it answers {response.status} without having asked the service"
+
+
+def silent_of(upstreams: Sequence[Upstream]) -> tuple[Upstream, ...]:
+    """Servers to which there is no connection at the moment. Blocks."""
+
+    def answers(origin: Origin) -> bool:
+        with suppress(OSError), socket.create_connection((origin.host, origin.port), _LOOK_SECONDS):
+            return True
+        return False
+
+    with ThreadPoolExecutor() as pool:
+        found = pool.map(answers, (one.origin for one in upstreams))
+    return tuple(one for one, is_there in zip(upstreams, found, strict=True) if not is_there)
 
 
 def _how(code: int) -> str:
