@@ -130,7 +130,7 @@ def worker_flags(settings: Settings, number: int, before: Record | None) -> Iter
         own = dict(zip(own, before["listening"], strict=True))
     for name, value in {**dict(settings), **own, "workers": 1}.items():
         if isinstance(value, bool):
-            yield ROWS[name].flag if value else f"--no-{name}"
+            yield ROWS[name].flag if value else f"--no-{ROWS[name].flag[2:]}"
         elif value is not None and value != "":
             yield from chain.from_iterable(
                 (ROWS[name].flag, _written(one)) for one in (value if isinstance(value, tuple) else [value])
