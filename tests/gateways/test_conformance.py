@@ -45,10 +45,12 @@ def differences(found: Found) -> list[dict[str, Any]]:
     rows = []
     for scenario in sorted(found.directly.keys() | found.through.keys()):
         directly, through = (Counter(one.get(scenario, ())) for one in (found.directly, found.through))
-        statuses = [dict(line.split(" ") for line in one) for one in (directly - through, through - directly)]
+        statuses: list[dict[str, str]] = [{}, {}]
+        for of, checks in zip(statuses, (directly - through, through - directly), strict=True):
+            of.update((check, status) for check, status in map(str.split, checks))
         for check in sorted(statuses[0].keys() | statuses[1].keys()):
-            row = {"leg": found.leg, "scenario": scenario, "check": check}
-            rows.append(row | {"directly": statuses[0].get(check), "through": statuses[1].get(check)})
+            came = {"directly": statuses[0].get(check), "through": statuses[1].get(check)}
+            rows.append({"leg": found.leg, "scenario": scenario, "check": check, **came})
     return rows
 
 

@@ -4,11 +4,10 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from shutil import copyfileobj
-from threading import Thread
 from typing import Final
 
 import pytest
@@ -42,22 +41,36 @@ def through(
     for name, text in policies.items():
         (directory / name).write_text(text)
     upstreams = [f"--upstream={name}={url}" for name, url in servers.items()]
-    command = [sys.executable, "-m", "mcp_acl", "gateway", "--policies", directory, "--listen", "127.0.0.1:0"]
+    command: list[str | Path] = [
+        sys.executable,
+        "-m",
+        "mcp_acl",
+        "gateway",
+        "--policies",
+        directory,
+        "--listen",
+        "127.0.0.1:0",
+    ]
     command += ["--json", "--envoy", envoy(), *upstreams, *flags]
-    log = directory / "log"
+    log, decisions = directory / "log", directory / "decisions"
     with (
-        log.open("wb") as written,
-        (directory / "decisions").open("wb") as decisions,
-        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=written) as process,
+        log.open("wb") as errors,
+        decisions.open("wb") as output,
+        subprocess.Popen(command, stdout=output, stderr=errors) as process,
     ):
-        assert process.stdout is not None
         try:
-            line = process.stdout.readline()
-            assert line, log.read_text()
-            copying = Thread(target=copyfileobj, args=(process.stdout, decisions), daemon=True)
-            copying.start()
-            found: Mapping[str, str] = json.loads(line)["servers"]
+            first = _first_line(process, decisions)
+            assert "servers" in first, f"{first}{log.read_text()}"
+            found: Mapping[str, str] = json.loads(first)["servers"]
             yield found
         finally:
             process.terminate()
             process.wait(SECONDS)
+
+
+def _first_line(process: "subprocess.Popen[bytes]", output: Path) -> str:
+    """The line that says that it is ready, or what it said in its place."""
+    until = time.monotonic() + SECONDS
+    while process.poll() is None and time.monotonic() < until and "\n" not in output.read_text():
+        time.sleep(0.02)
+    return output.read_text().partition("\n")[0]

@@ -6,8 +6,9 @@ const sleep = (milliseconds) => new Promise((resolve) => setTimeout(resolve, mil
 
 // `methods` by name, each of the client and the parameters of a step; `headers` are those of every request.
 export function conversation(client, methods, headers) {
+  const began = { ...headers };
   const updated = new Set();
-  let task = "none";
+  let task = "0".repeat(32);
 
   const others = {
     become({ token }) {
@@ -35,6 +36,8 @@ export function conversation(client, methods, headers) {
   }
 
   return {
+    // Whoever began it is who ends the session.
+    end: () => Object.assign(headers, began),
     hear: ({ params }) => updated.add(params.uri),
     async have(steps) {
       const found = [];

@@ -1,7 +1,7 @@
 """A client of the Python SDK that does what it is told. Run by the environment `.venv-peers`.
 
 A line of standard input is a conversation, `{"url": …, "token": …, "steps": [[method, params], …]}`, and perhaps `"mode"`, as the SDK has it; a
-line of standard output says what the client saw of each step: `{"result": …}` or `{"error": [code, message]}`. Steps that are no method:
+line of standard output says what the client saw of each step: `{"result": …}` or `{"error": [code, message]}`; `[{"refused": [code, message]}]` if it could not begin. Steps that are no method:
 
 * `subscribe` {uri}: by `resources/subscribe`, or since 2026-07-28 by a stream that stays open;
 * `updates` {touch, until}: make the calls of `touch` until an update of the URI `until` has come; what came, sorted;
@@ -110,8 +110,9 @@ async def talk(url: str, token: str, steps: list[Any], mode: str = "auto") -> li
         for one in hears:
             await one.hear(message)
 
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
     async with (
-        httpx2.AsyncClient(headers={"Authorization": f"Bearer {token}"}, timeout=SECONDS) as http,
+        httpx2.AsyncClient(headers=headers, timeout=SECONDS) as http,
         Client(
             streamable_http_client(url, http_client=http),
             read_timeout_seconds=SECONDS,
@@ -125,5 +126,17 @@ async def talk(url: str, token: str, steps: list[Any], mode: str = "auto") -> li
         return [await conversation.seen(*step) for step in steps]
 
 
+def told(asked: Mapping[str, Any]) -> list[dict[str, Any]]:
+    try:
+        return asyncio.run(talk(**asked))
+    except (MCPError, ExceptionGroup) as raised:
+        error: Any = raised
+        while isinstance(error, ExceptionGroup):
+            error = error.exceptions[0]
+        if not isinstance(error, MCPError):
+            raise
+        return [{"refused": [error.error.code, error.error.message]}]
+
+
 for line in sys.stdin:
-    print(json.dumps(asyncio.run(talk(**json.loads(line)))), flush=True)  # noqa: T201 - what it is asked for
+    print(json.dumps(told(json.loads(line))), flush=True)  # noqa: T201 - what it is asked for

@@ -28,14 +28,18 @@ const methods = {
 };
 
 async function talk({ url, token, steps }) {
-  const requestInit = { headers: { Authorization: `Bearer ${token}` } };
+  const requestInit = { headers: token ? { Authorization: `Bearer ${token}` } : {} };
   const transport = new StreamableHTTPClientTransport(new URL(url), { requestInit });
   const client = new Client({ name: "test", version: "1" });
   const held = conversation(client, methods, requestInit.headers);
   client.setNotificationHandler(ResourceUpdatedNotificationSchema, held.hear);
-  await client.connect(transport);
+  try {
+    await client.connect(transport);
+  } catch (error) {
+    return [{ refused: [error.code, error.message] }];
+  }
   const found = await held.have(steps);
-  requestInit.headers.Authorization = `Bearer ${token}`;
+  held.end();
   await transport.terminateSession();
   await client.close();
   return found;
