@@ -274,9 +274,9 @@ GRANTED = used("echo", "greet", "demo://public/one")
 SECRET = used("secret_delete", "secret_prompt", "demo://secret/one")
 ABSENT = used("no_such", "no_such", "demo://no/such")
 TOLD = {
-    "python": "access denied by policy",
-    "typescript-1": "MCP error 403: access denied by policy",
-    "typescript-2": "access denied by policy",
+    "python": ["MCPError", 403, "access denied by policy"],
+    "typescript-1": ["McpError", 403, "MCP error 403: access denied by policy"],
+    "typescript-2": ["ProtocolError", 403, "access denied by policy"],
 }
 
 
@@ -307,7 +307,7 @@ def test_client_sees_what_its_principal_may_use_and_uses_it(
 def test_client_is_told_that_it_is_denied(server: Behind, clients: Mapping[str, Talker], name: str) -> None:
     with server.known_as("explicit") as url:
         seen = clients[name].talk(url, "member", SECRET) + clients[name].talk(url, "other", GRANTED)
-    assert [{"error": [403, TOLD[name]]}] * len([*SECRET, *GRANTED]) == seen
+    assert [{"error": TOLD[name]}] * len([*SECRET, *GRANTED]) == seen
     assert {} == server.ran()
 
 

@@ -37,21 +37,22 @@ def told(line: Line, style: str, step: Mapping[str, Any]) -> Any:
 
 def shown(client: str, code: int, text: str) -> list[Any]:
     """An error as an SDK shows it."""
-    return [code, SEEN["shown"][client].format(code=code, text=text)]
+    raised, pattern = SEEN["shown"][client]
+    return [raised, code, pattern.format(code=code, text=text)]
 
 
 def refused(line: Line, why: str) -> list[Any]:
     """What a client sees when it connects without a good token."""
     row = SEEN["refused"][line.client]
-    code, text = row[line.revision] if isinstance(row, dict) else row
-    return [code, text.format(text=SEEN["bad_tokens"][why])]
+    raised, code, text = row[line.revision] if isinstance(row, dict) else row
+    return [raised, code, text.format(text=SEEN["bad_tokens"][why])]
 
 
 def without_body(error: Sequence[Any]) -> list[Any]:
     """An error whose message quotes a whole body, with what that body says in its place."""
-    code, text = error
+    raised, code, text = error
     before, brace, body = text.partition("{")
-    return [code, before + json.loads(brace + body)["error"]["message"] if brace else text]
+    return [raised, code, before + json.loads(brace + body)["error"]["message"] if brace else text]
 
 
 def _seen(line: Line, step: Mapping[str, Any], answer: Mapping[str, Any]) -> Any:
@@ -60,7 +61,9 @@ def _seen(line: Line, step: Mapping[str, Any], answer: Mapping[str, Any]) -> Any
     code, text = answer["error"]
     if "status" in answer and line.client == "typescript-2":
         return {"error": _of_status(code, text, answer)}
-    return {"error": shown(line.client, code, _named(text, step["with"]))}
+    _, *rest = shown(line.client, code, _named(text, step["with"]))
+    raised = answer.get("raised", {}).get(line.client, SEEN["shown"][line.client][0])
+    return {"error": [raised, *rest]}
 
 
 def _result(line: Line, step: Mapping[str, Any], answer: Mapping[str, Any]) -> Any:
@@ -76,7 +79,7 @@ def _of_status(code: int, text: str, answer: Mapping[str, Any]) -> list[Any]:
     """A status that is not 200 is an error of the transport to this client, whatever the body says."""
     error = {"code": code, "message": text} | ({"data": answer["data"]} if "data" in answer else {})
     body = json.dumps({"jsonrpc": "2.0", "id": "listen:0", "error": error}, separators=(",", ":"))
-    return ["CLIENT_HTTP_NOT_IMPLEMENTED", f"Error POSTing to endpoint: {body}"]
+    return ["SdkHttpError", "CLIENT_HTTP_NOT_IMPLEMENTED", f"Error POSTing to endpoint: {body}"]
 
 
 def _named(text: str, asked: Mapping[str, Any]) -> str:

@@ -2,6 +2,9 @@
 const TRIES = 20;
 const PATIENCE = 500;
 
+// What was raised: its class, code and message.
+export const raised = (error) => [error.constructor.name, error.code, error.message];
+
 const sleep = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
 // `methods` by name, each of the client and the parameters of a step; `headers` are those of every request.
@@ -31,7 +34,7 @@ export function conversation(client, methods, headers) {
       if (method === "task") task = result.task.taskId;
       return { result };
     } catch (error) {
-      return { error: [error.code, error.message] };
+      return { error: raised(error) };
     }
   }
 

@@ -1,7 +1,7 @@
 """A client of the Python SDK that does what it is told. Run by the environment `.venv-peers`.
 
 A line of standard input is a conversation, `{"url": …, "token": …, "steps": [[method, params], …]}`, and perhaps `"mode"`, as the SDK has it; a
-line of standard output says what the client saw of each step: `{"result": …}` or `{"error": [code, message]}`; `[{"refused": [code, message]}]` if it could not begin. Steps that are no method:
+line of standard output says what the client saw of each step: `{"result": …}` or `{"error": [class, code, message]}`; `[{"refused": […]}]` if it could not begin. Steps that are no method:
 
 * `subscribe` {uri}: by `resources/subscribe`, or since 2026-07-28 by a stream that stays open;
 * `updates` {touch, until}: make the calls of `touch` until an update of the URI `until` has come; what came, sorted;
@@ -28,6 +28,10 @@ PATIENCE = 0.5
 def _complete(client: Any, ref: Mapping[str, str], argument: Mapping[str, str]) -> Awaitable[Any]:
     kind = PromptReference if ref["type"] == "ref/prompt" else ResourceTemplateReference
     return client.complete(kind(**ref), argument)  # type: ignore[no-any-return]
+
+
+def raised(error: Any) -> list[Any]:
+    return [type(error).__name__, error.error.code, error.error.message]
 
 
 class Conversation:
@@ -99,7 +103,7 @@ class Conversation:
                 return {"result": await self.OTHERS[method](self, **params)}
             result = await self.METHODS[method](self.client, **params)
         except MCPError as error:
-            return {"error": [error.error.code, error.error.message]}
+            return {"error": raised(error)}
         return {"result": result.model_dump(mode="json", by_alias=True, exclude_none=True)}
 
 
@@ -129,13 +133,13 @@ async def talk(url: str, token: str, steps: list[Any], mode: str = "auto") -> li
 def told(asked: Mapping[str, Any]) -> list[dict[str, Any]]:
     try:
         return asyncio.run(talk(**asked))
-    except (MCPError, ExceptionGroup) as raised:
-        error: Any = raised
+    except (MCPError, ExceptionGroup) as group:
+        error: Any = group
         while isinstance(error, ExceptionGroup):
             error = error.exceptions[0]
         if not isinstance(error, MCPError):
             raise
-        return [{"refused": [error.error.code, error.error.message]}]
+        return [{"refused": raised(error)}]
 
 
 for line in sys.stdin:

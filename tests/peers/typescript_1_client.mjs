@@ -2,7 +2,7 @@
 // `task` {name, arguments} is a call that becomes one, and `~` in the parameters of what follows is its id.
 import { createRequire } from "node:module";
 import { createInterface } from "node:readline";
-import { conversation } from "./conversation.mjs";
+import { conversation, raised } from "./conversation.mjs";
 
 const require = createRequire(new URL("../node/package.json", import.meta.url));
 const { Client } = require("@modelcontextprotocol/sdk/client/index.js");
@@ -36,7 +36,7 @@ async function talk({ url, token, steps }) {
   try {
     await client.connect(transport);
   } catch (error) {
-    return [{ refused: [error.code, error.message] }];
+    return [{ refused: raised(error) }];
   }
   const found = await held.have(steps);
   held.end();

@@ -1,7 +1,7 @@
 // A client of the TypeScript SDK 2.x that does what it is told, as the one of 1.x does; `mode` is the SDK's.
 import { createRequire } from "node:module";
 import { createInterface } from "node:readline";
-import { conversation } from "./conversation.mjs";
+import { conversation, raised } from "./conversation.mjs";
 
 const require = createRequire(new URL("../node/package.json", import.meta.url));
 const { Client, StreamableHTTPClientTransport, specTypeSchemas } = require("@modelcontextprotocol/client");
@@ -40,7 +40,7 @@ async function talk({ url, token, steps, mode }) {
   try {
     await client.connect(transport);
   } catch (error) {
-    return [{ refused: [error.code, error.message] }];
+    return [{ refused: raised(error) }];
   }
   const found = await held.have(steps);
   held.end();
