@@ -18,6 +18,7 @@ from tests.gateways.matrix import (
     LINES,
     PRINCIPALS,
     SERVERS,
+    STATELESS,
     Line,
     Tokens,
     clients,
@@ -26,11 +27,14 @@ from tests.gateways.matrix import (
     servers,
     talk,
 )
+from tests.gateways.page import PAGE, render
 from tests.gateways.seeing import SEEN, refused, told, without_body
 from tests.gateways.through import through
 from tests.peers.running import CLIENTS, COMMANDS, ROOT, Talker
 
 STYLES: Final = ("explicit", "hidden")
+LONGEST_MS: Final = 60_000
+"""How long a client may keep what depends on who asks, if no policy says otherwise."""
 SHIPPED: Final = ROOT / "policies" / "everything" / "everything.yaml"
 
 
@@ -148,6 +152,22 @@ def test_every_entry_that_the_table_names_is_there(world: World) -> None:
     assert {steps: set() for steps in named} == {steps: named[steps] - listed[steps] for steps in named}
 
 
+@pytest.mark.parametrize("server", [name for name, one in SERVERS.items() if one["stateless"]])
+def test_a_list_that_depends_on_who_asks_is_for_nobody_else_to_keep(world: World, server: str) -> None:
+    line = Line(server, "typescript-2", STATELESS)
+    lists: list[tuple[str, Mapping[str, Any]]] = [
+        ("tools/list", {}),
+        ("resources/list", {}),
+        ("resources/templates/list", {}),
+        ("prompts/list", {}),
+    ]
+    found = world.clients[line.client].talk(
+        world.gateways["explicit"][server], world.tokens.of["analyst"], lists, line.mode
+    )
+    assert ["private"] * len(lists) == [one["result"]["cacheScope"] for one in found]
+    assert [] == [one for one in found if one["result"]["ttlMs"] > LONGEST_MS]
+
+
 # ---- who has no good token ----------------------------------------------------------------------------------------------
 
 
@@ -158,3 +178,10 @@ def test_whoever_has_no_good_token_cannot_begin(world: World, line: Line) -> Non
     for why, token in world.tokens.bad.items():
         [seen] = talker.talk(url, token, [("tools/list", {})], line.mode)
         assert {"refused": refused(line, why)} == {name: without_body(one) for name, one in seen.items()}
+
+
+# ---- the page -----------------------------------------------------------------------------------------------------------
+
+
+def test_the_page_says_what_the_data_says() -> None:
+    assert render() == PAGE.read_text(), "run `python -m tests.gateways.page`"
