@@ -19,6 +19,7 @@ TYPESCRIPT := docs/clients/typescript
 ENVOY := .venv-envoy
 PEERS := .venv-peers
 GO_PEER := tests/peers/go
+GO_SCHEMAS := tests/deploy/schemas
 CEL_CASES := $(NODE)/node_modules/cel-cases.jsonl
 PROTOS := $(wildcard proto/*.proto)
 CORE := */mcp_acl/problems.py,*/mcp_acl/domain.py,*/mcp_acl/expr/*,*/mcp_acl/mcp/*,*/mcp_acl/policy/*,*/mcp_acl/engine/*
@@ -29,7 +30,7 @@ READY := $(VENV)/.project
 NODE_READY := $(NODE)/node_modules/.package-lock.json
 ENVOY_READY := $(if $(filter Linux-x86_64 Linux-aarch64 Darwin-arm64,$(shell uname -sm | tr ' ' -)),$(ENVOY)/.requirements)
 HAS_GO := $(shell cd $(GO_PEER) && GOTOOLCHAIN=local go list -m 2>/dev/null)
-PEERS_READY := $(PEERS)/.requirements $(if $(HAS_GO),$(PEERS)/bin/go-server $(PEERS)/bin/go-conformance)
+PEERS_READY := $(PEERS)/.requirements $(if $(HAS_GO),$(PEERS)/bin/go-server $(PEERS)/bin/go-conformance $(PEERS)/schemas.json)
 
 $(PY):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=...")'
@@ -70,6 +71,12 @@ $(PEERS)/bin/go-conformance: $(GO_PEER)/go.mod $(GO_PEER)/go.sum $(PEERS)/.requi
 	@echo "== the conformance server"
 	@cd $(GO_PEER) && GOTOOLCHAIN=local go build -o $(CURDIR)/$@ github.com/modelcontextprotocol/go-sdk/conformance/everything-server
 	@touch $@
+
+# Schemas of gateways' resources, by the modules that carry them; go.sum says which, and Go compares.
+$(PEERS)/schemas.json: $(GO_SCHEMAS)/go.sum $(PEERS)/.requirements
+	@echo "== schemas of gateways"
+	@cd $(GO_SCHEMAS) && GOTOOLCHAIN=local GOFLAGS=-mod=mod GONOSUMDB='*' go mod download -json \
+		$$(awk '$$2 !~ "/go.mod$$" { print $$1 "@" $$2 }' go.sum) > $(CURDIR)/$@
 
 $(NODE_READY): $(NODE)/package-lock.json $(NODE)/package.json | $(READY)
 	@echo "== npm packages"
