@@ -183,7 +183,7 @@ class Settings(BaseModel):
         description="Seconds without a sign of life after which a client is asked for one, and as long again it has to "
         "give it; 1 or more. 60 finds dead connections before they add up.",
     )
-    server: str = Field(
+    server: Annotated[str, Metavar("ID")] = Field(
         default="",
         description="The id of the MCP server where Envoy or agentgateway name none. None, so that what was not named is denied.",
         examples=["weather"],
@@ -199,7 +199,7 @@ class Settings(BaseModel):
         description="Takes the name in a verified client certificate for `sub` where there is no token. Off, because a certificate "
         "often stands for a machine that many people use.",
     )
-    claims_header: str = Field(
+    claims_header: Annotated[str, Metavar("NAME")] = Field(
         default="",
         description="A header of the request that holds verified claims, as JSON or in base64url, where neither token nor certificate do. None, "
         "because clients can send headers: name one only if the gateway removes it from what comes in.",
@@ -225,7 +225,7 @@ class Settings(BaseModel):
         description="Ends a stream of ext_proc as soon as nothing more is to be judged, so that a long response does not hold one. Turn it "
         "off for gateways that take a stream that ended for an error, as agentgateway does.",
     )
-    resource_metadata: Annotated[str, AfterValidator(_metadata_url)] = Field(
+    resource_metadata: Annotated[str, Metavar("URL"), AfterValidator(_metadata_url)] = Field(
         default="",
         description="The URL at which a client learns where to get a token, told with every 401; `{server}` stands for the server's id. None: it "
         "is not told.",
