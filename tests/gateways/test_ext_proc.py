@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.certificates import Certified
 from tests.gateways import clients
@@ -130,6 +131,18 @@ def test_decision_is_in_the_access_log(service: Engine, server: Upstream, tmp_pa
     assert ("allow", ["weather/forecasts"]) == (allowed["said"]["decision"], allowed["said"]["rules"])
     assert "mcp_acl_denied{no_matching_rule}" == denied["details"]
     assert ("deny", "no_matching_rule") == (denied["said"]["decision"], denied["said"]["reason"])
+
+
+def test_configuration_on_the_page_is_one_that_works(
+    plain_service: Engine, server: Upstream, tmp_path: Path, root: Path
+) -> None:
+    page = (root / "docs" / "ext_proc.md").read_text()
+    written = yaml.safe_load(page.partition("```yaml\n")[2].partition("```")[0])["typed_config"]
+    written["grpc_service"]["envoy_grpc"]["cluster_name"] = "engine"
+    with gateway(plain_service.address, server.port, tmp_path, Knobs(ext_proc=written)) as running:
+        assert ["forecast"] == tools_in(clients.ask(running.port, LIST))
+        assert b"no_matching_rule" in clients.ask(running.port, call("delete")).body
+        assert "deny" in [one["said"]["decision"] for one in running.ended()]
 
 
 def test_claims_are_those_of_the_filter_that_verified_them(service: Engine, server: Upstream, tmp_path: Path) -> None:
