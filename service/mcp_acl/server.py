@@ -152,7 +152,8 @@ def tables_of(settings: Settings, gate: Gate) -> Sequence[Table]:
 
     On `admin_listen` everything.
     """
-    gateways, people = for_gateways(gate, gateways_of(settings)), for_people(gate)
+    set_up = gateways_of(settings)
+    gateways, people = for_gateways(gate, set_up), for_people(gate, set_up)
     main = {**gateways, **(people if settings.admin_names else {})}
     return [main, {**gateways, **people}] if settings.admin_listen else [main]
 

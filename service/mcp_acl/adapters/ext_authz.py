@@ -103,7 +103,7 @@ def _namespaces(attributes: pb.Attributes) -> Mapping[str, Struct]:
 
 
 def _headers(asked: pb.HttpRequest) -> dict[str, list[str]]:
-    """By name in lower case, without pseudo headers."""
+    """By name in lower case; of pseudo headers the authority, as `Host`."""
     headers: dict[str, list[str]] = {}
     if asked.HasField("header_map"):
         entries = [(one.key, _text(one)) for one in asked.header_map.headers]
@@ -114,6 +114,9 @@ def _headers(asked: pb.HttpRequest) -> dict[str, list[str]]:
     for name, value in entries:
         if not name.startswith(":"):
             headers.setdefault(name.lower(), []).append(value)
+    authority = [value for name, value in entries if name == ":authority"]
+    if authority:
+        headers.setdefault("host", authority)
     return headers
 
 

@@ -334,3 +334,29 @@ def _media(head: ResponseHead) -> str:
 
 
 _Step = Callable[[ExtProcSession, pb.ProcessingRequest], Answers]
+
+
+class _Asking(ExtProcSession):
+    """A session that reads its question, and does not ask it."""
+
+    asked: Question | None = None
+
+    def _decided(self, message: bytes | MessageError, permission: Sequence[pb.ProcessingResponse]) -> Answers:  # noqa: ARG002
+        self.asked = self._question(message)
+        self._end(_At.REFUSED)
+        return ()
+
+    def read(self, messages: Sequence[bytes]) -> tuple[Question, Facts]:
+        for message in messages:
+            if self.asked is None:
+                self.feed(message)
+        if self.asked is None or self._facts is None:
+            raise ApiError("the messages ask nothing; send the request's headers, and its body if it has one")
+        return self.asked, self._facts
+
+
+def question_from(
+    gate: Gate, sources: Sources, metadata: Metadata, messages: Sequence[bytes]
+) -> tuple[Question, Facts]:
+    """What the first messages of a call ask, and where what is believed of it is from. Raises ApiError."""
+    return _Asking(gate, sources, metadata).read(messages)

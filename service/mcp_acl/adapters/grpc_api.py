@@ -29,7 +29,6 @@ from mcp_acl.domain import (
     RuleRef,
     TokenState,
 )
-from mcp_acl.engine.explanation import Trial
 from mcp_acl.gen import acl_pb2 as pb
 from mcp_acl.mcp.limits import DEFAULT_LIMITS
 from mcp_acl.mcp.message import parse_json, parse_message
@@ -65,7 +64,6 @@ _DECISIONS: Final[Mapping[Effect, pb.Decision]] = {
     Effect.ALLOW: pb.DECISION_ALLOW,
     Effect.DENY: pb.DECISION_DENY,
 }
-_EFFECTS: Final[Mapping[Effect, pb.Effect]] = {Effect.ALLOW: pb.EFFECT_ALLOW, Effect.DENY: pb.EFFECT_DENY}
 _NEEDS: Final[Mapping[ResponseNeeds, pb.ResponseNeeds]] = {
     ResponseNeeds.NONE: pb.RESPONSE_NEEDS_NONE,
     ResponseNeeds.LIST: pb.RESPONSE_NEEDS_LIST,
@@ -102,12 +100,6 @@ def filter_response(gate: Gate, body: bytes) -> bytes:
     request = parsed(pb.FilterResponseRequest, body)
     reply = gate.filter(request.context, request.content_type, request.body, request.status or 200)
     return filter_reply_for(reply, report_hidden=request.report_hidden).SerializeToString()
-
-
-def explain(gate: Gate, body: bytes) -> bytes:
-    """`Explain`."""
-    answer, trials = gate.explain(question_from(parsed(pb.ExplainRequest, body).check))
-    return pb.ExplainResponse(decision=reply_for(answer), trials=map(_trial, trials)).SerializeToString()
 
 
 def get_policy_set(gate: Gate, body: bytes) -> bytes:
@@ -261,7 +253,7 @@ def reply_for(answer: Answer) -> pb.CheckResponse:
     return pb.CheckResponse(
         decision=_DECISIONS[decision.effect],
         reason=decision.reason,
-        rules=map(_rule, decision.rules),
+        rules=map(rule_for, decision.rules),
         errors=errors_for(decision.errors),
         revision=decision.revision,
         decision_id=answer.decision_id,
@@ -321,25 +313,16 @@ def _finding(problem: Problem) -> pb.Finding:
     )
 
 
-def _rule(rule: RuleRef) -> pb.RuleRef:
+def rule_for(rule: RuleRef) -> pb.RuleRef:
+    """A rule by name and place."""
     return pb.RuleRef(policy=rule.policy, rule=rule.rule, file=rule.file, line=rule.line)
 
 
 def errors_for(errors: Iterable[RuleError]) -> list[pb.RuleError]:
     """Conditions that broke."""
-    return [pb.RuleError(rule=_rule(error.rule), message=error.message) for error in errors]
+    return [pb.RuleError(rule=rule_for(error.rule), message=error.message) for error in errors]
 
 
 def _denial(denial: Denial) -> pb.Denial:
     headers = [pb.Header(name=name, values=[value]) for name, value in denial.headers]
     return pb.Denial(status=denial.status, headers=headers, body=denial.body)
-
-
-def _trial(trial: Trial) -> pb.Trial:
-    return pb.Trial(
-        rule=_rule(trial.rule),
-        effect=_EFFECTS[trial.effect],
-        applies=trial.applies,
-        why=trial.why,
-        saw=[pb.Seen(text=seen.text, value=seen.value) for seen in trial.saw],
-    )

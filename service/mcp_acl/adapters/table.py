@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
-from mcp_acl.adapters import ext_authz, ext_mcp, ext_proc_session, grpc_api, reflection, streams
+from mcp_acl.adapters import explaining, ext_authz, ext_mcp, ext_proc_session, grpc_api, reflection, streams
 from mcp_acl.adapters.facts import Sources
 from mcp_acl.adapters.grpc_api import SERVICE
 from mcp_acl.adapters.handlers import Handler, Informed, Streaming, Table
@@ -46,10 +46,11 @@ def for_gateways(gate: Gate, gateways: Gateways = _AS_EVER) -> Table:
     }
 
 
-def for_people(gate: Gate) -> Table:
+def for_people(gate: Gate, gateways: Gateways = _AS_EVER) -> Table:
     """What explains; and reflection, for tools that know no interface beforehand."""
+    explain = partial(explaining.explain, gate, gateways.sources, gateways.filtered_behind)
     return {
-        **_paths({"Explain": partial(grpc_api.explain, gate), "GetPolicySet": partial(grpc_api.get_policy_set, gate)}),
+        **_paths({"Explain": explain, "GetPolicySet": partial(grpc_api.get_policy_set, gate)}),
         **dict.fromkeys(reflection.PATHS, Streaming(reflection.ReflectionSession)),
     }
 

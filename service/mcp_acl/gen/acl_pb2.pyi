@@ -294,18 +294,50 @@ class FilterStreamHead(_message.Message):
     def __init__(self, content_type: _Optional[str] = ..., status: _Optional[int] = ...) -> None: ...
 
 class ExplainRequest(_message.Message):
-    __slots__ = ("check",)
+    __slots__ = ("check", "foreign")
     CHECK_FIELD_NUMBER: _ClassVar[int]
+    FOREIGN_FIELD_NUMBER: _ClassVar[int]
     check: CheckRequest
-    def __init__(self, check: _Optional[_Union[CheckRequest, _Mapping]] = ...) -> None: ...
+    foreign: ForeignQuestion
+    def __init__(self, check: _Optional[_Union[CheckRequest, _Mapping]] = ..., foreign: _Optional[_Union[ForeignQuestion, _Mapping]] = ...) -> None: ...
+
+class ForeignQuestion(_message.Message):
+    __slots__ = ("ext_authz", "ext_proc", "ext_mcp", "metadata")
+    EXT_AUTHZ_FIELD_NUMBER: _ClassVar[int]
+    EXT_PROC_FIELD_NUMBER: _ClassVar[int]
+    EXT_MCP_FIELD_NUMBER: _ClassVar[int]
+    METADATA_FIELD_NUMBER: _ClassVar[int]
+    ext_authz: bytes
+    ext_proc: ExtProcMessages
+    ext_mcp: bytes
+    metadata: _containers.RepeatedCompositeFieldContainer[Header]
+    def __init__(self, ext_authz: _Optional[bytes] = ..., ext_proc: _Optional[_Union[ExtProcMessages, _Mapping]] = ..., ext_mcp: _Optional[bytes] = ..., metadata: _Optional[_Iterable[_Union[Header, _Mapping]]] = ...) -> None: ...
+
+class ExtProcMessages(_message.Message):
+    __slots__ = ("messages",)
+    MESSAGES_FIELD_NUMBER: _ClassVar[int]
+    messages: _containers.RepeatedScalarFieldContainer[bytes]
+    def __init__(self, messages: _Optional[_Iterable[bytes]] = ...) -> None: ...
 
 class ExplainResponse(_message.Message):
-    __slots__ = ("decision", "trials")
+    __slots__ = ("decision", "trials", "facts")
     DECISION_FIELD_NUMBER: _ClassVar[int]
     TRIALS_FIELD_NUMBER: _ClassVar[int]
+    FACTS_FIELD_NUMBER: _ClassVar[int]
     decision: CheckResponse
     trials: _containers.RepeatedCompositeFieldContainer[Trial]
-    def __init__(self, decision: _Optional[_Union[CheckResponse, _Mapping]] = ..., trials: _Optional[_Iterable[_Union[Trial, _Mapping]]] = ...) -> None: ...
+    facts: _containers.RepeatedCompositeFieldContainer[Fact]
+    def __init__(self, decision: _Optional[_Union[CheckResponse, _Mapping]] = ..., trials: _Optional[_Iterable[_Union[Trial, _Mapping]]] = ..., facts: _Optional[_Iterable[_Union[Fact, _Mapping]]] = ...) -> None: ...
+
+class Fact(_message.Message):
+    __slots__ = ("name", "value", "origin")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    ORIGIN_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    value: str
+    origin: str
+    def __init__(self, name: _Optional[str] = ..., value: _Optional[str] = ..., origin: _Optional[str] = ...) -> None: ...
 
 class Trial(_message.Message):
     __slots__ = ("rule", "effect", "applies", "why", "saw")
