@@ -111,6 +111,12 @@ def test_params_that_are_not_one_good_object_are_refused(params: bytes) -> None:
     assert pb.GuardError.INVALID == ask(request("tools/call", params)).error.code
 
 
+def test_nothing_but_one_value_gets_in_by_params_and_results() -> None:
+    more = b'{"name":"forecast"},"x":1'
+    assert "`params` must be one JSON value" == json.loads(ask(request("tools/call", more)).error.payload)["message"]
+    assert "the result must be one JSON value" == answer("tools/list", b'{"tools":[]},"x":1').error.reason
+
+
 @pytest.mark.parametrize("method", ["", "tools/Call", 'ping","x":"', "x/unknown", "notifications/unknown"])
 def test_method_that_is_not_known_is_refused(method: str) -> None:
     assert "error" == ask(request(method, call("forecast"))).WhichOneof("verdict")
@@ -223,7 +229,7 @@ def test_request_that_cannot_be_read_again_withholds_its_result(left_behind: Any
 
 def test_request_of_another_method_withholds_the_result() -> None:
     context = left(ask(request("tools/list")))
-    assert "error" == answer("prompts/list", b'{"prompts":[]}', context=context).WhichOneof("verdict")
+    assert "mcp_acl_request" in answer("prompts/list", b'{"prompts":[]}', context=context).error.reason
 
 
 @pytest.mark.parametrize("result", [b"", b"{", b'{},"error":{}', b'{"tools":1}', b'{"tools":[],"tools":[]}', b"\xff"])

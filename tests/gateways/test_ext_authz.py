@@ -233,13 +233,21 @@ def test_body_that_is_not_known_whole_is_refused_by_the_name_of_the_setting(
 def test_joined_headers_cannot_hide_that_there_were_two(service: str, tmp_path: Path) -> None:
     with gateway(tmp_path, service, {FILTER: authz(encode_raw_headers=False)}) as scene:
         passed(scene, ROME, ("mcp-name", "forecast"), ("mcp-method", "tools/call"))
-        for headers in (
-            [("mcp-name", "fore"), ("mcp-name", "cast")],
-            [("mcp-name", b"fore\xffcast")],
-            [("mcp-method", "tools/call"), ("mcp-method", "tools/call")],
-            [("content-type", "application/json; charset=utf-16")],
+        for name, headers in (
+            ("a,b", [("mcp-name", "a"), ("mcp-name", "b")]),
+            ("a!b", [("mcp-name", b"a\xffb")]),
+            ("forecast", [("mcp-method", "tools/call"), ("mcp-method", "tools/call")]),
         ):
-            assert 400 == refused(scene, ROME, *headers).status
+            answered = refused(scene, call(name, city="Rome"), *headers)
+            assert (400, True) == (answered.status, "encode_raw_headers" in answered.error["message"]), answered
+
+
+def test_headers_as_they_came_may_hold_what_joined_ones_may_not(service: str, tmp_path: Path) -> None:
+    with gateway(tmp_path, service) as scene:
+        for name in ("a,b", "a!b"):
+            assert 403 == refused(scene, call(name), ("mcp-name", name)).error["code"]
+        assert -32020 == refused(scene, call("a,b"), ("mcp-name", "a"), ("mcp-name", "b")).error["code"]
+        assert -32020 == refused(scene, call("a!b"), ("mcp-name", b"a\xffb")).error["code"]
 
 
 def test_service_that_is_down_lets_nothing_pass(tmp_path: Path) -> None:
