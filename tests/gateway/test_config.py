@@ -54,8 +54,10 @@ def test_service_is_asked_of_everything_and_no_answer_is_no_leave() -> None:
     assert {
         "request_header_mode": "SEND",
         "request_body_mode": "BUFFERED",
+        "request_trailer_mode": "SEND",
         "response_header_mode": "SEND",
         "response_body_mode": "STREAMED",
+        "response_trailer_mode": "SEND",
     } == ext_proc["processing_mode"]
     assert ext_proc["failure_mode_allow"] is False
     assert ext_proc["allow_mode_override"] is True

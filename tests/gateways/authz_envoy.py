@@ -20,7 +20,7 @@ import pytest
 from tests.hosts.running import ROOT
 
 BINARY: Final = ROOT / ".venv-envoy" / "bin" / "envoy"
-WITHOUT: Final = "MCP_ACL_WITHOUT_ENVOY"
+WITHOUT: Final = "WITHOUT_ENVOY"
 SECONDS: Final = 30.0
 SECRET: Final = b"a key of tests, which signs tokens that only tests believe"
 ISSUER: Final = "https://issuer.test"

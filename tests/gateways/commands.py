@@ -1,7 +1,7 @@
 """`mcp-acl gateway` as a process on loopback, what it prints, and a server behind it that writes down what arrives.
 
-Where there is no Envoy the tests fail, unless the variable MCP_ACL_WITHOUT_ENVOY is set: then they are skipped, and pytest says so. Another
-Envoy is tried with MCP_ACL_ENVOY=path.
+Where there is no Envoy the tests fail, unless the variable WITHOUT_ENVOY is set: then they are skipped, and pytest says so. Another
+Envoy is tried with TEST_ENVOY=path.
 """
 
 import json
@@ -29,11 +29,11 @@ REVISION: Final = "2025-11-25"
 
 def envoy_binary() -> str:
     """Skips the test where none is wanted."""
-    if os.environ.get("MCP_ACL_WITHOUT_ENVOY"):
-        pytest.skip("MCP_ACL_WITHOUT_ENVOY is set")
-    given = os.environ.get("MCP_ACL_ENVOY")
+    if os.environ.get("WITHOUT_ENVOY"):
+        pytest.skip("WITHOUT_ENVOY is set")
+    given = os.environ.get("TEST_ENVOY")
     found = [Path(given)] if given else [*ROOT.glob(".venv-envoy/lib/python*/site-packages/envoy/_bin/envoy")]
-    assert found, "there is no Envoy; `make setup` installs it, and MCP_ACL_WITHOUT_ENVOY skips this"
+    assert found, "there is no Envoy; `make setup` installs it, and WITHOUT_ENVOY skips this"
     return str(found[0])
 
 

@@ -1,7 +1,7 @@
 """A real Envoy as the gateway, with knobs to set it up wrongly; run by this process, bound to loopback.
 
-Where there is no Envoy the tests fail, unless the variable MCP_ACL_WITHOUT_ENVOY is set: then they are skipped, and pytest says so. Another
-Envoy is tried with MCP_ACL_ENVOY=path.
+Where there is no Envoy the tests fail, unless the variable WITHOUT_ENVOY is set: then they are skipped, and pytest says so. Another
+Envoy is tried with TEST_ENVOY=path.
 """
 
 import json
@@ -89,11 +89,11 @@ class Gateway:
 
 def binary() -> Path:
     """Where Envoy is."""
-    found = Path(os.environ.get("MCP_ACL_ENVOY", ROOT / ".venv-envoy" / "bin" / "envoy"))
+    found = Path(os.environ.get("TEST_ENVOY", ROOT / ".venv-envoy" / "bin" / "envoy"))
     if not found.exists():
-        if os.environ.get("MCP_ACL_WITHOUT_ENVOY"):
-            pytest.skip("there is no Envoy, and MCP_ACL_WITHOUT_ENVOY is set")
-        pytest.fail("there is no Envoy: run `make setup`, or set MCP_ACL_WITHOUT_ENVOY")
+        if os.environ.get("WITHOUT_ENVOY"):
+            pytest.skip("there is no Envoy, and WITHOUT_ENVOY is set")
+        pytest.fail("there is no Envoy: run `make setup`, or set WITHOUT_ENVOY")
     return found
 
 

@@ -88,11 +88,11 @@ def serving_conformance(directory: Path, *flags: str) -> Iterator[str]:
 
 
 def server_or_skip() -> None:
-    """Where there is no server the test fails, unless MCP_ACL_WITHOUT_PEERS=1 says to go without."""
+    """Where there is no server the test fails, unless WITHOUT_PEERS=1 says to go without."""
     if SERVER.exists():
         return
-    why = "there is no conformance server: install Go and run `make setup`, or set MCP_ACL_WITHOUT_PEERS=1"
-    if os.environ.get("MCP_ACL_WITHOUT_PEERS") == "1":
+    why = "there is no conformance server: install Go and run `make setup`, or set WITHOUT_PEERS=1"
+    if os.environ.get("WITHOUT_PEERS") == "1":
         pytest.skip(why)
     pytest.fail(why)
 

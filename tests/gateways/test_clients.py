@@ -72,12 +72,12 @@ def policies(style: str) -> Mapping[str, str]:
 
 
 def peers_or_skip() -> None:
-    """Where a server or a client is missing the test fails, unless MCP_ACL_WITHOUT_PEERS=1 says to go without."""
+    """Where a server or a client is missing the test fails, unless WITHOUT_PEERS=1 says to go without."""
     needed = [path for name, command in (*COMMANDS.items(), *CLIENTS.items()) for path in command if name != "go"]
     missing = [path.name for path in needed if not path.exists()]
-    if missing and os.environ.get("MCP_ACL_WITHOUT_PEERS") == "1":
-        pytest.skip(f"missing: {missing}, and MCP_ACL_WITHOUT_PEERS is set")
-    assert [] == missing, "run `make setup`, or set MCP_ACL_WITHOUT_PEERS=1"
+    if missing and os.environ.get("WITHOUT_PEERS") == "1":
+        pytest.skip(f"missing: {missing}, and WITHOUT_PEERS is set")
+    assert [] == missing, "run `make setup`, or set WITHOUT_PEERS=1"
 
 
 @pytest.fixture(scope="module")

@@ -94,7 +94,7 @@ def test_client_sees_and_calls_what_the_policies_say(behind: Gateway, tmp_path: 
         listed, called, denied = client.talk(behind.ready["servers"]["everything"], "none", STEPS)
     assert ["echo", "get-sum"] == [one["name"] for one in listed["result"]["tools"]]
     assert "Echo: hello" == called["result"]["content"][0]["text"]
-    assert "The environment of this server holds its secrets." in denied["error"][1]
+    assert "The environment of this server holds its secrets." in denied["error"][-1]
 
 
 def test_decisions_are_shown_as_they_are_made(behind: Gateway, tmp_path: Path) -> None:

@@ -18,13 +18,13 @@ SECONDS: Final = 20.0
 
 
 def envoy() -> Path:
-    """The Envoy to run. Where there is none the test fails, unless MCP_ACL_WITHOUT_ENVOY=1 says to go without."""
-    named = os.environ.get("MCP_ACL_ENVOY")
+    """The Envoy to run. Where there is none the test fails, unless WITHOUT_ENVOY=1 says to go without."""
+    named = os.environ.get("TEST_ENVOY")
     found = [Path(named)] if named else list(ROOT.glob(".venv-envoy/lib/python*/site-packages/envoy/_bin/envoy"))
     if found and found[0].exists():
         return found[0]
-    why = "there is no Envoy: run `make setup`, or set MCP_ACL_WITHOUT_ENVOY=1"
-    if os.environ.get("MCP_ACL_WITHOUT_ENVOY") == "1":
+    why = "there is no Envoy: run `make setup`, or set WITHOUT_ENVOY=1"
+    if os.environ.get("WITHOUT_ENVOY") == "1":
         pytest.skip(why)
     pytest.fail(why)
 

@@ -182,8 +182,12 @@ def _ext_proc() -> Config:
         "processing_mode": {
             "request_header_mode": "SEND",
             "request_body_mode": "BUFFERED",
+            # A request without a body may have trailers: they are its end, at which it is decided.
+            "request_trailer_mode": "SEND",
             "response_header_mode": "SEND",
             "response_body_mode": "STREAMED",
+            # The end of a body that has them, at which what was kept of it is due.
+            "response_trailer_mode": "SEND",
         },
         # The service lets go of a response that nothing would change.
         "allow_mode_override": True,
