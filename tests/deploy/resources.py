@@ -9,11 +9,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from tests.hosts.running import ROOT
+from tests.installed import ROOT, by_go
 
 Json = Any
 Kind = tuple[str, str]
@@ -59,10 +58,8 @@ def _published() -> Iterator[tuple[Kind, Json]]:
 
 
 def module(name: str) -> Path:
-    """The directory of a module. Skips the test where there is no Go."""
-    if not _DOWNLOADED.exists():
-        pytest.skip("there is no Go that could fetch schemas, or they were not fetched: make setup")
-    decoder, text = json.JSONDecoder(), _DOWNLOADED.read_text().strip()
+    """The directory of a module."""
+    decoder, text = json.JSONDecoder(), by_go(_DOWNLOADED).read_text().strip()
     while text:
         found, end = decoder.raw_decode(text)
         if found["Path"] == name:

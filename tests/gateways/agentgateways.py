@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
 
-from tests.hosts.running import ROOT
+from tests.installed import ROOT
 
 VARIABLE: Final = "AGENTGATEWAY_PROGRAM"
 SECONDS: Final = 30.0

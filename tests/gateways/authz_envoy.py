@@ -5,7 +5,6 @@ import hashlib
 import hmac
 import http.client
 import json
-import os
 import subprocess
 import threading
 import time
@@ -15,26 +14,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-import pytest
+from tests.installed import envoy
 
-from tests.hosts.running import ROOT
-
-BINARY: Final = ROOT / ".venv-envoy" / "bin" / "envoy"
-WITHOUT: Final = "WITHOUT_ENVOY"
 SECONDS: Final = 30.0
 SECRET: Final = b"a key of tests, which signs tokens that only tests believe"
 ISSUER: Final = "https://issuer.test"
 AUTHN: Final = "envoy.filters.http.jwt_authn"
 _HTTP: Final = "type.googleapis.com/envoy.extensions.filters.http"
-
-
-def binary() -> Path:
-    """Envoy. Where it is missing tests fail, unless a variable says that it may be."""
-    if not BINARY.exists():
-        if os.environ.get(WITHOUT):
-            pytest.skip(f"there is no Envoy, and {WITHOUT} is set")
-        pytest.fail(f"there is no Envoy in {BINARY}: run `make setup`, or set {WITHOUT}=1")
-    return BINARY
 
 
 # ---- what the configuration is made of ------------------------------------------------------------------------------
@@ -222,7 +208,7 @@ def gateway(
     directory: Path, service: str, filters: Mapping[str, Any] | None = None, route: Mapping[str, Any] | None = None
 ) -> Iterator[Scene]:
     """An Envoy that asks a service, and the server behind it."""
-    program = binary()
+    program = envoy()
     upstream = Upstream()
     threading.Thread(target=upstream.serve_forever, daemon=True).start()
     filters = {"envoy.filters.http.ext_authz": authz()} if filters is None else filters

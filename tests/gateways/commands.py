@@ -1,8 +1,4 @@
-"""`mcp-acl gateway` as a process on loopback, what it prints, and a server behind it that writes down what arrives.
-
-Where there is no Envoy the tests fail, unless the variable WITHOUT_ENVOY is set: then they are skipped, and pytest says so. Another
-Envoy is tried with TEST_ENVOY=path.
-"""
+"""`mcp-acl gateway` as a process on loopback, what it prints, and a server behind it that writes down what arrives."""
 
 import json
 import os
@@ -19,22 +15,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-import pytest
-
-from tests.conftest import ROOT
+from tests.installed import envoy
 
 SECONDS: Final = 30.0
 REVISION: Final = "2025-11-25"
-
-
-def envoy_binary() -> str:
-    """Skips the test where none is wanted."""
-    if os.environ.get("WITHOUT_ENVOY"):
-        pytest.skip("WITHOUT_ENVOY is set")
-    given = os.environ.get("TEST_ENVOY")
-    found = [Path(given)] if given else [*ROOT.glob(".venv-envoy/lib/python*/site-packages/envoy/_bin/envoy")]
-    assert found, "there is no Envoy; `make setup` installs it, and WITHOUT_ENVOY skips this"
-    return str(found[0])
 
 
 class Answer(NamedTuple):
@@ -125,7 +109,7 @@ def gateway(
     log, temporary = directory / "gateway.log", directory / "tmp"
     temporary.mkdir(exist_ok=True)
     command = [sys.executable, "-P", "-m", "mcp_acl", "gateway", "--policies", str(policies), "--listen", listen]
-    command += ["--envoy", envoy_binary(), *(["--json"] if json_ else []), *flags]
+    command += ["--envoy", str(envoy()), *(["--json"] if json_ else []), *flags]
     command += [part for one in upstreams for part in ("--upstream", one)]
     environment = {**os.environ, "TMPDIR": str(temporary)}
     with (

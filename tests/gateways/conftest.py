@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.gateways import envoys
 from tests.gateways.engines import HOSTS, Engine, engine
 from tests.gateways.upstreams import Upstream, json_list, upstream
+from tests.installed import envoy
 
 
 @pytest.fixture(scope="session")
@@ -25,7 +25,7 @@ def server(_server: Upstream) -> Upstream:
 @pytest.fixture(scope="session", params=HOSTS)
 def service(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     """The service, on each host in turn."""
-    envoys.binary()
+    envoy()
     with engine(request.param, tmp_path_factory.mktemp("engine"), "--mtls-principals") as running:
         yield running
 
@@ -33,6 +33,6 @@ def service(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 @pytest.fixture(scope="session")
 def plain_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     """The service on the default host, where the host makes no difference."""
-    envoys.binary()
+    envoy()
     with engine("grpcio", tmp_path_factory.mktemp("engine"), "--mtls-principals") as running:
         yield running

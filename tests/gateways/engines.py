@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from tests.hosts.running import ROOT, python_of
+from tests.hosts.running import python_of
+from tests.installed import ROOT
 
 SECONDS: Final = 30.0
 HOSTS: Final = ("grpcio", "envoy")

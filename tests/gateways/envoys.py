@@ -1,8 +1,4 @@
-"""A real Envoy as the gateway, with knobs to set it up wrongly; run by this process, bound to loopback.
-
-Where there is no Envoy the tests fail, unless the variable WITHOUT_ENVOY is set: then they are skipped, and pytest says so. Another
-Envoy is tried with TEST_ENVOY=path.
-"""
+"""A real Envoy as the gateway, with knobs to set it up wrongly; run by this process, bound to loopback."""
 
 import json
 import os
@@ -16,9 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-import pytest
-
-from tests.hosts.running import ROOT
+from tests.installed import envoy
 
 SECONDS: Final = 20.0
 GOOD: Final[Mapping[str, Any]] = {
@@ -87,26 +81,16 @@ class Gateway:
         return [json.loads(line) for line in self.log.read_text().splitlines()] if self.log.exists() else []
 
 
-def binary() -> Path:
-    """Where Envoy is."""
-    found = Path(os.environ.get("TEST_ENVOY", ROOT / ".venv-envoy" / "bin" / "envoy"))
-    if not found.exists():
-        if os.environ.get("WITHOUT_ENVOY"):
-            pytest.skip("there is no Envoy, and WITHOUT_ENVOY is set")
-        pytest.fail("there is no Envoy: run `make setup`, or set WITHOUT_ENVOY")
-    return found
-
-
 @contextmanager
 def gateway(engine: str, upstream: int, directory: Path, knobs: Knobs | None = None) -> Iterator[Gateway]:
     """Run Envoy between its clients, an engine (`host:port`) and an upstream."""
-    envoy = binary()
+    program = envoy()
     directory.mkdir(parents=True, exist_ok=True)
     access = directory / "access"
     config = directory / "envoy.json"
     admin = directory / "admin"
     config.write_text(json.dumps(_config(engine, upstream, access, knobs or Knobs())))
-    command = [str(envoy), "-c", str(config), "--concurrency", "1", "--use-dynamic-base-id", "-l", "warning"]
+    command = [str(program), "-c", str(config), "--concurrency", "1", "--use-dynamic-base-id", "-l", "warning"]
     command += ["--admin-address-path", str(admin)]
     # Envoy's own package must not be shadowed by what this process imports from.
     env = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}

@@ -23,9 +23,9 @@ import yaml
 from mcp_acl.gateway.config import bootstrap
 from mcp_acl.gateway.planning import Given, plan_of, public_url_of, settings_of, site_of
 from mcp_acl.hosts.envoy.config import tcp
-from tests.gateways.commands import envoy_binary
 from tests.gateways.sessions import POLICY, TEAMS, Seen, serving, sessions
 from tests.gateways.signing import AUDIENCE, ISSUER, Issuer
+from tests.installed import envoy
 
 _SECONDS: Final = 30.0
 _PAGE: Final = os.sysconf("SC_PAGE_SIZE")
@@ -109,14 +109,14 @@ def _standing(directory: Path, upstream: int) -> Iterator[tuple[int, Mapping[str
     flags += ["--no-anonymous", f"--resource-metadata={settings.resource_metadata}"]
     service = _Service(flags, directory / "service.log")
     service.start()
-    command = [envoy_binary(), "--config-path", str(config), "--use-dynamic-base-id", "--log-level", "error"]
-    with (directory / "envoy.log").open("w") as log, subprocess.Popen(command, stdout=log, stderr=log) as envoy:
+    command = [str(envoy()), "--config-path", str(config), "--use-dynamic-base-id", "--log-level", "error"]
+    with (directory / "envoy.log").open("w") as log, subprocess.Popen(command, stdout=log, stderr=log) as running:
         try:
             _wait_for(port)
             tokens = {team: issuer.token(sub=team, team=team) for team in TEAMS}
-            yield port, tokens, service, envoy.pid
+            yield port, tokens, service, running.pid
         finally:
-            envoy.kill()
+            running.kill()
             service.kill()
 
 

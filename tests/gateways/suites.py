@@ -1,7 +1,6 @@
 """The official conformance suites of MCP, and the server of an official SDK that was made for them. Knows nothing of gateways."""
 
 import json
-import os
 import re
 import socket
 import subprocess
@@ -10,8 +9,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple
-
-import pytest
 
 ROOT: Final = Path(__file__).parents[2]
 SECONDS: Final = 20.0
@@ -85,16 +82,6 @@ def serving_conformance(directory: Path, *flags: str) -> Iterator[str]:
             finally:
                 process.kill()
     raise AssertionError(log.read_text())
-
-
-def server_or_skip() -> None:
-    """Where there is no server the test fails, unless WITHOUT_PEERS=1 says to go without."""
-    if SERVER.exists():
-        return
-    why = "there is no conformance server: install Go and run `make setup`, or set WITHOUT_PEERS=1"
-    if os.environ.get("WITHOUT_PEERS") == "1":
-        pytest.skip(why)
-    pytest.fail(why)
 
 
 def _free_port() -> int:

@@ -8,8 +8,9 @@ from typing import Any, Final, NamedTuple
 import pytest
 import yaml
 
-from tests.gateways.suites import SUITES, Results, run, server_or_skip, serving_conformance
+from tests.gateways.suites import SERVER, SUITES, Results, run, serving_conformance
 from tests.gateways.through import through
+from tests.installed import by_go
 
 HERE: Final = Path(__file__).parent
 EXPECTED: Final[Mapping[str, Any]] = yaml.safe_load((HERE / "conformance.yaml").read_text())
@@ -26,7 +27,7 @@ class Found(NamedTuple):
 
 @pytest.fixture(scope="module", params=SUITES)
 def found(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Found]:
-    server_or_skip()
+    by_go(SERVER)
     suite = SUITES[request.param]
     directory = tmp_path_factory.mktemp("conformance")
     with (

@@ -19,6 +19,7 @@ from typing import Final
 
 import pytest
 
+from tests import installed
 from tests.certificates import Certified
 from tests.conftest import ROOT
 from tests.gateways.commands import (
@@ -27,7 +28,6 @@ from tests.gateways.commands import (
     Recording,
     ask,
     call,
-    envoy_binary,
     gateway,
     processes_of,
     recording,
@@ -227,7 +227,7 @@ def test_server_that_is_not_there_is_told_and_503(tmp_path: Path, policies: Path
 def failed(policies: Path, *flags: str, envoy: str = "") -> str:
     """What is said when it does not start."""
     command = [sys.executable, "-P", "-m", "mcp_acl", "gateway", "--policies", str(policies)]
-    command += ["--envoy", envoy or envoy_binary(), *flags]
+    command += ["--envoy", envoy or str(installed.envoy()), *flags]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=2 * SECONDS, check=False)
     assert 2 == ended.returncode, ended.stderr
     assert "" == ended.stdout
@@ -293,7 +293,7 @@ def test_configuration_is_one_that_envoy_takes(tmp_path: Path, policies: Path) -
     ):
         file = tmp_path / "envoy.yaml"
         file.write_text(printed(policies, *upstreams, *tokens))
-        command = [envoy_binary(), "--mode", "validate", "--config-path", str(file), "--log-level", "error"]
+        command = [str(installed.envoy()), "--mode", "validate", "--config-path", str(file), "--log-level", "error"]
         asked = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
         assert 0 == asked.returncode, asked.stderr
 
@@ -310,7 +310,7 @@ def test_configuration_works_with_the_service_that_it_names(tmp_path: Path, poli
         "-m",
         *line.removeprefix("#   ").replace("mcp-acl", "mcp_acl").replace("9191", str(ports[1])).split(),
     ]
-    envoy = [envoy_binary(), "--config-path", str(file), "--disable-hot-restart", "--log-level", "error"]
+    envoy = [str(installed.envoy()), "--config-path", str(file), "--disable-hot-restart", "--log-level", "error"]
     clean = {name: value for name, value in os.environ.items() if not name.startswith("MCP_ACL_")}
     with (
         subprocess.Popen(serve, stdout=subprocess.PIPE, text=True, env=clean) as service,

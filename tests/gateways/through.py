@@ -1,7 +1,6 @@
 """`mcp-acl gateway` in front of MCP servers, as a process of its own with a real Envoy: only URLs come out."""
 
 import json
-import os
 import subprocess
 import sys
 import time
@@ -10,23 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-import pytest
-
-from tests.hosts.running import ROOT
+from tests.installed import envoy
 
 SECONDS: Final = 20.0
-
-
-def envoy() -> Path:
-    """The Envoy to run. Where there is none the test fails, unless WITHOUT_ENVOY=1 says to go without."""
-    named = os.environ.get("TEST_ENVOY")
-    found = [Path(named)] if named else list(ROOT.glob(".venv-envoy/lib/python*/site-packages/envoy/_bin/envoy"))
-    if found and found[0].exists():
-        return found[0]
-    why = "there is no Envoy: run `make setup`, or set WITHOUT_ENVOY=1"
-    if os.environ.get("WITHOUT_ENVOY") == "1":
-        pytest.skip(why)
-    pytest.fail(why)
 
 
 @contextmanager

@@ -19,7 +19,8 @@ from mcp_acl.hosts import envoy
 from mcp_acl.hosts.listening import Limits, Listener
 from mcp_acl.runtime.address import parse_address
 from tests.hosts.inside import ECHO
-from tests.hosts.running import ROOT, python_of
+from tests.hosts.running import python_of
+from tests.installed import ROOT
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING

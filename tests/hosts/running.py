@@ -13,11 +13,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import grpc
-import pytest
 
 from tests.certificates import Certified
+from tests.installed import ROOT, needed
 
-ROOT = Path(__file__).parents[2]
 START_SECONDS = 30.0
 CLIENT_NAME = "gateway.test"
 _OPTIONS = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
@@ -53,13 +52,10 @@ TRANSPORTS = ("tcp", "tls", "mtls", "unix")
 
 
 def python_of(host: str) -> str:
-    """The Python that has a host: this one, or for Envoy that of an environment of its own. Skips the test where there is none."""
+    """The Python that has a host: this one, or for Envoy that of an environment of its own."""
     if host != "envoy" or importlib.util.find_spec("pyvoy") is not None:
         return sys.executable
-    python = ROOT / ".venv-envoy" / "bin" / "python"
-    if not python.exists():
-        pytest.skip("there is no Envoy: install requirements/envoy.txt in .venv-envoy")
-    return str(python)
+    return str(needed(ROOT / ".venv-envoy" / "bin" / "python", "Envoy", "WITHOUT_ENVOY"))
 
 
 @contextmanager

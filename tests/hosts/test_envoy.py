@@ -35,7 +35,8 @@ from tests.hosts.envoys import (
     stop,
 )
 from tests.hosts.inside import ADMIN, ECHO
-from tests.hosts.running import ROOT, python_of
+from tests.hosts.running import python_of
+from tests.installed import ROOT
 
 _engine = cache(engine)
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")

@@ -1,22 +1,19 @@
 """Servers of the MCP SDKs, as processes on loopback that write down every handler that runs. Nothing here knows our service."""
 
 import json
-import os
-import shutil
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-import pytest
+from tests.installed import by_go
 
 HERE: Final = Path(__file__).parent
 ROOT: Final = HERE.parents[1]
 SECONDS: Final = 20.0
 
 _PEERS: Final = ROOT / ".venv-peers" / "bin"
-_GO: Final = HERE / "go"
 
 COMMANDS: Final[Mapping[str, Sequence[Path]]] = {
     "python": (_PEERS / "python", HERE / "python_server.py"),
@@ -85,18 +82,6 @@ class Talker:
         return found
 
 
-def why_not(name: str) -> str:
-    """Why a peer cannot run on this machine, or `''`. Only Go may be missing: everything else is made by `make setup`."""
-    if name != "go":
-        return ""
-    go = shutil.which("go")
-    if go is None:
-        return "no `go` here"
-    environment = {**os.environ, "GOTOOLCHAIN": "local"}
-    asked = subprocess.run([go, "list", "-m"], cwd=_GO, env=environment, capture_output=True, text=True, check=False)
-    return asked.stderr.strip()
-
-
 def _end(process: subprocess.Popen[str]) -> None:
     """Close what it reads, which ends it; one that does not end is an error."""
     assert process.stdin is not None
@@ -110,10 +95,9 @@ def _end(process: subprocess.Popen[str]) -> None:
 
 @contextmanager
 def running(name: str, directory: Path, *flags: str) -> Iterator[Peer]:
-    """Run a peer with its files in `directory`, or skip the test if it cannot run on this machine."""
-    why = why_not(name)
-    if why:
-        pytest.skip(f"no peer in Go: {why}")
+    """Run a peer with its files in `directory`."""
+    if name == "go":
+        by_go(COMMANDS[name][0])
     stem = "".join((name, *flags))
     record = directory / f"{stem}.jsonl"
     record.touch()

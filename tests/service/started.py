@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.hosts.running import ROOT, python_of
+from tests.hosts.running import python_of
+from tests.installed import ROOT
 
 SECONDS = 60.0
 

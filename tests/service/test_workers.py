@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 import socket
 import subprocess
 from collections import Counter
@@ -11,10 +10,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
 
 from mcp_acl.client import Client, Question
+from tests import installed
 from tests.runtime.weather import WEATHER, call
 from tests.service.started import serving, until
 
@@ -61,9 +60,7 @@ def configuration(cluster: dict[str, Any], port: int) -> dict[str, Any]:
 
 @contextmanager
 def envoy(cluster: dict[str, Any], directory: Path) -> Iterator[str]:
-    binary = shutil.which("envoy", path=str(ROOT / ".venv-envoy" / "bin"))
-    if binary is None:
-        pytest.skip("there is no Envoy: install requirements/envoy.txt in .venv-envoy")
+    binary = str(installed.envoy())
     port = free_port()
     (directory / "envoy.json").write_text(json.dumps(configuration(cluster, port)))
     command = [binary, "-c", str(directory / "envoy.json"), "--use-dynamic-base-id", "--concurrency", "1"]
