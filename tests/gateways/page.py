@@ -69,7 +69,8 @@ HTTP 401 when the client connects; `WWW-Authenticate` says where to get a token.
 {refused}
 ## The conformance suites
 
-The official suites of MCP against the conformance server of the Go SDK, directly and through the gateway with a policy that allows everything.
+The official suites of MCP against the conformance server of the Go SDK, and for extensions, which no SDK has, against a server of our own: directly
+and through the gateway, with a policy that allows everything.
 
 {legs}
 Where a check comes out differently:

@@ -4,7 +4,6 @@ The table is clients.yaml, what a denial looks like is seen.yaml; both say it fo
 """
 
 import json
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -30,6 +29,7 @@ from tests.gateways.matrix import (
 from tests.gateways.page import PAGE, render
 from tests.gateways.seeing import SEEN, refused, told, without_body
 from tests.gateways.through import through
+from tests.installed import needed
 from tests.peers.running import CLIENTS, COMMANDS, ROOT, Talker
 
 STYLES: Final = ("explicit", "hidden")
@@ -71,18 +71,11 @@ def policies(style: str) -> Mapping[str, str]:
     return found
 
 
-def peers_or_skip() -> None:
-    """Where a server or a client is missing the test fails, unless WITHOUT_PEERS=1 says to go without."""
-    needed = [path for name, command in (*COMMANDS.items(), *CLIENTS.items()) for path in command if name != "go"]
-    missing = [path.name for path in needed if not path.exists()]
-    if missing and os.environ.get("WITHOUT_PEERS") == "1":
-        pytest.skip(f"missing: {missing}, and WITHOUT_PEERS is set")
-    assert [] == missing, "run `make setup`, or set WITHOUT_PEERS=1"
-
-
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    peers_or_skip()
+    for name, command in (*COMMANDS.items(), *CLIENTS.items()):
+        for path in command if name != "go" else ():
+            needed(path, f"`{path.name}`", "WITHOUT_PEERS")
     directory = tmp_path_factory.mktemp("clients")
     tokens = Tokens(directory)
     with ExitStack() as stack:

@@ -8,8 +8,9 @@ from typing import Any, Final, NamedTuple
 import pytest
 import yaml
 
-from tests.gateways.suites import SERVER, SUITES, Results, run, serving_conformance
+from tests.gateways.suites import SERVER, SUITES, Results, run, serving
 from tests.gateways.through import through
+from tests.gateways.tokens import Signers
 from tests.installed import by_go
 
 HERE: Final = Path(__file__).parent
@@ -27,18 +28,21 @@ class Found(NamedTuple):
 
 @pytest.fixture(scope="module", params=SUITES)
 def found(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Found]:
-    by_go(SERVER)
     suite = SUITES[request.param]
+    if suite.server_flags is not None:
+        by_go(SERVER)
     directory = tmp_path_factory.mktemp("conformance")
+    signers, keys = Signers(), directory / "keys.json"
+    keys.write_text(signers.key_set())
+    token = signers.token("ES256", {"sub": "suite"})
+    # What is fetched bears the token; what is asked by other means is about the server itself, and may be.
+    flags: list[str | Path] = ["--jwks", keys, "--allow-anonymous"]
     with (
-        serving_conformance(directory, *suite.server_flags) as url,
-        through(directory / "gateway", {"conformance.yaml": POLICY}, {"fixture": url}) as gateway,
+        serving(suite, directory) as url,
+        through(directory / "gateway", {"conformance.yaml": POLICY}, {"fixture": url}, flags) as gateway,
     ):
-        yield Found(
-            request.param,
-            run(suite, url, directory / "directly"),
-            run(suite, gateway["fixture"], directory / "through"),
-        )
+        directly = run(suite, url, directory / "directly", token)
+        yield Found(request.param, directly, run(suite, gateway["fixture"], directory / "through", token))
 
 
 def differences(found: Found) -> list[dict[str, Any]]:
