@@ -55,13 +55,14 @@ def test_limits_are_those_of_the_settings() -> None:
 
 def test_gateways_are_believed_as_the_settings_say() -> None:
     found = gateways_of(Settings(policies=Path("p"), **GATEWAY_SETTINGS))
-    assert Sources("s", (("a", "b/c"),), True, "x-claims", False, ("n",)) == found.sources
+    assert Sources("s", "xds.route_name", (("a", "b/c"),), True, "x-claims", False, ("n",)) == found.sources
     assert (True, False) == (found.filtered_behind, found.early_close)
     assert Gateways() == gateways_of(Settings(policies=Path("p")))
 
 
 GATEWAY_SETTINGS: dict[str, Any] = {
     "server": "s",
+    "server_attribute": "xds.route_name",
     "jwt_metadata": ("a/b/c",),
     "mtls_principals": True,
     "claims_header": "x-claims",
@@ -91,6 +92,7 @@ EVERYTHING = {
     "message_timeout": 2.5,
     "keepalive": 3.5,
     "server": "s",
+    "server_attribute": "xds.route_name",
     "jwt_metadata": ("a/b", "c/d"),
     "mtls_principals": True,
     "claims_header": "x-claims",
@@ -122,7 +124,7 @@ def parsed(flags: list[str]) -> dict[str, object]:
     while flags:
         flag = flags.pop(0)
         if flag.startswith("--no-"):
-            found[flag[5:]] = False
+            found[by_flag[f"--{flag[5:]}"].name] = False
         elif by_flag[flag].kind is bool:
             found[by_flag[flag].name] = True
         elif by_flag[flag].kind is tuple:

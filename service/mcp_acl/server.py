@@ -163,6 +163,7 @@ def gateways_of(settings: Settings) -> Gateways:
     jwt = tuple((namespace, key) for namespace, _, key in (one.partition("/") for one in settings.jwt_metadata))
     sources = Sources(
         settings.server,
+        settings.server_attribute,
         jwt,
         settings.mtls_principals,
         settings.claims_header,

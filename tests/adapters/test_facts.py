@@ -50,16 +50,17 @@ WAYS: Mapping[str, Mapping[str, Any]] = {
     f"context extension `{SERVER_EXTENSION}`": {"extensions": {SERVER_EXTENSION: "extension"}},
     f"gRPC metadata `{SERVER_METADATA}`": {"metadata": [(SERVER_METADATA, "metadata")]},
     f"metadata `{NAMESPACE}/server`": {"namespaces": {NAMESPACE: struct({"server": "namespace"})}},
+    "attribute `xds.route_name`": {"attributes": {"xds.route_name": "attribute"}},
     "setting `server`": {},
 }
-NAMES = ["extension", "metadata", "namespace", "setting"]
+NAMES = ["extension", "metadata", "namespace", "attribute", "setting"]
 
 
 @pytest.mark.parametrize("first", range(len(WAYS)))
 def test_server_is_the_first_that_is_named(first: int) -> None:
     origin = [*WAYS][first]
     told = Told(**{name: value for way in [*WAYS.values()][first:] for name, value in way.items()})
-    facts = believed(told, server="setting")
+    facts = believed(told, server="setting", server_attribute="xds.route_name")
     assert (NAMES[first], origin) == (facts.server, facts.origins["server"])
 
 
@@ -74,6 +75,9 @@ def test_two_servers_in_one_place_are_a_contradiction() -> None:
 def test_server_that_is_no_text_is_none_and_not_another(value: Any) -> None:
     told = Told(namespaces={NAMESPACE: struct({"server": value})})
     assert "" == believed(told, server="setting").server
+    given = Told(attributes={"xds.route_name": value})
+    assert "" == believed(given, server="setting", server_attribute="xds.route_name").server
+    assert "setting" == believed(given, server="setting").server
 
 
 def test_empty_name_is_a_name() -> None:

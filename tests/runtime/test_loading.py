@@ -33,6 +33,7 @@ SAMPLES: dict[str, tuple[object, str, str]] = {
     "message_timeout": ("1", "2.5", "3"),
     "keepalive": ("1", "2", "3.5"),
     "server": ("x", "y", "z"),
+    "server_attribute": ("x", "y", "z"),
     "jwt_metadata": (["x/y", "a/b,c"], "y/z", "[z/z, y/x]"),
     "mtls_principals": (True, "false", "true"),
     "claims_header": ("x", "y", "z"),

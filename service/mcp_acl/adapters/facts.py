@@ -41,6 +41,7 @@ class Sources:
     """Which of a gateway's facts count, by the settings of the same names. `jwt` are pairs of namespace and key."""
 
     server: str = ""
+    server_attribute: str = ""
     jwt: tuple[tuple[str, str], ...] = (("envoy.filters.http.jwt_authn", "jwt_payload"),)
     mtls_principals: bool = False
     claims_header: str = ""
@@ -94,6 +95,9 @@ def _server(sources: Sources, told: Told) -> tuple[str, str]:
         return named[0], f"gRPC metadata `{SERVER_METADATA}`"
     if (space := told.namespaces.get(NAMESPACE)) is not None and "server" in space.fields:
         return space.fields["server"].string_value, f"metadata `{NAMESPACE}/server`"
+    if sources.server_attribute in told.attributes:
+        value = told.attributes[sources.server_attribute]
+        return value if isinstance(value, str) else "", f"attribute `{sources.server_attribute}`"
     return sources.server, "setting `server`"
 
 

@@ -188,6 +188,12 @@ class Settings(BaseModel):
         description="The id of the MCP server where Envoy or agentgateway name none. None, so that what was not named is denied.",
         examples=["weather"],
     )
+    server_attribute: Annotated[str, Metavar("NAME")] = Field(
+        default="",
+        description="An attribute that is the id of the MCP server, where nothing else names one: for gateways that can say by route neither "
+        "metadata nor the id. None, because attributes can be what a client sends: name one that it cannot write.",
+        examples=["xds.route_name"],
+    )
     jwt_metadata: Names = Field(
         default=("envoy.filters.http.jwt_authn/jwt_payload",),
         description="Where Envoy puts the claims of a token that it has verified, each as `namespace/key` of the dynamic metadata; the first "
