@@ -161,6 +161,21 @@ def test_a_list_that_depends_on_who_asks_is_for_nobody_else_to_keep(world: World
     assert [] == [one for one in found if one["result"]["ttlMs"] > LONGEST_MS]
 
 
+# ---- what a server asks its client for ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_what_a_server_asks_a_model_for_reaches_those_alone_for_whom_it_is_granted(world: World, style: str) -> None:
+    talker, url = world.clients["typescript-1"], world.gateways[style]["typescript-1"]
+    asked = [("ask", {"name": "ask", "patience": 20_000})]
+    [seen] = talker.talk(url, world.tokens.of["admin"], asked, samples=True)
+    assert {"asked": ["sampling/createMessage"], "raised": ""} == seen["result"]
+    asked = [("ask", {"name": "ask", "patience": 500}), ("tools/call", {"name": "echo"})]
+    seen, after = talker.talk(url, world.tokens.of["analyst"], asked, samples=True)
+    assert {"asked": [], "raised": "MCP error -32001: Request timed out"} == seen["result"]
+    assert "result" in after
+
+
 # ---- who has no good token ----------------------------------------------------------------------------------------------
 
 

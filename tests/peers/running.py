@@ -71,12 +71,12 @@ class Talker:
         self._process = process
 
     def talk(
-        self, url: str, token: str, steps: Sequence[tuple[str, Mapping[str, Any]]], mode: str = "auto"
+        self, url: str, token: str, steps: Sequence[tuple[str, Mapping[str, Any]]], mode: str = "auto", **more: Any
     ) -> list[Mapping[str, Any]]:
         """What the client sees of each step: a `result`, or an `error` with code and message."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps({"url": url, "token": token, "steps": steps, "mode": mode}) + "\n")
+        self._process.stdin.write(json.dumps({"url": url, "token": token, "steps": steps, "mode": mode, **more}) + "\n")
         self._process.stdin.flush()
         found: list[Mapping[str, Any]] = json.loads(self._process.stdout.readline())
         return found

@@ -2,7 +2,7 @@
 // typescript_1.mjs RECORD [--json] [--sessions] [--express] [--tasks] [--corpus] [--updates]; --express has the SDK's own Express application
 // read the body, --tasks gives it a store of tasks, --corpus what the adversarial corpus names: templates, a tool that calls others,
 // values that are secret, streams that can be taken up again, --updates subscriptions, a tool that says of a resource that it has changed,
-// values of completions, and with --tasks a tool whose calls become tasks, in one store for all sessions.
+// values of completions, a tool that asks the client's model, and with --tasks a tool whose calls become tasks, in one store for all sessions.
 import { AsyncLocalStorage } from "node:async_hooks";
 import { randomUUID } from "node:crypto";
 import { appendFileSync } from "node:fs";
@@ -15,7 +15,7 @@ const { StreamableHTTPServerTransport } = require("@modelcontextprotocol/sdk/ser
 const { createMcpExpressApp } = require("@modelcontextprotocol/sdk/server/express.js");
 const { InMemoryTaskMessageQueue, InMemoryTaskStore } = require("@modelcontextprotocol/sdk/experimental/tasks");
 const { completable } = require("@modelcontextprotocol/sdk/server/completable.js");
-const { SubscribeRequestSchema } = require("@modelcontextprotocol/sdk/types.js");
+const { CreateMessageResultSchema, SubscribeRequestSchema } = require("@modelcontextprotocol/sdk/types.js");
 const { z } = require("zod");
 
 const [record, ...flags] = process.argv.slice(2);
@@ -68,6 +68,11 @@ function update(server) {
   server.registerTool("touch", { inputSchema: { uri: z.string() } }, async (args) => {
     if (subscribed.has(args.uri)) await server.server.sendResourceUpdated(args);
     return call("touch", args);
+  });
+  server.registerTool("ask", { inputSchema: {} }, async (args, { sendRequest }) => {
+    const messages = [{ role: "user", content: { type: "text", text: "How much is two and two?" } }];
+    const answer = await sendRequest({ method: "sampling/createMessage", params: { messages, maxTokens: 9 } }, CreateMessageResultSchema);
+    return call("ask", { answer: answer.content.text });
   });
   if (!flags.includes("--tasks")) return;
   const execution = { taskSupport: "required" };

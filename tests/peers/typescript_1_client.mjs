@@ -1,4 +1,5 @@
 // A client of the TypeScript SDK 1.x that does what it is told, as `python_client.py` does, and asks about tasks, which that SDK does not know:
+// in a conversation that `samples` it answers what a server asks its model; `ask` {name, patience} calls a tool that does, and says what was asked;
 // `task` {name, arguments} is a call that becomes one, and `~` in the parameters of what follows is its id.
 import { createRequire } from "node:module";
 import { createInterface } from "node:readline";
@@ -7,8 +8,9 @@ import { conversation, raised } from "./conversation.mjs";
 const require = createRequire(new URL("../node/package.json", import.meta.url));
 const { Client } = require("@modelcontextprotocol/sdk/client/index.js");
 const { StreamableHTTPClientTransport } = require("@modelcontextprotocol/sdk/client/streamableHttp.js");
-const { CallToolResultSchema, CreateTaskResultSchema, ResourceUpdatedNotificationSchema } = require("@modelcontextprotocol/sdk/types.js");
+const { CallToolResultSchema, CreateMessageRequestSchema, CreateTaskResultSchema, ResourceUpdatedNotificationSchema } = require("@modelcontextprotocol/sdk/types.js");
 
+const ANSWER = { role: "assistant", model: "none", content: { type: "text", text: "four" } };
 const within = { timeout: 20_000 };
 const methods = {
   "tools/list": (client, params) => client.listTools(params, within),
@@ -27,11 +29,18 @@ const methods = {
   task: (client, params) => client.request({ method: "tools/call", params: { ...params, task: {} } }, CreateTaskResultSchema, within),
 };
 
-async function talk({ url, token, steps }) {
+async function ask(client, { name, patience }, asked) {
+  const raised = await client.callTool({ name }, undefined, { timeout: patience }).then(() => "", (error) => error.message);
+  return { asked: asked.splice(0), raised };
+}
+
+async function talk({ url, token, steps, samples }) {
   const requestInit = { headers: token ? { Authorization: `Bearer ${token}` } : {} };
   const transport = new StreamableHTTPClientTransport(new URL(url), { requestInit });
-  const client = new Client({ name: "test", version: "1" });
-  const held = conversation(client, methods, requestInit.headers);
+  const client = new Client({ name: "test", version: "1" }, samples ? { capabilities: { sampling: {} } } : {});
+  const asked = [];
+  const held = conversation(client, { ...methods, ask: (one, params) => ask(one, params, asked) }, requestInit.headers);
+  if (samples) client.setRequestHandler(CreateMessageRequestSchema, ({ method }) => (asked.push(method), ANSWER));
   client.setNotificationHandler(ResourceUpdatedNotificationSchema, held.hear);
   try {
     await client.connect(transport);
