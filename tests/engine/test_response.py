@@ -157,7 +157,8 @@ def test_what_the_server_sends_on_its_own_is_decided_like_any_message() -> None:
     roots = '{"jsonrpc":"2.0","id":1,"method":"roots/list"}'
     found = filtered(events(log, roots, TOOLS), content_type=STREAM)
     assert b"notifications/message" in found.body
-    assert b"roots/list" not in found.body
+    assert b'"method":"roots/list"' not in found.body
+    assert b'"id":7,"error"' in found.body
     assert 1 == len(found.dropped)
 
 

@@ -45,8 +45,8 @@ same order. A list whose rules ask who somebody is says since 2026-07-28 that no
 * An **update** of a resource arrives if the resource may be read, also where a subscription to it was granted without that.
 * A **task** is its maker's. Whoever else asks for it, in the same session even, is denied, administrators included.
 * A **session** stays open after a denial, and the next message is decided for itself.
-* What a **server asks its client** for (sampling, elicitation, roots; up to {handshake}) and no rule grants does not reach the client, and nobody
-  answers it: the server waits for as long as it waits for any client, and so does the call that it is about.
+* What a **server asks its client** for (sampling, elicitation, roots; up to {handshake}) and no rule grants does not reach the client. Nobody answers
+  the server, so the call that it is about ends with an error: -32603, "the response was withheld: …".
 
 ## A denial
 

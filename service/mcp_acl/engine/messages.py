@@ -151,7 +151,11 @@ class MessageFilter:
         decision = decide(self.policies, from_server(self.request, message))
         self.report.errors += decision.errors
         if not decision.allowed:
-            self.report.dropped.append(f"the server's `{message.method[:100]}`: {decision.reason}")
+            why = f"the server's `{message.method[:100]}`: {decision.reason}"
+            if message.kind is MessageKind.REQUEST and self.request.message.kind is MessageKind.REQUEST:
+                # The server waits for an answer that nobody gives, and so would the client for its own.
+                raise MessageError("response", why)
+            self.report.dropped.append(why)
             return None
         if "taskId" not in message.params:
             return text
