@@ -16,6 +16,7 @@ from mcp_acl.cli.demo.everything import everything
 from tests.conftest import ROOT
 from tests.gateways.commands import SECONDS, Gateway, Recording, ask, call, gateway, recording
 from tests.gateways.signing import AUDIENCE, ISSUER, Issuer
+from tests.gateways.upstreams import upstream, whole
 from tests.peers.running import talking
 
 POLICY: Final = """
@@ -187,6 +188,19 @@ def test_headers_that_mislead_a_server_do_not_reach_it(routed: Gateway, server: 
     names = {"x-http-method-override", "x-original-url", "x-mcp-acl-server", "x-envoy-max-retries"}
     assert not names & set(arrived.headers)
     assert "location" not in answer.headers
+
+
+def test_client_on_this_machine_cannot_have_a_call_made_again(tmp_path: Path, policies: Path) -> None:
+    """Envoy obeys `x-envoy-retry-on` of whom it takes for one of its own, which without a range is every private address."""
+    with (
+        upstream() as failing,
+        gateway(tmp_path, policies, [f"weather=http://127.0.0.1:{failing.port}/mcp"]) as running,
+    ):
+        failing.reset(whole(b"{}", status="503 Oops"))
+        again = {"X_Envoy_Retry_On": "5xx", "X_Envoy_Max_Retries": "5", "X_Envoy_Retriable_Status_Codes": "503"}
+        assert 503 == ask(running.port, "/weather/mcp", call("tools/call", name="forecast"), **again).status
+    (arrived,) = failing.arrived
+    assert "x-envoy-internal" not in arrived.headers
 
 
 def test_address_is_the_one_that_the_connection_came_from(routed: Gateway) -> None:

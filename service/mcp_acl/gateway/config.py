@@ -27,6 +27,8 @@ _HEADER_SECONDS: Final = 10.0
 _REQUEST_SECONDS: Final = 60.0
 _FETCH_SECONDS: Final = 5.0
 _KEYS_SECONDS: Final = 300.0
+_NOBODY: Final[Config] = {"address_prefix": "255.255.255.255", "prefix_len": 32}
+"""A range that no connection comes from. Without a range Envoy takes every private address, and loopback, for its own people."""
 _HEADER_KIB: Final = 60
 _HEADERS: Final = 100
 _WINDOW: Final = 256 * 1024
@@ -105,8 +107,8 @@ def _manager(site: Site) -> Config:
         "http_filters": filters,
         # The address that rules see is the one that the connection came from.
         "use_remote_address": True,
-        # And nobody is trusted with Envoy's own headers for coming from a private one.
-        "internal_address_config": {},
+        # And nobody is trusted with Envoy's own headers, by which a call would be made several times, for coming from a private one.
+        "internal_address_config": {"cidr_ranges": [_NOBODY]},
         # One reading of a path: `..` is resolved here, and what servers read differently is refused.
         "normalize_path": True,
         "merge_slashes": False,
