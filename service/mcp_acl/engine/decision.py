@@ -25,7 +25,7 @@ from mcp_acl.engine.judging import NO_GOOD, deny, judge, settle, uri_refusal
 from mcp_acl.engine.scope import Scope
 from mcp_acl.engine.wrapping import inner_calls
 from mcp_acl.mcp.demands import INPUTS, Demand, brings_answers, demands_of, inputs_of, target_of
-from mcp_acl.mcp.exchanges import may_carry
+from mcp_acl.mcp.exchanges import ODD_REPLAY, is_odd_replay, may_carry
 from mcp_acl.mcp.headers import MIRRORS, doubtful_encoding, header_mismatch
 from mcp_acl.mcp.links import LINKING
 from mcp_acl.mcp.methods import METHODS, Method, MethodClass, method_named
@@ -78,7 +78,11 @@ def _by_headers(request: Request, revision: str) -> Decision | None:
     mismatch = header_mismatch(request.message, headers)
     if mismatch:
         return deny(Reason.HEADER_MISMATCH, revision, mismatch)
-    doubt = doubtful_encoding(headers) if request.direction is Direction.CLIENT_TO_SERVER else ""
+    if request.direction is not Direction.CLIENT_TO_SERVER:
+        return None
+    # What a request brings is filtered, and nothing is expected of any other message.
+    is_odd = is_odd_replay(request.http) and request.message.kind is not MessageKind.REQUEST
+    doubt = ODD_REPLAY if is_odd else doubtful_encoding(headers)
     return deny(Reason.MESSAGE_REFUSED, revision, doubt) if doubt else None
 
 

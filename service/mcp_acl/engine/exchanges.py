@@ -8,7 +8,7 @@ from typing import Final
 
 from mcp_acl.domain import Decision, Direction, Effect, Reason, Request, ResponseNeeds
 from mcp_acl.engine.judging import NO_GOOD, deny
-from mcp_acl.mcp.exchanges import REPLAY, Exchange, exchange_of
+from mcp_acl.mcp.exchanges import ODD_REPLAY, REPLAY, Exchange, belongs_to_a_session, exchange_of, is_odd_replay
 from mcp_acl.mcp.methods import METHODS, MethodClass
 from mcp_acl.policy.index import View
 from mcp_acl.problems import MessageError
@@ -24,8 +24,11 @@ def exchange_decision(view: View, request: Request) -> Decision:
         row = exchange_of(request.http)
     except MessageError as error:
         return deny(Reason.MESSAGE_REFUSED, view.revision, error.message)
-    if request.token in NO_GOOD and not row.is_open:
+    is_open = row.is_open and not belongs_to_a_session(request.http)
+    if request.token in NO_GOOD and not is_open:
         return deny(NO_GOOD[request.token], view.revision)
+    if is_odd_replay(request.http):
+        return deny(Reason.MESSAGE_REFUSED, view.revision, ODD_REPLAY)
     if (
         REPLAY in request.http.headers
         and not request.filters_responses
@@ -36,6 +39,4 @@ def exchange_decision(view: View, request: Request) -> Decision:
 
 
 def _needs(row: Exchange) -> ResponseNeeds:
-    if row.brings_messages:
-        return ResponseNeeds.RESULT
-    return ResponseNeeds.STREAM if row.may_stream else ResponseNeeds.NONE
+    return ResponseNeeds.RESULT if row.brings_messages else ResponseNeeds.STREAM

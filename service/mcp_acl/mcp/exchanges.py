@@ -14,7 +14,10 @@ from mcp_acl.problems import MessageError
 
 
 class Exchange(NamedTuple):
-    """One row. `is_open`: whoever asks, with whatever token. `brings_messages`: what comes back is to be filtered."""
+    """One row. `is_open`: whoever asks, with whatever token. `brings_messages`: what comes back is filtered, whatever it is.
+
+    Else an event stream alone is, because some servers look neither at the path nor at the method.
+    """
 
     name: str
     method: str
@@ -22,11 +25,6 @@ class Exchange(NamedTuple):
     path: re.Pattern[str] | None = None
     is_open: bool = False
     brings_messages: bool = False
-
-    @property
-    def may_stream(self) -> bool:
-        """Whether an event stream can come back, because some servers do not look at the path."""
-        return self.method == "GET"
 
 
 _SEGMENT: Final = r"/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~-]+"
@@ -36,17 +34,23 @@ EXCHANGES: Final = (
         "metadata", "GET", "how to get a token, and other things well known, without a message of the server's",
         re.compile(rf"/\.well-known(?:{_SEGMENT})+"), is_open=True,
     ),
-    Exchange("preflight", "OPTIONS", "a browser asks which requests it may send", is_open=True),
+    Exchange(
+        "preflight", "OPTIONS", "a browser asks which requests it may send; it reads headers alone", is_open=True,
+        brings_messages=True,
+    ),
     Exchange(
         "stream", "GET", "opens the stream of the server's messages, or has one repeated (`Last-Event-ID`)",
         brings_messages=True,
     ),
-    Exchange("session end", "DELETE", "ends the session"),
+    Exchange("session end", "DELETE", "ends the session", brings_messages=True),
 )  # fmt: skip
 """In the order in which they are tried."""
 
 REPLAY: Final = "last-event-id"
 """The header that asks for messages again (WHATWG HTML §9.2.4; MCP, resumability)."""
+SESSION: Final = "mcp-session-id"
+"""The header that names a session (MCP, session management)."""
+ODD_REPLAY: Final = "messages are repeated by GET; leave the header `Last-Event-ID` out"
 
 
 def read_message(body: bytes, http: Http, *, batches: bool = False) -> Message:
@@ -71,6 +75,16 @@ def exchange_of(http: Http) -> Exchange:
         if row.method == http.method and (row.path is None or row.path.fullmatch(http.path)):
             return row
     raise MessageError("exchange", f"an HTTP request {http.method[:20]} without a message is not known")
+
+
+def belongs_to_a_session(http: Http) -> bool:
+    """Whether a request goes on with a session, or has its messages repeated: then it is nothing that everybody may ask."""
+    return SESSION in http.headers or REPLAY in http.headers
+
+
+def is_odd_replay(http: Http) -> bool:
+    """Whether messages are asked for again by something else than GET: no client does, and some servers obey the header alone."""
+    return REPLAY in http.headers and http.method != "GET"
 
 
 def may_carry(http: Http) -> bool:

@@ -61,6 +61,7 @@ def render_matrix(scenarios: Mapping[str, Sequence[str]] = _NO_SCENARIOS) -> str
         ),
         "",
         "* A caller that cannot filter may not have a stream repeated (`Last-Event-ID`), unless nothing would be hidden in any list.",
+        "* `Last-Event-ID` on anything but a GET or a request is refused. With it, or with `Mcp-Session-Id`, nothing is asked that everybody may ask.",
         "",
         "## Responses",
         "",
@@ -73,7 +74,7 @@ def render_matrix(scenarios: Mapping[str, Sequence[str]] = _NO_SCENARIOS) -> str
 def _what_comes_back(row: Exchange) -> str:
     if row.brings_messages:
         return "is filtered by its shape"
-    return "is left as it is, if it is no event stream" if row.may_stream else "is left as it is"
+    return "is left as it is, if it is no event stream"
 
 
 def _exchange_cells(row: Exchange, scenarios: Mapping[str, Sequence[str]]) -> Sequence[str]:
@@ -81,7 +82,7 @@ def _exchange_cells(row: Exchange, scenarios: Mapping[str, Sequence[str]]) -> Se
         f"`{row.method}`",
         "`/.well-known/…`" if row.path else "any",
         row.doc,
-        "any" if row.is_open else "not an invalid one",
+        "any, without a session" if row.is_open else "not an invalid one",
         _what_comes_back(row),
     ]
     return [*cells, ", ".join(scenarios.get(row.name, ()))] if scenarios else cells
