@@ -69,6 +69,8 @@ class Function:
     pace: int = SLOW
     flat_beside_constant: bool = False
     metered: Callable[..., Value] | None = None
+    key: Value = None
+    """What a step reads, if that is fixed: for those who judge trees."""
 
     def in_loop(self, args: "Sequence[Node]") -> Callable[..., Value] | None:
         """What a loop calls with a meter and the arguments, or None if `run` will do."""

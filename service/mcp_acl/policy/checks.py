@@ -11,6 +11,7 @@ from mcp_acl.domain import Effect
 from mcp_acl.mcp.quoting import quoted
 from mcp_acl.policy.missing import optional_facts
 from mcp_acl.policy.naming_checks import NAMING_CHECKS, namings_of
+from mcp_acl.policy.null_checks import null_orderings
 from mcp_acl.policy.overlap import overlaps
 from mcp_acl.policy.patterns import NamePattern, program_size
 from mcp_acl.policy.spec import LoadedPolicy
@@ -162,5 +163,6 @@ POLICY_CHECKS: Final[tuple[PolicyCheck, ...]] = (
     _unused_variables,
     _servers,
     optional_facts,
+    null_orderings,
 )
 SET_CHECKS: Final[tuple[SetCheck, ...]] = (_duplicate_policies, _programs)

@@ -1,8 +1,4 @@
-"""Condition texts → trees, and what is wrong or odd about them before any request: their type, whether they can hold.
-
-The tree is evaluated with every variable unknown: an outcome impossible even then is impossible for good. Knows no file: places are
-within the text.
-"""
+"""Condition texts → trees, and what is wrong or odd about them before any request. Knows no file: places are within the text."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,11 +10,12 @@ from mcp_acl.expr.cel.parser import parse_cel
 from mcp_acl.expr.condition import Condition, as_condition, both, condition_of
 from mcp_acl.expr.el.parser import parse_el
 from mcp_acl.expr.el.template import has_block
-from mcp_acl.expr.nodes import Available, Call, Conditional, Const, Fact, Let, Local, Node, Type, Variable, descendants
+from mcp_acl.expr.kinds import Language
+from mcp_acl.expr.nodes import Call, Conditional, Const, Fact, Let, Local, Node, Type, Variable, descendants
 from mcp_acl.expr.rewrite import moved, substituted
-from mcp_acl.expr.walk import Outcomes, outcomes, walk
+from mcp_acl.policy.condition_checks import CEL, EL, condition_findings
 from mcp_acl.policy.facts import CEL_ENVIRONMENT, EL_ENVIRONMENT
-from mcp_acl.problems import Place, Problem, Severity, SourceError, Span, place_in
+from mcp_acl.problems import Place, Problem, SourceError, Span, place_in
 
 MAX_NODES: Final = 5_000
 """Nodes a condition may have once its variables are put in."""
@@ -35,13 +32,6 @@ _CONSTANT_TYPES: Final = (
 _NEVER_BOOLEAN: Final = frozenset(Type) - {Type.DYN, Type.BOOL, Type.NULL}
 _EL_NEVER_BOOLEAN: Final = _NEVER_BOOLEAN - {Type.STRING}
 """EL reads some texts as booleans."""
-
-_FIXED: Final[Mapping[Outcomes, tuple[str, str]]] = {
-    Outcomes.TRUE: ("always-true", "the condition is true for every request"),
-    Outcomes.FALSE: ("always-false", "the condition is false for every request"),
-    Outcomes.ERROR: ("always-error", "the condition is an error for every request"),
-    Outcomes.FALSE | Outcomes.ERROR: ("never-true", "the condition is true for no request"),
-}
 
 
 def static_type(node: Node) -> Type:
@@ -86,8 +76,10 @@ def read_el(text: str) -> Reading:
     except SourceError as error:
         return Reading("condition", text, None, error.problems)
     value = parsed.node.args[0] if isinstance(parsed.node, Call) else parsed.node
-    found = _findings(text, parsed.node, static_type(value), _EL_NEVER_BOOLEAN)
-    return Reading("condition", text, parsed.node, (*parsed.findings, *found))
+    found = _findings(text, parsed.node, static_type(value), _EL_NEVER_BOOLEAN, EL)
+    told = {problem.place for problem in parsed.findings}
+    more = (problem for problem in found if problem.place not in told or problem.code != "wrong-operand")
+    return Reading("condition", text, parsed.node, (*parsed.findings, *more))
 
 
 def read_cel(text: str, variables: Mapping[str, Node]) -> Reading:
@@ -96,7 +88,7 @@ def read_cel(text: str, variables: Mapping[str, Node]) -> Reading:
     if reading.node is None:
         return replace(reading, key="cel")
     tree = as_condition(reading.node, TRUTH)
-    found = _findings(text, tree, static_type(reading.node), _NEVER_BOOLEAN)
+    found = _findings(text, tree, static_type(reading.node), _NEVER_BOOLEAN, CEL)
     return Reading("cel", text, tree, (*reading.problems, *found))
 
 
@@ -131,16 +123,11 @@ def joined_tree(readings: Sequence[Reading]) -> Node | None:
     return both(first, moved(rest[0], len(readings[0].text) + 1)) if rest else first
 
 
-def _findings(text: str, tree: Node, kind: Type, never: frozenset[Type]) -> Iterator[Problem]:
+def _findings(text: str, tree: Node, kind: Type, never: frozenset[Type], language: Language) -> Iterator[Problem]:
     if kind in never:
         yield Problem("not-boolean", f"the condition is a {kind}, not a boolean", _whole(text))
         return
-    attributes = frozenset(one.variable.attribute for one in descendants(tree) if isinstance(one, Fact | Available))
-    possible = outcomes(walk(tree, None, attributes))
-    if possible in _FIXED:
-        code, message = _FIXED[possible]
-        hint = "leave the condition out" if possible is Outcomes.TRUE else ""
-        yield Problem(code, message, _whole(text), hint, Severity.FINDING)
+    yield from condition_findings(text, tree, language)
 
 
 def _whole(text: str) -> Place:

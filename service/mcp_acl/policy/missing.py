@@ -101,8 +101,8 @@ _TOKEN: Final = {"iss": ""}
 """Roots of EL are null without a token; what is looked for is a token without the claim."""
 
 
-def _bare() -> dict[str, object]:
-    """The variables that hold what may be missing, by their attribute."""
+def bare() -> dict[str, object]:
+    """The variables that hold what may be missing, by their attribute, with nothing in them."""
     attributes = {row.variable.attribute: None for row in EL_FACTS if row.variable.name in _OF_ATTRIBUTES}
     return {
         "claims": {},
@@ -116,7 +116,8 @@ def _bare() -> dict[str, object]:
 
 
 _OF_ATTRIBUTES: Final = ("subscription", "api", "properties", "dictionaries", "endpoints", "node")
-_UNKNOWN: Final = frozenset(row.variable.attribute for row in (*CEL_FACTS, *EL_FACTS)) - _bare().keys()
+NOT_BARE: Final = frozenset(row.variable.attribute for row in (*CEL_FACTS, *EL_FACTS)) - bare().keys()
+"""The variables that such a request leaves unknown."""
 
 
 def _breaks_at(tree: Node) -> Span | None:
@@ -127,13 +128,14 @@ def _breaks_at(tree: Node) -> Span | None:
         if isinstance(result, tuple) and len(result) == 1 and isinstance(result[0], EvalError):
             errors.append((result[0], node))
 
-    possible = walk(tree, SimpleNamespace(**_bare()), _UNKNOWN, note)
+    possible = walk(tree, SimpleNamespace(**bare()), NOT_BARE, note)
     if not isinstance(possible, tuple) or outcomes(possible) & Outcomes.TRUE:
         return None
     found = (node for error, node in errors if any(error is one for one in possible))
     node = next(found, None)
-    return None if node is None or not _reads(node) else node.span
+    return None if node is None or not reads(node) else node.span
 
 
-def _reads(node: Node) -> bool:
+def reads(node: Node) -> bool:
+    """Whether a part reads anything."""
     return any(isinstance(one, Fact | Local) for one in descendants(node))

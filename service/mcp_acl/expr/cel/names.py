@@ -6,7 +6,7 @@ definition: name resolution). `a['b']` counts as `a.b` here.
 
 from dataclasses import dataclass
 from itertools import repeat, takewhile
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import lark
 
@@ -137,7 +137,12 @@ def _unknown(builder: Builder, path: Path) -> Node:
     unknown = ".".join(step.name for step in shown)
     span = span_of(shown[-1].tree)
     known = [*builder.environment, *builder.locals]
-    return builder.unknown("cel-unknown-variable", f"unknown variable `{unknown}`", span, nearest(unknown, known))
+    hint = nearest(unknown, known) if name != _VARIABLES else f"define it under `{_VARIABLES}`, above what uses it"
+    return builder.unknown("cel-unknown-variable", f"unknown variable `{unknown}`", span, hint)
+
+
+_VARIABLES: Final = "variables"
+"""What a policy's own variables are written under."""
 
 
 def _key_span(step: Step) -> Span:

@@ -39,6 +39,8 @@ class Row:
     style: Style
     least: int
     most: int
+    types: frozenset[tuple[type, ...]] = frozenset()
+    """The types it takes; empty for any."""
 
     @property
     def name(self) -> str:
@@ -105,7 +107,7 @@ def overloaded(  # noqa: PLR0913 - a row is written in one call
     in_loop = None if metered is None else _dispatch_metered(name, metered)
     function = Function(name, bounded(run) if result in _SIZED else run, result, doc=doc, pace=pace, metered=in_loop)
     arities = [len(types) for types in overloads]
-    return Row(function, style, min(arities), max(arities))
+    return Row(function, style, min(arities), max(arities), frozenset(overloads))
 
 
 def faster(row: Row, inline: Inline, *, flat_beside_constant: bool = False) -> Row:

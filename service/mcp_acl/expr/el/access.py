@@ -111,7 +111,7 @@ def property_of(name: str, *, safe: bool = False) -> Function:
         return None if safe and target is None else read_property(target, name)
 
     pace = SLOW if name in _GETTERS else FLAT
-    return Function(f".{name}", run, inline=inline.key(name), pace=pace, metered=weighed_method(name, run))
+    return Function(f".{name}", run, inline=inline.key(name), pace=pace, metered=weighed_method(name, run), key=name)
 
 
 def attribute_of(name: str) -> Function:
@@ -121,7 +121,7 @@ def attribute_of(name: str) -> Function:
         assert isinstance(context, Context)
         return context.attributes[name]
 
-    return Function("attribute", run, inline=inline.attribute(name), pace=FLAT)
+    return Function("attribute", run, inline=inline.attribute(name), pace=FLAT, key=name)
 
 
 def bean_property_of(name: str) -> Function:
@@ -130,7 +130,7 @@ def bean_property_of(name: str) -> Function:
     def run(bean: object) -> object:
         return read_property(bean, name)
 
-    return Function(f".{name}", run, inline=inline.bean_property(name), pace=FLAT)
+    return Function(f".{name}", run, inline=inline.bean_property(name), pace=FLAT, key=name)
 
 
 # ---- indexes ---------------------------------------------------------------------------------------------------------
@@ -199,13 +199,13 @@ def index_of(key: str | Int32, *, safe: bool = False) -> Function:
         return None if safe and target is None else read_index(target, key)
 
     if isinstance(key, str):
-        return Function("[…]", run, inline=inline.key(key), pace=FLAT)
+        return Function("[…]", run, inline=inline.key(key), pace=FLAT, key=key)
 
     def in_loop(meter: Meter, target: object) -> object:
         weigh_key(meter, target, key)
         return run(target)
 
-    return Function("[…]", run, inline=inline.position(int(key)), metered=in_loop)
+    return Function("[…]", run, inline=inline.position(int(key)), metered=in_loop, key=key)
 
 
 def bare_index(name: str, *, safe: bool = False) -> Function:
@@ -218,7 +218,7 @@ def bare_index(name: str, *, safe: bool = False) -> Function:
             raise EvalError(f"`[{shown(name)}]` is for maps: write `['{shown(name)}']` or a number")
         return read_index(target, name)
 
-    return Function("[…]", run, inline=inline.key(name), pace=FLAT)
+    return Function("[…]", run, inline=inline.key(name), pace=FLAT, key=name)
 
 
 def _index_in_loop(meter: Meter, target: object, index: object) -> object:

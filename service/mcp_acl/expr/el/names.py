@@ -27,6 +27,7 @@ NULL: Final = Const(None)
 _METHODS: Final = {name: Opaque("Object") for name in (*FUNCTIONS, *UNSUPPORTED)}
 """What a function is without its arguments: a `java.lang.reflect.Method`."""
 _FINDING: Final = Severity.FINDING
+JSON_ONLY: Final = "an MCP message is JSON: read it with `#jsonPath(#request.content, '$.…')`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +129,7 @@ class Names(ABC):
             known = name in UNSUPPORTED
             code = "el-unsupported" if known else "el-unknown-function"
             message = f"the function `#{name[:60]}` is not {'supported' if known else 'known'}"
-            self.report(code, message, span, nearest(name, FUNCTIONS))
+            self.report(code, message, span, JSON_ONLY if known else nearest(name, FUNCTIONS))
             return self.failing(message, span, args)
         count, function = FUNCTIONS[name]
         if len(args) != count:

@@ -9,7 +9,7 @@ from typing import Final, TypeAlias
 from lark import Token, Tree
 
 from mcp_acl.expr.el import access, checks
-from mcp_acl.expr.el.names import NULL, Here, Names
+from mcp_acl.expr.el.names import JSON_ONLY, NULL, Here, Names
 from mcp_acl.expr.el.operators import IDENTITY, IS_NULL, PICKED
 from mcp_acl.expr.el.regexes import compile_pattern
 from mcp_acl.expr.el.roots import PROPERTIES
@@ -75,9 +75,10 @@ class Steps(Names):
             span = Span(root.span.start, self.span(step).end)
             return Call(access.bean_property_of(first), (root,), span=span), 1
         if f"{name}.{first}" == "request.xmlContent":
-            self.report("el-unsupported", "`#request.xmlContent` is not supported", self.span(step))
+            self.report("el-unsupported", "`#request.xmlContent` is not supported", self.span(step), JSON_ONLY)
         else:
-            hint = nearest(first, PROPERTIES[name])
+            inside = [one.partition(".")[2] for one in self.environment if one.startswith(f"{name}.")]
+            hint = nearest(first, [*PROPERTIES[name], *inside])
             message = f"`#{name}` has no property `{first[:60]}`: the condition is an error"
             self.report("el-unknown-property", message, self.span(step), hint, _FINDING)
         return root, 0
