@@ -22,7 +22,7 @@ GO_PEER := tests/peers/go
 GO_SCHEMAS := tests/deploy/schemas
 CEL_CASES := $(NODE)/node_modules/cel-cases.jsonl
 PROTOS := $(wildcard proto/*.proto)
-CORE := */mcp_acl/problems.py,*/mcp_acl/domain.py,*/mcp_acl/expr/*,*/mcp_acl/mcp/*,*/mcp_acl/policy/*,*/mcp_acl/engine/*
+CORE := */mcp_acl/problems.py,*/mcp_acl/codes/*,*/mcp_acl/domain.py,*/mcp_acl/expr/*,*/mcp_acl/mcp/*,*/mcp_acl/policy/*,*/mcp_acl/engine/*
 
 # ---- set-up: each stamp is made again only when what it stands for changed ------------------------------------------
 

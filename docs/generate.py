@@ -11,6 +11,8 @@ from mcp_acl.attack.cases import Corpus, read_corpus
 from mcp_acl.attack.report import WORDS
 from mcp_acl.attack.spec import KnownSpec
 from mcp_acl.cli.config import as_yaml, file_example
+from mcp_acl.codes import GROUPS
+from mcp_acl.codes.rows import Code, Form
 from mcp_acl.engine.scenario_file import parse_scenarios
 from mcp_acl.expr.cel import builder
 from mcp_acl.expr.cel.functions import FUNCTIONS as CEL_FUNCTIONS
@@ -142,6 +144,27 @@ parsers were measured to do differently. What an authorizer cannot see is somebo
 
 {known}"""
 
+FINDINGS: Final = """\
+# Problems and findings
+
+Written by `make docs` from the table in the code (`service/mcp_acl/codes`).
+
+A *problem* refuses the policy set, or what a command was given. A *finding* is reported and changes nothing: it is made only where it is certain,
+and `mcp-acl check --strict` ends with 1 because of it. `mcp-acl check DIR` reports all of them at once, each with its place and what to do;
+`mcp-acl check --explain CODE` prints a row of this page. An example is the shortest that has the code, and a test holds each of them to it.
+
+{groups}"""
+
+_FORMS: Final[Mapping[Form, str]] = {
+    Form.CEL: "cel:",
+    Form.EL: "condition:",
+    Form.RULES: "rules:",
+    Form.POLICY: "",
+    Form.SCENARIOS: "",
+    Form.SETTINGS: "",
+    Form.WORDS: "",
+}
+
 _LISTS: Final[Mapping[str, str]] = {
     "threats": "What a list of methods and names lets through",
     "bugs": "Where gateways and access lists broke",
@@ -187,6 +210,25 @@ def _known(one: KnownSpec) -> Sequence[str]:
 
 def _corpus_file(name: str) -> str:
     return f"[{name}](../tests/corpus/{name}.yaml)"
+
+
+def findings() -> str:
+    """Every code: how grave it is, what it means, what to do, an example."""
+    head = ("Code", "", "What it means", "What to do", "For example")
+    tables = (f"## {title}\n\n{_table(head, map(_finding, rows))}" for title, rows in GROUPS.items())
+    return FINDINGS.format(groups="\n".join(tables))
+
+
+def _finding(row: Code) -> Sequence[str]:
+    text = row.shown or row.example
+    if row.form is Form.WORDS:
+        example = text
+    else:
+        lines = (
+            [*filter(None, [_FORMS[row.form]]), *text.splitlines()] if "\n" in text else [f"{_FORMS[row.form]} {text}"]
+        )
+        example = "<br>".join(_code(line.strip()) for line in lines if line.strip())
+    return _code(row.code), row.severity, row.means, row.hint, example
 
 
 def settings() -> str:
@@ -321,6 +363,7 @@ PAGES: Final[Mapping[str, Callable[[], str]]] = {
     "../ARCHITECTURE.md": architecture,
     "attacks.md": attacks,
     "conditions.md": conditions,
+    "findings.md": findings,
     "methods.md": methods,
     "policies.md": policies,
     "policy.schema.json": policy_schema,

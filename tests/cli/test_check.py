@@ -96,3 +96,30 @@ def test_schema_accepts_what_is_accepted(run: Run, args: list[str]) -> None:
 def test_schema_in_the_documentation_is_the_one_printed(run: Run) -> None:
     page = Path(__file__).parents[2] / "docs" / "policy.schema.json"
     assert page.read_text() == run("schema").stdout
+
+
+def test_a_code_is_explained(run: Run) -> None:
+    result = run("check", "--explain", "never-equal")
+    assert 0 == result.exit_code
+    assert result.output.startswith("finding [never-equal]\n")
+    assert "for example (cel):\n    mcp.name == 5" in result.output
+
+
+def test_a_code_is_explained_to_programs(run: Run) -> None:
+    result = run("check", "--explain", "yaml-tab", "--json")
+    row = json.loads(result.output)
+    assert ("yaml-tab", "problem", "policy") == (row["code"], row["severity"], row["example"]["form"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--explain", "never-equals"], "there is no code `never-equals`: did you mean `never-equal`?"),
+        (["--explain", "!"], "there is no code `!`"),
+        ([], "DIR: it is missing"),
+    ],
+)
+def test_check_of_nothing_ends_with_2(run: Run, arguments: list[str], said: str) -> None:
+    result = run("check", *arguments)
+    assert 2 == result.exit_code
+    assert f"{said}\n" in result.output

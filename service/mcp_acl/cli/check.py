@@ -6,22 +6,32 @@ from typing import Annotated
 
 import typer
 
-from mcp_acl.cli.exits import Exit
+from mcp_acl.cli.exits import Exit, InputError
 from mcp_acl.cli.inputs import AsJson, directory_of
 from mcp_acl.cli.printing import print_record
 from mcp_acl.cli.records import policy_records
 from mcp_acl.cli.refusals import print_problems, problems_record
+from mcp_acl.codes import CODES
+from mcp_acl.mcp.quoting import quoted
 from mcp_acl.policy.index import PolicySet
-from mcp_acl.problems import Problem, SourceError
+from mcp_acl.problems import Problem, SourceError, nearest
 from mcp_acl.runtime.store import load_policies
 
 
 def command(
-    directory: Annotated[Path, typer.Argument(metavar="DIR", parser=directory_of, help="Directory of policy files.")],
+    directory: Annotated[
+        Path | None, typer.Argument(metavar="DIR", parser=directory_of, help="Directory of policy files.")
+    ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Findings end with 1.")] = False,
+    explain: Annotated[str, typer.Option("--explain", metavar="CODE", help="Say what a code means, and end.")] = "",
     as_json: AsJson = False,
 ) -> None:
     """Report every problem and finding of every file. Each with its place and what to do."""
+    if explain:
+        _explain(explain, as_json=as_json)
+        return
+    if directory is None:
+        raise InputError("DIR: it is missing")
     policies: PolicySet | None = None
     try:
         policies = load_policies(directory)
@@ -35,6 +45,23 @@ def command(
     if policies is None:
         raise typer.Exit(Exit.UNUSABLE)
     raise typer.Exit(Exit.DENIED if strict and problems else Exit.FINE)
+
+
+def _explain(code: str, *, as_json: bool) -> None:
+    row = CODES.get(code)
+    if row is None:
+        raise InputError(f"--explain: there is no code {quoted(code)}{_sentence(nearest(code, CODES))}")
+    if as_json:
+        example = {"form": row.form, "text": row.shown or row.example}
+        print_record(
+            {"code": row.code, "severity": row.severity, "means": row.means, "hint": row.hint, "example": example}
+        )
+    else:
+        typer.echo(row.render())
+
+
+def _sentence(hint: str) -> str:
+    return f": {hint}" if hint else ""
 
 
 def _print_json(policies: PolicySet | None, problems: Sequence[Problem]) -> None:
