@@ -383,6 +383,13 @@ def test_every_rule_is_explained() -> None:
     assert ("claims.role", '"admin"') in {(seen.text, seen.value.replace("'", '"')) for seen in trial.saw}
 
 
+def test_the_fact_that_a_rule_missed_is_told() -> None:
+    asked = pb.ExplainRequest(check=request(raw=call("history")))
+    response = pb.ExplainResponse.FromString(handler("Explain")(asked.SerializeToString()))
+    (trial,) = [one for one in response.trials if one.rule.rule == "history"]
+    assert ("claims.role", "") == (trial.missing, trial.remains)
+
+
 def test_explaining_nothing_is_misuse() -> None:
     with pytest.raises(ApiError):
         handler("Explain")(b"")

@@ -245,7 +245,7 @@ def test_explanation_as_json(ask: Run) -> None:
     assert {"decision", "rules"} == found.keys()
     assert KEYS == found["decision"].keys()
     (rule,) = [rule for rule in found["rules"] if rule["applies"]]
-    assert {"policy", "rule", "file", "line", "effect", "applies", "why", "saw"} == rule.keys()
+    assert {"policy", "rule", "file", "line", "effect", "applies", "why", "saw", "missing", "remains"} == rule.keys()
     assert ("history", "allow") == (rule["rule"], rule["effect"])
     assert {"claims.role"} <= {seen["text"] for seen in rule["saw"]}
 
@@ -259,3 +259,18 @@ def test_every_reason_has_its_words() -> None:
 
 def test_nothing_that_a_terminal_obeys_is_printed() -> None:
     assert "a\\u001b[31m\\u000ab\\u202e" == printable("a\x1b[31m\nb\u202e")
+
+
+def test_what_a_condition_misses_and_leaves_open_is_shown(run: Run, tmp_path: Path) -> None:
+    rules = (
+        "  - {id: small, methods: [tools/list, tools/call], name: pay, cel: 'claims.role == \"teller\" && mcp.arguments.amount <= claims.limit'}\n"
+        "  - {id: audit, methods: [tools/list], cel: 'claims.auditor == true'}\n"
+        "  - {id: own, methods: [tools/list], cel: 'mcp.name.startsWith(claims.role) || mcp.arguments.a == 1'}\n"
+    )
+    (tmp_path / "p.yaml").write_text(f"version: 1\npolicy: p\nrules:\n{rules}")
+    given = ["--policies", str(tmp_path), "--server", "s", "--claims", '{"role":"teller","limit":500}']
+    listed = '{"jsonrpc":"2.0","id":1,"method":"tools/list"}'
+    shown = run("explain", *given, "--message", listed).stdout
+    assert "remains: mcp.arguments.amount <= 500\n" in shown
+    assert "missing: claims.auditor\n" in shown
+    assert "remains: mcp.name.startsWith('teller') || mcp.arguments.a == 1\n" in shown

@@ -180,3 +180,27 @@ def test_what_cannot_be_used_ends_with_2(run: Run, args: list[str], text: str) -
 @pytest.mark.parametrize("args", [["--language", "sql"], ["--as", "text"]])
 def test_flag_that_is_none_ends_with_2(run: Run, args: list[str]) -> None:
     assert 2 == run("eval", "--language", "cel", "--scope", "{}", "--expressions", "1", *args).exit_code
+
+
+def test_parts_are_told_with_what_was_missing_and_what_remains(run: Run) -> None:
+    text = "claims.role == 'admin' && args.amount <= claims.level"
+    (answer,) = answers(run, "cel", CEL, text, "--parts", "--unknown", "args")
+    assert ("unknown", "", "args.amount <= 5") == (answer["outcome"], answer["missing"], answer["remains"])
+    assert {"text": "claims.role", "value": "'admin'"} in answer["saw"]
+    (answer,) = answers(run, "cel", CEL, "claims.nope == 1", "--parts")
+    assert ("error", "claims.nope", "") == (answer["outcome"], answer["missing"], answer["remains"])
+    (answer,) = answers(run, "cel", CEL, "1 +", "--parts")
+    assert ("parse", [], "", "") == (answer["outcome"], answer["saw"], answer["missing"], answer["remains"])
+
+
+def test_a_variable_of_el_may_be_unknown(run: Run) -> None:
+    scope = '{"attributes":{"jwt.claims":{"level":5}}}'
+    text = "{#mcp.arguments['amount'] <= #context.attributes['jwt.claims']['level']}"
+    (answer,) = answers(run, "el", scope, text, "--parts", "--unknown", "mcp.arguments")
+    assert ("unknown", "#mcp.arguments['amount'] <= 5") == (answer["outcome"], answer["remains"])
+
+
+def test_a_variable_that_el_has_not_is_no_input(run: Run) -> None:
+    result = run("eval", "--language", "el", "--scope", "{}", "--expressions", "{#a}", "--unknown", "mcp.argument")
+    assert 2 == result.exit_code
+    assert "--unknown: there is no variable `mcp.argument`; did you mean `mcp.arguments`?" in result.stderr

@@ -88,4 +88,6 @@ def _trial(trial: Trial) -> pb.Trial:
         applies=trial.applies,
         why=trial.why,
         saw=[pb.Seen(text=seen.text, value=seen.value) for seen in trial.saw],
+        missing=trial.missing,
+        remains=trial.remains,
     )

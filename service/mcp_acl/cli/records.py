@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from mcp_acl.cli.printing import Record
 from mcp_acl.domain import Denial, RuleError, RuleRef
 from mcp_acl.engine.explanation import Trial
+from mcp_acl.expr.account import Seen
 from mcp_acl.policy.index import PolicySet
 from mcp_acl.runtime.gate import Answer
 
@@ -47,8 +48,15 @@ def trial_record(trial: Trial) -> Record:
         "effect": trial.effect,
         "applies": trial.applies,
         "why": trial.why,
-        "saw": [{"text": seen.text, "value": seen.value} for seen in trial.saw],
+        "saw": seen_records(trial.saw),
+        "missing": trial.missing,
+        "remains": trial.remains,
     }
+
+
+def seen_records(saw: Iterable[Seen]) -> list[Record]:
+    """The parts of a condition, each with its value."""
+    return [{"text": seen.text, "value": seen.value} for seen in saw]
 
 
 def policy_records(policies: PolicySet) -> list[Record]:

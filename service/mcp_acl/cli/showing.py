@@ -101,3 +101,6 @@ def show_trials(trials: Iterable[Trial]) -> None:
         out.print(head.append(f"  {printable(trial.why)}"))
         for seen in trial.saw:
             out.print(Text.assemble("      ", printable(seen.text), ("  =  ", "dim"), printable(seen.value)))
+        for label, text in (("missing", trial.missing), ("remains", trial.remains)):
+            if text:
+                out.print(Text.assemble((f"      {label}: ", "dim"), printable(text)))

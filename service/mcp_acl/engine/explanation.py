@@ -14,12 +14,10 @@ from mcp_acl.engine.decision import decide, from_server, owns
 from mcp_acl.engine.judging import settle, uri_refusal
 from mcp_acl.engine.scope import Scope
 from mcp_acl.engine.wrapping import inner_calls
-from mcp_acl.expr.cel.operators import HAS, INDEX, SELECT
-from mcp_acl.expr.condition import Condition
-from mcp_acl.expr.nodes import Available, Call, Const, Fact, Function, Local, Node, children
-from mcp_acl.expr.walk import Possibilities
+from mcp_acl.expr.account import Account, Seen, account_of
 from mcp_acl.mcp.demands import INPUTS, Demand, brings_answers, demands_of, inputs_of
 from mcp_acl.mcp.methods import METHODS, Method, MethodClass, method_named
+from mcp_acl.policy.facts import UNKNOWN_BEFORE_ENTRY
 from mcp_acl.policy.index import ASKING, Candidates, Grant, PolicySet, Rule, View
 from mcp_acl.problems import EvalError, MessageError
 
@@ -39,22 +37,16 @@ _WITHOUT_RULES: Final = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """A part of a condition's text, or a fact its variables read, and the value it had (or `unknown`, or the error)."""
-
-    text: str
-    value: str
-
-
-@dataclass(frozen=True, slots=True)
 class Trial:
-    """One rule tried: whether it applied, why or why not, what its condition saw."""
+    """One rule tried: whether it applied, why or why not, what its condition saw, missed, and left to the call."""
 
     rule: RuleRef
     effect: Effect
     applies: bool
     why: str
     saw: tuple[Seen, ...] = ()
+    missing: str = ""
+    remains: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,13 +273,20 @@ def _patterns(grants: Sequence[Grant]) -> str:
 
 def _tried(rule: Rule, question: _Question) -> Trial:
     if question.is_list and rule.reads_entry:
-        return _unapplied(rule, "its condition is settled for each entry")
+        trial = _unapplied(rule, "its condition is settled for each entry")
+        return replace(trial, remains=_account(rule, question.scope, UNKNOWN_BEFORE_ENTRY).remains)
     outcome = settle(rule, question.scope)
     applies = outcome is not False if rule.effect is Effect.DENY else outcome is True
     if rule.condition is None:
         return Trial(rule.ref, rule.effect, applies, "it has no condition")
     why = _why(outcome, is_open=_is_open(rule, question.scope))
-    return Trial(rule.ref, rule.effect, applies, why, _saw(rule.condition, question.scope))
+    account = _account(rule, question.scope)
+    return Trial(rule.ref, rule.effect, applies, why, account.saw, account.missing, account.remains)
+
+
+def _account(rule: Rule, scope: Scope, more: frozenset[str] = frozenset()) -> Account:
+    assert rule.condition is not None
+    return account_of(rule.condition.node, rule.condition.text, scope, scope.unknown | more)
 
 
 def _is_open(rule: Rule, scope: Scope) -> bool:
@@ -299,65 +298,3 @@ def _why(outcome: bool | EvalError, *, is_open: bool) -> str:
     if isinstance(outcome, EvalError):
         return f"its condition is an error: {outcome.message}"
     return f"its condition {'may be' if is_open else 'is'} {str(outcome).lower()}"
-
-
-# ---- what a condition saw -----------------------------------------------------------------------------------------
-
-
-def _saw(condition: Condition, scope: Scope) -> tuple[Seen, ...]:
-    """The parts of the condition that are neither constants nor loop variables, outermost value for each text."""
-    found: dict[str, Possibilities] = {}
-    inside = dict(_inside(condition.node, condition.text))
-
-    def trace(node: Node, value: Possibilities) -> None:
-        if isinstance(node, Const | Local):
-            return
-        for text in (inside.get(id(node), ""), condition.text[node.span.start : node.span.end]):
-            found.pop(text, None)
-            found[text] = value
-
-    condition.possible(scope, scope.unknown, trace)
-    return tuple(Seen(text, _render(value)) for text, value in found.items() if text)
-
-
-def _inside(node: Node, text: str) -> Iterator[tuple[int, str]]:
-    """What the variables in a condition read, by the identity of the node."""
-    read = _read(node, text)
-    if read:
-        yield id(node), read
-        return
-    for child in children(node):
-        yield from _inside(child, text)
-
-
-def _read(node: Node, text: str) -> str:
-    """A fact that a variable reads, or a member of it, as CEL writes it; `''` for everything else.
-
-    The tree of a variable has the span of the variable: the text there is not how the fact is written.
-    """
-    match node:
-        case Fact() | Available():
-            name = node.variable.name if isinstance(node, Fact) else f"has({node.variable.name})"
-            return "" if name == text[node.span.start : node.span.end] else name
-        case Call(function=function, args=(owner, Const(value=key))) if function in _FORMS:
-            read = _read(owner, text)
-            member = f".{key}" if isinstance(key, str) and key.isidentifier() else f"[{key!r}]"
-            return read and _FORMS[function].format(f"{read}{member}")
-    return ""
-
-
-_FORMS: Final[Mapping[Function, str]] = {SELECT: "{}", INDEX: "{}", HAS: "has({})"}
-
-
-def _render(value: Possibilities) -> str:
-    if not isinstance(value, tuple):
-        return "unknown"
-    return " or ".join(_render_one(one) for one in value)
-
-
-def _render_one(value: object) -> str:
-    if isinstance(value, EvalError):
-        return f"error: {value.message}"
-    if isinstance(value, bool):
-        return str(value).lower()
-    return "null" if value is None else repr(value)[:_SHOWN]

@@ -340,18 +340,22 @@ class Fact(_message.Message):
     def __init__(self, name: _Optional[str] = ..., value: _Optional[str] = ..., origin: _Optional[str] = ...) -> None: ...
 
 class Trial(_message.Message):
-    __slots__ = ("rule", "effect", "applies", "why", "saw")
+    __slots__ = ("rule", "effect", "applies", "why", "saw", "missing", "remains")
     RULE_FIELD_NUMBER: _ClassVar[int]
     EFFECT_FIELD_NUMBER: _ClassVar[int]
     APPLIES_FIELD_NUMBER: _ClassVar[int]
     WHY_FIELD_NUMBER: _ClassVar[int]
     SAW_FIELD_NUMBER: _ClassVar[int]
+    MISSING_FIELD_NUMBER: _ClassVar[int]
+    REMAINS_FIELD_NUMBER: _ClassVar[int]
     rule: RuleRef
     effect: Effect
     applies: bool
     why: str
     saw: _containers.RepeatedCompositeFieldContainer[Seen]
-    def __init__(self, rule: _Optional[_Union[RuleRef, _Mapping]] = ..., effect: _Optional[_Union[Effect, str]] = ..., applies: _Optional[bool] = ..., why: _Optional[str] = ..., saw: _Optional[_Iterable[_Union[Seen, _Mapping]]] = ...) -> None: ...
+    missing: str
+    remains: str
+    def __init__(self, rule: _Optional[_Union[RuleRef, _Mapping]] = ..., effect: _Optional[_Union[Effect, str]] = ..., applies: _Optional[bool] = ..., why: _Optional[str] = ..., saw: _Optional[_Iterable[_Union[Seen, _Mapping]]] = ..., missing: _Optional[str] = ..., remains: _Optional[str] = ...) -> None: ...
 
 class Seen(_message.Message):
     __slots__ = ("text", "value")

@@ -127,6 +127,12 @@ UNKNOWN_BEFORE_CALL: Final = frozenset(
 """The scope attributes that only the call will bring."""
 
 
+UNKNOWN_BEFORE_ENTRY: Final = frozenset(
+    row.variable.attribute for row in (*CEL_FACTS, *EL_FACTS) if Source.ENTRY in row.sources
+)
+"""Those that differ from entry to entry of a list."""
+
+
 def render_facts() -> str:
     """The rows as a Markdown table."""
     lines = [
