@@ -4,8 +4,11 @@ import json
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from math import prod
 from pathlib import Path
 from typing import Final
+
+import yaml
 
 from mcp_acl.attack.cases import Corpus, read_corpus
 from mcp_acl.attack.report import WORDS
@@ -33,6 +36,8 @@ from mcp_acl.runtime.rows import PREFIX, ROWS
 DOCS: Final = Path(__file__).parent
 SCENARIOS: Final = [Path("..", "tests", "scenarios", name) for name in ("methods.yaml", "3.3-exchanges.yaml")]
 
+LISTS: Final = Path("..", "tests", "cases", "lists")
+
 CONDITIONS: Final = """\
 # Conditions
 
@@ -49,6 +54,13 @@ a condition may read, and when it is known, is the same table for both:
   otherwise since is not known any more. Else an error.
 * *error*: it is never there. A condition that breaks never widens access: an allow rule does not apply, a deny rule does.
 
+## Lists and calls
+
+What a list shows is settled before the call, so it may show what no call will be allowed: never the other way round. What is not seen is a relation
+between two reads of one fact that only the call brings, in one condition or in two rules. Twelve policies, each of them tried with every
+combination of the sample arguments in its file, each argument also left out; the calls are those of the samples that are allowed.
+
+{lists}
 ## CEL functions
 
 {functions}
@@ -258,11 +270,23 @@ def conditions() -> str:
     """Variables, and the functions of both languages."""
     return CONDITIONS.format(
         variables=render_facts(),
+        lists=_table(("Policy", "Entry", "In the list", "Calls allowed", "Shown although none can be"), _lists()),
         functions=_table(("Function", "What it gives", "Example"), _cel_functions()),
         macros=", ".join(_macros()) + ".",
         el_functions=_table(("Function", "Arguments", "What it gives"), _el_functions()),
         methods=_table(("Class", "Methods"), _el_methods()),
     )
+
+
+def _lists() -> Iterator[Sequence[str]]:
+    for path in sorted((DOCS / LISTS).glob("*.yaml")):
+        case = yaml.safe_load(path.read_text())
+        calls = prod(len(many) + 1 for many in case["samples"].values())
+        title = f"[{case['what']}]({(LISTS / path.name).as_posix()})"
+        for name, tool in case["tools"].items():
+            shown = "shown" if tool["shown"] else "hidden"
+            yield title, _code(name), shown, f"{len(tool['allowed'])} of {calls}", tool.get("unseen", "")
+            title = ""
 
 
 def _cel_functions() -> Iterator[Sequence[str]]:
