@@ -9,7 +9,7 @@ import json
 import random
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -33,6 +33,9 @@ rules:
     methods: [tools/list, tools/call]
     cel: 'mcp.name.startsWith(claims.team + "_")'
 """
+
+
+GoesOn = Callable[[], bool]
 
 
 @dataclass
@@ -178,11 +181,11 @@ class Session:
         self._id = number
         self._pair: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
-    async def run(self, until: float, pause: float, started: float) -> None:
-        """Ask until the time, with a pause of that many seconds on average between questions."""
+    async def run(self, goes_on: GoesOn, pause: float, started: float) -> None:
+        """Ask as long as it goes on, with a pause of that many seconds on average between questions."""
         await asyncio.sleep(self._random.random() * pause)
-        listening = asyncio.create_task(self._listen(until)) if self._listens else None
-        while time.monotonic() < until:
+        listening = asyncio.create_task(self._listen(goes_on)) if self._listens else None
+        while goes_on():
             what, method, params = self._question()
             second = int(time.monotonic() - started)
             try:
@@ -260,9 +263,9 @@ class Session:
             return error is None and answer["result"]["content"][0]["text"].startswith(self._team)
         return error is not None and error["code"] == 403
 
-    async def _listen(self, until: float) -> None:
+    async def _listen(self, goes_on: GoesOn) -> None:
         """Keep a stream open, and open another when it ends."""
-        while time.monotonic() < until:
+        while goes_on():
             with suppress(OSError, EOFError):
                 reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
                 try:
@@ -287,9 +290,8 @@ class Session:
 
 
 async def sessions(  # noqa: PLR0913
-    seen: Seen, port: int, number: int, *, seconds: float, pause: float, tokens: Mapping[str, str]
+    seen: Seen, port: int, number: int, *, goes_on: GoesOn, pause: float, tokens: Mapping[str, str]
 ) -> None:
-    """So many sessions for so long. `tokens`: of each team."""
+    """So many sessions for as long as it goes on. `tokens`: of each team."""
     started = time.monotonic()
-    until = started + seconds
-    await asyncio.gather(*(Session(seen, port, one, tokens).run(until, pause, started) for one in range(number)))
+    await asyncio.gather(*(Session(seen, port, one, tokens).run(goes_on, pause, started) for one in range(number)))

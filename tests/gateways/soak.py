@@ -28,6 +28,8 @@ from tests.gateways.signing import AUDIENCE, ISSUER, Issuer
 from tests.installed import envoy
 
 _SECONDS: Final = 30.0
+_SETTLE_SECONDS: Final = 4.0
+"""How long sessions go on when the service is back."""
 _PAGE: Final = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -158,23 +160,29 @@ async def _soak(soak: Soak, directory: Path) -> Report:
                     await asyncio.sleep(1)
 
             watching = asyncio.create_task(watch())
-            killing = asyncio.create_task(_kill(soak, service, started))
-            await sessions(seen, port, soak.sessions, seconds=soak.seconds, pause=soak.pause, tokens=tokens)
+            kills: list[float] = []
+            back: list[float] = []
+            killing = asyncio.create_task(_kill(soak, service, started, kills, back))
+
+            def goes_on() -> bool:
+                """For so long, and until the service has been back for a while."""
+                now = time.monotonic() - started
+                return now < soak.seconds or len(back) < soak.kills or now < back[-1] + _SETTLE_SECONDS
+
+            await sessions(seen, port, soak.sessions, goes_on=goes_on, pause=soak.pause, tokens=tokens)
             watching.cancel()
-            kills, back = await killing
+            await killing
     return Report(seen, memory, kills, back)
 
 
-async def _kill(soak: Soak, service: _Service, started: float) -> tuple[list[float], list[float]]:
-    """Kill the service and start it again, so many times."""
-    kills, back = [], []
+async def _kill(soak: Soak, service: _Service, started: float, kills: list[float], back: list[float]) -> None:
+    """Kill the service and start it again, so many times; when, is put in the lists."""
     for _ in range(soak.kills):
         await asyncio.sleep(soak.seconds / (soak.kills + 1))
         kills.append(time.monotonic() - started)
         await asyncio.to_thread(service.kill)
         await asyncio.to_thread(service.start)
         back.append(time.monotonic() - started)
-    return kills, back
 
 
 def run(soak: Soak, directory: Path) -> Report:

@@ -16,4 +16,4 @@ def test_sessions_see_nothing_wrong_while_the_service_is_killed(tmp_path: Path) 
     assert seen.events > 100
     assert all(what.startswith((GATEWAY_ERROR, "0 ")) for what in seen.failed), seen.failed
     last = max(seen.by_second)
-    assert 0 == sum(seen.failed_by_second[second] for second in range(last - 1, last + 1)), report
+    assert 0 == sum(seen.failed_by_second[second] for second in range(last - 1, last + 1)), seen.failed_by_second
