@@ -323,7 +323,16 @@ def test_body_encoded_as_itself_is_filtered() -> None:
 
 def test_encoded_body_that_nothing_would_change_passes() -> None:
     found = answering(STREAMED, body("notifications/initialized", None))
-    assert found.one(response_headers(content_encoding="gzip")).HasField("mode_override")
+    assert found.one(response_headers("text/html", content_encoding="gzip")).HasField("mode_override")
+
+
+@pytest.mark.parametrize("content_type", [JSON, SSE, "Text/Event-Stream; x", f"{JSON}, {SSE}"])
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("message", [body("notifications/initialized", None), b'{"jsonrpc":"2.0","id":1,"result":{}}'])
+def test_what_is_not_answered_brings_no_messages(message: bytes, mode: str, content_type: str) -> None:
+    """Clients are known that read them (the Python SDK until 1.9), and do what they ask for."""
+    immediate = answering(MODES[mode], message).one(response_headers(content_type)).immediate_response
+    assert (202, b"") == (immediate.status.code, immediate.body)
 
 
 def test_encoded_event_stream_is_withheld_as_one() -> None:

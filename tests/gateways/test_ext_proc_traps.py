@@ -186,6 +186,19 @@ def test_response_that_is_hard_to_filter_shows_nothing(
     assert 1 == len(server.arrived)
 
 
+@pytest.mark.parametrize("mode", ["STREAMED", "BUFFERED", "FULL_DUPLEX_STREAMED"])
+def test_notification_brings_no_request_back(
+    mode: str, plain_service: Engine, server: Upstream, tmp_path: Path
+) -> None:
+    """Nobody judges what comes there, and clients are known that do what it asks for."""
+    asks = b'{"jsonrpc":"2.0","id":9,"method":"sampling/createMessage","params":{}}'
+    with gateway(plain_service.address, server.port, tmp_path, Knobs(mode={"response_body_mode": mode})) as running:
+        for answer in (chunked([event(asks)], SSE), whole(asks)):
+            server.reset(answer)
+            got = clients.ask(running.port, NOTE)
+            assert (202, b"", False) == (got.status, got.body, got.broken)
+
+
 def test_body_beyond_the_buffer_is_refused_by_envoy(plain_service: Engine, server: Upstream, tmp_path: Path) -> None:
     small = {"per_connection_buffer_limit_bytes": 4096}
     with gateway(plain_service.address, server.port, tmp_path / "a", Knobs(listener=small)) as running:

@@ -176,6 +176,11 @@ def withheld(reply: Reply) -> pb.ProcessingResponse:
     )
 
 
+def taken_without_an_answer() -> pb.ProcessingResponse:
+    """What MCP wants in answer to a notification or a response, in the place of messages of the server's that nobody has judged."""
+    return pb.ProcessingResponse(immediate_response=_immediate(202, (), b"", "mcp_acl_withheld"))
+
+
 def _immediate(status: int, headers: Sequence[tuple[str, str]], body: bytes, details: str) -> pb.ImmediateResponse:
     has_type = any(name == "content-type" for name, _ in headers)
     mutation = pb.HeaderMutation(

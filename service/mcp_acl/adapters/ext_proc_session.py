@@ -21,6 +21,7 @@ from mcp_acl.adapters.ext_proc import (
     mutation_for,
     pieces_of,
     response_from,
+    taken_without_an_answer,
     told_from,
     warn,
     withheld,
@@ -215,6 +216,9 @@ class ExtProcSession:
         answer = self._answer
         assert answer is not None
         self._at = _At.RESPONDING
+        if answer.decision.response_needs is ResponseNeeds.NONE and _may_hold_message(head):
+            self._end(_At.REFUSED)
+            return (taken_without_an_answer(),)
         if head.is_empty or not _is_filtered(answer.decision.response_needs, head):
             return self._let_go(head)
         if head.encoding:
@@ -321,6 +325,12 @@ def _is_filtered(needs: ResponseNeeds, head: ResponseHead) -> bool:
     if needs is ResponseNeeds.STREAM:
         return not _PLAIN_JSON.fullmatch(head.content_type.strip())
     return needs is not ResponseNeeds.NONE
+
+
+def _may_hold_message(head: ResponseHead) -> bool:
+    """Whether some client reads messages from it, though its own was one that nobody answers."""
+    text = head.content_type.lower()
+    return not head.is_empty and head.status < 400 and (JSON in text or EVENT_STREAM in text)
 
 
 def _holds_no_message(head: ResponseHead) -> bool:
