@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from mcp_acl.cli.sights import configuration
 from mcp_acl.gateway import Given, GivenError, advice_on, find_envoy, plan_of, settings_of
 from mcp_acl.gateway import finding as gateway_finding
 from mcp_acl.policy.compiler import compile_policies
@@ -134,3 +135,9 @@ def test_system_without_authorities_says_what_to_do(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(gateway_finding, "_trust_files", lambda: iter(["/nowhere"]))
     with pytest.raises(GivenError, match="SSL_CERT_FILE"):
         plan_of(given(upstreams=["https://mcp.example.org/mcp"]))
+
+
+def test_name_of_a_directory_is_no_part_of_the_configuration(tmp_path: Path) -> None:
+    head, *_ = (text := configuration(plan_of(given(policies=tmp_path / "p\nstatic_resources: {}")))).partition("node:")
+    assert all(line.startswith("#") for line in head.splitlines())
+    assert 1 == text.count("static_resources:\n")

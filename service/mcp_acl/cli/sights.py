@@ -87,7 +87,7 @@ def configuration(plan: Plan) -> str:
     flags += ["--resource-metadata", settings.resource_metadata] if settings.resource_metadata else []
     head = [
         "# Envoy's configuration: `envoy --config-path FILE`. The service that it asks is started with",
-        f"#   mcp-acl {shlex.join(flags)}",
+        f"#   mcp-acl {printable(shlex.join(flags))}",
     ]
     text: str = yaml.safe_dump(bootstrap(site), sort_keys=False, width=120)
     return "\n".join([*head, text])
