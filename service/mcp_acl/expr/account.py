@@ -143,10 +143,9 @@ class _Notes:
     def _with_values(self, node: Node) -> str:
         """The part as it is written, facts that are known put in."""
         made, at = "", node.span.start
-        for start, end, literal in sorted(self._known(node)):
-            if start >= at:
-                made += self.text[at:start] + literal
-                at = end
+        for start, end, literal in sorted(set(self._known(node))):
+            made += self.text[at:start] + literal
+            at = end
         return made + self.text[at : node.span.end]
 
     def _known(self, node: Node) -> Iterator[tuple[int, int, str]]:
@@ -156,7 +155,7 @@ class _Notes:
             literal = _literal(value[0]) if value is not None and inside and child.span != node.span else ""
             if literal and _reads(child):
                 yield child.span.start, child.span.end, literal
-            elif id(child) in self.found:
+            else:
                 yield from self._known(child)
 
 

@@ -68,7 +68,7 @@ def _fixed(text: str, tree: Node, told: Iterable[Span]) -> Iterator[Problem]:
     found: dict[int, Possibilities] = {}
     possible = outcomes(walk(tree, None, attributes, lambda node, result: found.update({id(node): result})))
     if possible in _FIXED:
-        if any(text[one.start : one.end] == text.strip(_AROUND) for one in told):
+        if any(text[one.start : one.end].strip(_AROUND) == text.strip(_AROUND) for one in told):
             return
         code, message = _FIXED[possible]
         hint = "leave the condition out" if possible is Outcomes.TRUE else ""

@@ -153,8 +153,6 @@ def _within(node: Call, kinds: Sequence[Kind]) -> Fault | None:
 
 def _items(node: Node) -> list[Kind] | None:
     """The kinds of a list's items, where all are written out."""
-    if isinstance(node, Const) and isinstance(node.value, list):
-        return [_const(one) for one in node.value]
     if isinstance(node, Call) and node.function is op.LIST:
         return [_const(one.value) if isinstance(one, Const) else ANYTHING for one in node.args]
     return None

@@ -14,7 +14,7 @@ from mcp_acl.expr.el.classes import CLASSES
 from mcp_acl.expr.el.operators import BINARY, CONDITION, IS_ABSENT, IS_NULL, LIST, NOT
 from mcp_acl.expr.el.values import PREFIX, Array, BigDecimal, Int8, Int16, Int32, JFloat
 from mcp_acl.expr.kinds import ANYTHING, NOTHING, OF_TYPE, Fault, Judged, Kind, Language, in_words, may_be_equal
-from mcp_acl.expr.nodes import Call, Const, Fact, Node, Type, Value, Variable
+from mcp_acl.expr.nodes import Call, Fact, Node, Value, Variable
 from mcp_acl.expr.walk import Outcomes
 
 _CONSTANTS: Final[Mapping[type, Kind]] = {
@@ -235,20 +235,11 @@ def _boolean(node: Call, kinds: Sequence[Kind]) -> Fault | None:
     """`!x`, and the condition itself, which may be empty."""
     if node.function not in (NOT, CONDITION) or kinds[0] & _TRUTH:
         return None
-    if node.function is CONDITION and (kinds[0] is Kind.NULL or _read_type(node.args[0]) is not Type.DYN):
-        return None  # said of every request, and in other words
+    if node.function is CONDITION and kinds[0] is Kind.NULL:
+        return None  # it is empty, which is false
     message = f"this is {in_words(kinds[0])}, where true or false is needed: it is true for no request"
     outcomes = Outcomes.FALSE | Outcomes.ERROR if node.function is CONDITION else Outcomes.ERROR
     return Fault("wrong-operand", message, outcomes)
-
-
-def _read_type(node: Node) -> Type:
-    """The type that the conditions' own check knows."""
-    if isinstance(node, Const):
-        return Type.OTHER
-    return (
-        node.variable.type if isinstance(node, Fact) else node.function.result if isinstance(node, Call) else Type.DYN
-    )
 
 
 _Check: TypeAlias = Callable[[Call, Sequence[Kind]], Fault | None]
