@@ -26,7 +26,7 @@ SAID: Final = {
 }
 VALUES: Final = [None, True, False, 0, 5, 1.5, "a", "5", "true", "", [], ["a"], [5], {}, {"a": 1}]
 CEL_OPERANDS: Final = (
-    'claims.x mcp.arguments.x mcp.name mcp.feature request.time request.headers request.headers["X-A"] 5 1.5 5u "a" '
+    'claims.x mcp.arguments.x request.headers["x-a"] claims.x.a mcp.name mcp.feature request.time request.headers request.headers["X-A"] 5 1.5 5u "a" '
     'true null [5] ["a",5] [] {"a":1} size(mcp.name) mcp.name.startsWith("a") b"a" claims.x.size()'
 ).split()
 CEL_FORMS: Final = (
@@ -152,6 +152,11 @@ def told(language: str, text: str) -> list[tuple[str, str]]:
         ("claims.a || mcp.feature == 'tool'", [("never-equal", "mcp.feature == 'tool'")]),
         ("claims.a || 'tool' != mcp.feature", [("never-equal", "'tool' != mcp.feature")]),
         ("mcp.feature == 'tools'", []),
+        ("claims.a || claims.exp < request.time", [("wrong-operand", "claims.exp < request.time")]),
+        ("claims.a || timestamp(claims.exp) > request.time", []),
+        ("claims.a || mcp.arguments.a.b == request.time", [("never-equal", "mcp.arguments.a.b == request.time")]),
+        ('claims.a || request.headers["x"] == 5', [("never-equal", 'request.headers["x"] == 5')]),
+        ("claims.a || request.headers[claims.b] > 5", [("wrong-operand", "request.headers[claims.b] > 5")]),
         ("mcp.?protocol_version.orValue('') == 'x'", []),
         ("mcp.method == 'vendor/method'", []),
         ('claims.a || request.headers["X-Role"] == "a"', [("header-case", 'request.headers["X-Role"]')]),

@@ -5,8 +5,10 @@ attributes, all else unknown. It is found if it may still be true, and an orderi
 A comparison behind a guard is not reached then.
 """
 
+import re
 from collections.abc import Iterator
 from types import SimpleNamespace
+from typing import Final
 
 from mcp_acl.domain import Effect
 from mcp_acl.expr.el.kinds import ORDERINGS
@@ -24,7 +26,7 @@ def null_orderings(policy: LoadedPolicy) -> Iterator[Problem]:
     known: dict[str, list[tuple[Span, str]]] = {}
     for index, rule in enumerate(policy.spec.rules):
         text = rule.condition
-        if text is None or rule.effect is not Effect.ALLOW:
+        if text is None or rule.effect is not Effect.ALLOW or not _ORDERS.search(text):
             continue
         if text not in known:
             tree = read_el(text).node
@@ -34,6 +36,10 @@ def null_orderings(policy: LoadedPolicy) -> Iterator[Problem]:
             hint = "compare it with null first: `… != null && …`"
             place = policy.document.place(("rules", index, "condition"), span)
             yield Problem("null-below", message, place, hint, Severity.FINDING)
+
+
+_ORDERS: Final = re.compile(r"[<>]|\b[lg][et]\b", re.IGNORECASE)
+"""What orders: most conditions do not, and need not be read again."""
 
 
 def _below(tree: Node, text: str) -> Iterator[tuple[Span, str]]:

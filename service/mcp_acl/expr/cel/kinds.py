@@ -10,7 +10,7 @@ from mcp_acl.expr.cel import operators as op
 from mcp_acl.expr.cel.functions import FUNCTIONS
 from mcp_acl.expr.cel.values import FAMILY, Duration, Timestamp, UInt
 from mcp_acl.expr.kinds import ANYTHING, OF_TYPE, Fault, Judged, Kind, Language, in_words, may_be_equal, words_of
-from mcp_acl.expr.nodes import Call, Const, Fact, Function, Node, Value
+from mcp_acl.expr.nodes import Call, Const, Fact, Function, Node, Type, Value
 from mcp_acl.expr.walk import Outcomes
 from mcp_acl.problems import nearest
 
@@ -82,7 +82,7 @@ def language(texts: Mapping[str, Iterable[str]]) -> Language:
     def call(node: Call, kinds: Sequence[Kind]) -> Judged:
         judged = (_call(check, node, kinds) for check in (_taken, _ordered, _equal, _within, _header))
         fault = next((one for one in judged if one is not None), None) or _known_text(node, texts)
-        return Judged(_result(node.function, kinds), fault)
+        return Judged(_result(node, kinds), fault)
 
     return Language(_const, lambda variable: OF_TYPE[variable.type], call, Kind.BOOL)
 
@@ -94,11 +94,23 @@ def _call(check: _Check, node: Call, kinds: Sequence[Kind]) -> Fault | None:
     return check(node, kinds) if all(kinds) else None
 
 
-def _result(function: Function, kinds: Sequence[Kind]) -> Kind:
-    """Of arithmetic: what it is made of, if that is numbers and texts of one kind."""
-    if function in _ARITHMETIC and len(set(kinds)) == 1 and kinds[0] in (Kind.INT, Kind.UINT, Kind.DOUBLE, Kind.TEXT):
-        return kinds[0]
-    return OF_TYPE[function.result]
+_JSON: Final = Kind.NULL | Kind.BOOL | Kind.INT | Kind.DOUBLE | Kind.TEXT | Kind.LIST | Kind.MAP
+"""What claims, arguments and attributes may be, at any depth."""
+
+
+def _result(node: Call, kinds: Sequence[Kind]) -> Kind:
+    """Of arithmetic: what it is made of, if that is numbers and texts of one kind. Of a member: JSON, or a header's text."""
+    if node.function in _READS and (fact := _fact_of(node)) is not None:
+        return Kind.TEXT if fact.variable.attribute == _HEADERS else _JSON
+    is_plain = len(set(kinds)) == 1 and kinds[0] in (Kind.INT, Kind.UINT, Kind.DOUBLE, Kind.TEXT)
+    return kinds[0] if node.function in _ARITHMETIC and is_plain else OF_TYPE[node.function.result]
+
+
+def _fact_of(node: Node) -> Fact | None:
+    """The map that a path of members begins with."""
+    while isinstance(node, Call) and node.function in _READS:
+        node = node.args[0]
+    return node if isinstance(node, Fact) and node.variable.type is Type.MAP else None
 
 
 def _taken(node: Call, kinds: Sequence[Kind]) -> Fault | None:
@@ -130,7 +142,11 @@ def _wrong(node: Call, kinds: Sequence[Kind], hint: str = "") -> Fault:
 def _ordered(node: Call, kinds: Sequence[Kind]) -> Fault | None:
     if node.function not in _ORDERINGS or any(kinds[0] & one and kinds[1] & one for one in _ORDERED):
         return None
-    return _wrong(node, kinds, "compare numbers with numbers and texts with texts; `int(x)` makes a number of a text")
+    return _wrong(node, kinds, _TIMES if Kind.TIME in kinds else _ALIKE)
+
+
+_TIMES: Final = "compare times with times: `timestamp(x)` makes one of seconds since 1970, and of a text"
+_ALIKE: Final = "compare numbers with numbers and texts with texts; `int(x)` makes a number of a text"
 
 
 def _equal(node: Call, kinds: Sequence[Kind]) -> Fault | None:
