@@ -44,7 +44,9 @@ CONDITIONS: Final = """\
 Written by `make docs` from the tables in the code.
 
 A rule's `cel:` is CEL, its `condition:` is the expression language of Gravitee's Trigger Condition (EL). Both given: both must hold. What
-a condition may read, and when it is known, is the same table for both:
+a condition may read, and when it is known, is the same table for both. What can be wrong or odd about one is in [findings.md](findings.md):
+`mcp-acl check` finds at load what can never be true, never be equal, or never take what it is given. `mcp-acl explain` says for each rule
+what every part was, which fact was missing, and what the call will decide; `mcp-acl eval --parts` says the same of one expression.
 
 {variables}
 * *known*: it has its value, or is an error if it is not there.
