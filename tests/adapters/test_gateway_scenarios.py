@@ -9,15 +9,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
+from google.protobuf.struct_pb2 import Struct
 
-from mcp_acl.adapters import ext_authz, ext_proc_session
+from mcp_acl.adapters import ext_authz, ext_mcp, ext_proc_session
 from mcp_acl.adapters.facts import SERVER_METADATA, Sources
 from mcp_acl.adapters.handlers import Informed, Streaming
 from mcp_acl.adapters.table import Gateways, for_gateways
 from mcp_acl.domain import Denial, Direction, TokenState
 from mcp_acl.engine.response import Filtered
 from mcp_acl.engine.scenarios import Answer, Question, Response, Scenario, Shown, answer_of, run_scenarios
+from mcp_acl.gen import agentgateway_ext_mcp_pb2 as mcp
 from mcp_acl.gen import envoy_ext_authz_pb2 as authz
 from mcp_acl.gen import envoy_ext_proc_pb2 as pb
 from mcp_acl.policy.index import PolicySet
@@ -275,3 +278,108 @@ class ExtAuthz:
 def test_scenarios_hold_by_ext_authz(path: Path) -> None:
     scenarios = [one for one in carried(path) if one.question.attributes == b"{}"]
     assert "" == shown_of(run_scenarios(policies_of(path), scenarios, ExtAuthz()))
+
+
+# ---- ExtMcp ---------------------------------------------------------------------------------------------------------
+
+
+ENVELOPE = {"jsonrpc", "id", "method", "params", "result"}
+
+
+class _Parts(msgspec.Struct):
+    """The parts of a message, byte for byte."""
+
+    method: str = ""
+    id: Any = None
+    params: msgspec.Raw | None = None
+    result: msgspec.Raw | None = None
+
+
+def parts_of(text: bytes) -> _Parts | None:
+    """None if the gateway's own parser would refuse it, or leave something out of it."""
+    try:
+        members = json.loads(text, object_pairs_hook=lambda pairs: [name for name, _ in pairs])
+        parts = msgspec.json.decode(text, type=_Parts)
+    except (ValueError, RecursionError, msgspec.MsgspecError):
+        return None
+    return parts if {*members} <= ENVELOPE and len(members) == len({*members}) else None
+
+
+class ExtMcp:
+    """Two calls for each scenario: the gateway keeps the envelope to itself, so it is put back here."""
+
+    filters = True
+
+    def __init__(self) -> None:
+        self._gate: Any = None
+        self._table: Any = None
+        self._left: Any = None
+
+    def check(self, policies: PolicySet, question: Question) -> Answer:
+        self._gate, self._table = standing(policies, question, Gateways())
+        parts = parts_of(question.body)
+        assert parts is not None
+        asked = mcp.GuardedRequest(service_names=[question.server], method=parts.method)
+        if parts.params is not None:
+            asked.params = bytes(parts.params)
+        for name, values in {":path": [question.http.path], **question.http.headers}.items():
+            for value in values:
+                asked.headers.add(key=name, value=value.encode())
+        asked.metadata_context.CopyFrom(self._context(question))
+        verdict = mcp.RequestVerdict.FromString(self._call("CheckRequest", asked.SerializeToString()))
+        self._left = verdict.metadata
+        denial = self._gate.answer.denial
+        assert (denial is None) == verdict.HasField("passed")
+        if denial is not None and verdict.error.HasField("payload"):
+            assert json.loads(denial.body)["error"] == json.loads(verdict.error.payload)
+        return agreed(self._gate, denial)
+
+    def filter(self, _policies: PolicySet, question: Question, response: Response) -> Shown:
+        parts, asked = parts_of(response.body), parts_of(question.body)
+        assert parts is not None
+        assert parts.result is not None
+        assert asked is not None
+        result = bytes(parts.result)
+        given = mcp.GuardedResponse(service_names=[question.server], method=asked.method, result=result)
+        given.metadata_context.CopyFrom(self._context(question))
+        given.metadata_context.fields["request"].CopyFrom(self._left.fields[ext_mcp.LEFT])
+        verdict = mcp.ResponseVerdict.FromString(self._call("CheckResponse", given.SerializeToString()))
+        if verdict.HasField("error"):
+            return shown(self._gate, response.content_type, b'{"error":%b}' % verdict.error.payload)
+        changed = verdict.mutated if verdict.HasField("mutated") else result
+        return shown(self._gate, response.content_type, response.body.replace(result, changed))
+
+    def _call(self, name: str, message: bytes) -> bytes:
+        handler = self._table[f"/{ext_mcp.SERVICE}/{name}"]
+        assert isinstance(handler, Informed)
+        return handler.answer((), message)
+
+    def _context(self, question: Question) -> Struct:
+        claims = {"claims": json.loads(question.claims)} if question.token is TokenState.VALID else {"claims": None}
+        return wire.struct({**json.loads(question.attributes), **claims})
+
+
+def is_guarded(scenario: Scenario) -> bool:
+    """Whether agentgateway asks about such a message and its result: a request that it can read, answered by one JSON message."""
+    question, response = scenario.question, scenario.response
+    parts = parts_of(question.body)
+    if (
+        parts is None
+        or parts.id != 1
+        or isinstance(parts.id, bool)
+        or not parts.method
+        or question.http.method != "POST"
+    ):
+        return False
+    if response is not None:
+        answer = parts_of(response.body)
+        if answer is None or answer.result is None or not response.content_type.startswith("application/json"):
+            return False
+    foreign = {*question.http.headers} & ext_mcp.NOT_SENT_ON
+    return not foreign and question.token is not TokenState.INVALID and question.filters_responses
+
+
+@pytest.mark.parametrize("path", PATHS, ids=path_id)
+def test_scenarios_hold_by_ext_mcp(path: Path) -> None:
+    scenarios = [one for one in carried(path) if is_guarded(one)]
+    assert "" == shown_of(run_scenarios(policies_of(path), scenarios, ExtMcp()))

@@ -49,7 +49,7 @@ TOLD: Final = "mcp_acl"
 
 _ID: Final = b'{"jsonrpc":"2.0","id":1,'
 """The id that both messages are given: the gateway keeps its own to itself."""
-_NOT_SENT_ON: Final = frozenset({
+NOT_SENT_ON: Final = frozenset({
     "accept", "content-encoding", "content-length", "content-type", "mcp-method", "mcp-name", "transfer-encoding",
 })  # fmt: skip
 """Headers of the client that say how its own message is read: the gateway has read it, has compared the two that mirror it, and writes a message
@@ -215,7 +215,7 @@ def _http(entries: Sequence[pb.GuardedHeader]) -> tuple[Mapping[str, Sequence[st
         name, value = entry.key.lower(), entry.value.decode(errors="replace")
         if name.startswith(":"):
             pseudo[name] = value
-        elif name not in _NOT_SENT_ON:
+        elif name not in NOT_SENT_ON:
             headers.setdefault(name, []).append(value)
     return headers, Http(path=pseudo.get(":path", ""), headers=headers)
 
