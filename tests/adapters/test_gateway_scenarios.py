@@ -291,8 +291,8 @@ class _Parts(msgspec.Struct):
 
     method: str = ""
     id: Any = None
-    params: msgspec.Raw | None = None
-    result: msgspec.Raw | None = None
+    params: msgspec.Raw = msgspec.Raw()
+    result: msgspec.Raw = msgspec.Raw()
 
 
 def parts_of(text: bytes) -> _Parts | None:
@@ -320,7 +320,7 @@ class ExtMcp:
         parts = parts_of(question.body)
         assert parts is not None
         asked = mcp.GuardedRequest(service_names=[question.server], method=parts.method)
-        if parts.params is not None:
+        if bytes(parts.params):
             asked.params = bytes(parts.params)
         for name, values in {":path": [question.http.path], **question.http.headers}.items():
             for value in values:
@@ -337,7 +337,6 @@ class ExtMcp:
     def filter(self, _policies: PolicySet, question: Question, response: Response) -> Shown:
         parts, asked = parts_of(response.body), parts_of(question.body)
         assert parts is not None
-        assert parts.result is not None
         assert asked is not None
         result = bytes(parts.result)
         given = mcp.GuardedResponse(service_names=[question.server], method=asked.method, result=result)
@@ -345,7 +344,9 @@ class ExtMcp:
         given.metadata_context.fields["request"].CopyFrom(self._left.fields[ext_mcp.LEFT])
         verdict = mcp.ResponseVerdict.FromString(self._call("CheckResponse", given.SerializeToString()))
         if verdict.HasField("error"):
-            return shown(self._gate, response.content_type, b'{"error":%b}' % verdict.error.payload)
+            return shown(
+                self._gate, response.content_type, b'{"jsonrpc":"2.0","id":1,"error":%b}' % verdict.error.payload
+            )
         changed = verdict.mutated if verdict.HasField("mutated") else result
         return shown(self._gate, response.content_type, response.body.replace(result, changed))
 
@@ -373,13 +374,25 @@ def is_guarded(scenario: Scenario) -> bool:
         return False
     if response is not None:
         answer = parts_of(response.body)
-        if answer is None or answer.result is None or not response.content_type.startswith("application/json"):
+        if answer is None or not bytes(answer.result) or response.content_type != "application/json":
             return False
     foreign = {*question.http.headers} & ext_mcp.NOT_SENT_ON
-    return not foreign and question.token is not TokenState.INVALID and question.filters_responses
+    return (
+        not (foreign or question.http.remote_address)
+        and question.token is not TokenState.INVALID
+        and question.filters_responses
+    )
 
 
-@pytest.mark.parametrize("path", PATHS, ids=path_id)
+GUARDED = [path for path in PATHS if path.name != "4-intake.yaml"]
+"""Without those about the bytes of an envelope, which the gateway keeps to itself."""
+
+
+@pytest.mark.parametrize("path", GUARDED, ids=path_id)
 def test_scenarios_hold_by_ext_mcp(path: Path) -> None:
     scenarios = [one for one in carried(path) if is_guarded(one)]
     assert "" == shown_of(run_scenarios(policies_of(path), scenarios, ExtMcp()))
+
+
+def test_many_scenarios_are_asked_by_ext_mcp() -> None:
+    assert sum(is_guarded(one) for path in GUARDED for one in carried(path)) > 600
