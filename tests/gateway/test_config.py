@@ -1,6 +1,7 @@
 """What Envoy is told: every value on which safety hangs, read back out of the configuration."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -98,7 +99,7 @@ def test_servers_with_names_are_their_endpoints_alone() -> None:
     routes = list(routes_of(config_of("a=http://127.0.0.1:1/mcp", "b=http://127.0.0.1:1/other")))
     assert [{"path": "/a/mcp"}, {"path": "/b/mcp"}] == [one["match"] for one in routes if "route" in one]
     assert ["/mcp", "/other"] == [one["route"]["prefix_rewrite"] for one in routes if "route" in one]
-    assert {404, 421} == {one["direct_response"]["status"] for one in routes if "route" not in one}
+    assert {403, 404, 421} == {one["direct_response"]["status"] for one in routes if "route" not in one}
 
 
 def test_server_without_a_name_comes_after_those_with_one() -> None:
@@ -149,6 +150,18 @@ def test_beyond_loopback_it_answers_as_anything_unless_it_is_told_its_name() -> 
     assert ["*"] == host["domains"]
     hosts = manager_of(config_of(listen="0.0.0.0:8080", insecure=True, public_url="https://x.example"))["route_config"]
     assert 2 == len(hosts["virtual_hosts"])
+
+
+def test_pages_that_may_ask_are_those_of_the_machine_and_those_that_are_named() -> None:
+    config = config_of(public_url="https://MCP.example.org:443/base", origins=["http://[fe80::1]:8080"])
+    (refusal,) = (one for one in routes_of(config) if one["match"].get("headers"))
+    (matcher,) = refusal["match"]["headers"]
+    allowed = re.compile(matcher["string_match"]["safe_regex"]["regex"])
+    assert (True, 403) == (matcher["invert_match"], refusal["direct_response"]["status"])
+    for origin in ("https://mcp.example.org", "http://[fe80::1]:8080", "http://localhost:1", "https://127.0.0.1"):
+        assert allowed.fullmatch(origin)
+    for origin in ("https://mcp.example.org:8443", "https://mcpxexample.org", "null", "", "http://localhost:1/"):
+        assert not allowed.fullmatch(origin)
 
 
 # ---- tokens ---------------------------------------------------------------------------------------------------------
@@ -207,7 +220,7 @@ def test_document_says_what_the_resource_is_and_who_issues_tokens(keys: str) -> 
 
 
 def test_without_an_issuer_there_is_no_document(keys: str) -> None:
-    assert {404, 421} == {
+    assert {403, 404, 421} == {
         one["direct_response"]["status"] for one in routes_of(config_of(jwks=keys)) if "direct_response" in one
     }
 

@@ -39,6 +39,8 @@ def keys(tmp_path: Path) -> str:
         ({"allow_anonymous": True}, "--allow-anonymous: it says which tokens are believed"),
         ({"jwks": "nowhere.json"}, "--jwks: `nowhere.json` cannot be read"),
         ({"jwks": "http://issuer.example/keys"}, "is not https"),
+        ({"origins": ["https://x.example/page"]}, "--allow-origin: `https://x.example/page` has a path"),
+        ({"origins": ["x.example"]}, "--allow-origin: `x.example` is no http or https URL"),
         ({"jwks": "https://"}, "--jwks: `https://` names no host"),
         ({"jwks": "https://i/keys", "issuer": "me"}, "--issuer: `me` is no http or https URL"),
         ({"jwks": "https://i/keys", "audiences": [""]}, "--audience: it is empty"),

@@ -116,7 +116,7 @@ def test_decisions_are_shown_as_they_are_made(behind: Gateway, tmp_path: Path) -
 
 @pytest.fixture(scope="module")
 def routed(place: Path, policies: Path, server: Recording) -> Iterator[Gateway]:
-    with gateway(place, policies, [f"weather={server.url}"]) as running:
+    with gateway(place, policies, [f"weather={server.url}"], "--allow-origin", "https://inspector.example") as running:
         yield running
 
 
@@ -176,6 +176,26 @@ def test_it_does_not_answer_as_another_host(routed: Gateway, server: Recording, 
     server.arrived.clear()
     assert 421 == ask(routed.port, "/weather/mcp", call("tools/call", name="forecast"), Host=name).status
     assert [] == server.arrived
+
+
+@pytest.mark.parametrize(
+    ("origin", "status"),
+    [
+        ("https://evil.example", 403),
+        ("null", 403),
+        ("", 403),
+        ("http://localhost.evil.example", 403),
+        ("http://127.0.0.1:1@evil.example", 403),
+        ("http://localhost:6274", 200),
+        ("http://[::1]:1", 200),
+        ("https://inspector.example", 200),
+        ("https://inspector.example.evil.example", 403),
+    ],
+)
+def test_pages_of_other_origins_may_not_ask(routed: Gateway, server: Recording, origin: str, status: int) -> None:
+    server.arrived.clear()
+    assert status == ask(routed.port, "/weather/mcp", call("tools/call", name="forecast"), Origin=origin).status
+    assert (1 if status == 200 else 0) == len(server.arrived)
 
 
 def test_headers_that_mislead_a_server_do_not_reach_it(routed: Gateway, server: Recording) -> None:

@@ -57,6 +57,12 @@ _Audiences: TypeAlias = Annotated[
 _Anonymous: TypeAlias = Annotated[
     bool, typer.Option("--allow-anonymous", help="Lets in who has no token. An invalid one is refused all the same.")
 ]
+_Origins: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="ORIGIN", help="Pages that may ask by a browser, beside those of this machine: `https://host`."
+    ),
+]
 _UpstreamCa: TypeAlias = Annotated[
     Path | None, typer.Option(metavar="FILE", help="Who must have signed the certificates of https servers.")
 ]
@@ -79,6 +85,7 @@ def command(  # noqa: PLR0913 - flags
     issuer: _Issuer = "",
     audience: _Audiences = None,
     allow_anonymous: _Anonymous = False,
+    allow_origin: _Origins = None,
     upstream_ca: _UpstreamCa = None,
     envoy: _Envoy = None,
     insecure: _Insecure = False,
@@ -90,7 +97,17 @@ def command(  # noqa: PLR0913 - flags
     No client reaches a server but by the policies. It needs Envoy, which comes with the extra `envoy`.
     """
     given = Given(
-        upstream, policies, listen, public_url, jwks, issuer, audience or (), allow_anonymous, upstream_ca, insecure
+        upstream,
+        policies,
+        listen,
+        public_url,
+        jwks,
+        issuer,
+        audience or (),
+        allow_anonymous,
+        upstream_ca,
+        insecure,
+        allow_origin or (),
     )
     try:
         plan = plan_of(given)

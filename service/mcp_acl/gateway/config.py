@@ -38,7 +38,7 @@ class Site(NamedTuple):
     """Where everything is.
 
     `host` and `port` are listened on, `public_url` is what clients call that, without a slash at the end. `names` are the hosts that it is asked
-    as, empty for any. `service` is the address where decisions are made, `admin` the socket of Envoy's own interface, if it is to have one.
+    as, empty for any; `origins` are those of pages that may ask, beside this machine's. `service` is the address where decisions are made, `admin` the socket of Envoy's own interface, if it is to have one.
     `max_body`: bytes of a message of a client. `trusted`: a file of authorities, for servers and for what else is asked over TLS.
     """
 
@@ -49,6 +49,7 @@ class Site(NamedTuple):
     service: Config
     max_body: int
     names: tuple[str, ...] = ()
+    origins: tuple[str, ...] = ()
     tokens: Tokens | None = None
     trusted: tuple[str, str] = ("", "")
     admin: Path | None = None
@@ -102,7 +103,7 @@ def _manager(site: Site) -> Config:
         "route_config": {
             "name": LISTENER,
             "ignore_port_in_host_matching": True,
-            "virtual_hosts": virtual_hosts(site.upstreams, site.public_url, site.names, site.tokens),
+            "virtual_hosts": virtual_hosts(site.upstreams, site.public_url, site.names, site.tokens, site.origins),
         },
         "http_filters": filters,
         # The address that rules see is the one that the connection came from.

@@ -36,6 +36,7 @@ class Given(NamedTuple):
     allow_anonymous: bool = False
     upstream_ca: Path | None = None
     insecure: bool = False
+    origins: Sequence[str] = ()
 
 
 class Plan(NamedTuple):
@@ -47,6 +48,7 @@ class Plan(NamedTuple):
     tokens: Tokens | None = None
     public_url: str = ""
     trusted: tuple[str, str] = ("", "")
+    origins: tuple[str, ...] = ()
 
 
 def plan_of(given: Given) -> Plan:
@@ -58,7 +60,15 @@ def plan_of(given: Given) -> Plan:
         trusted = (trust_file("--upstream-ca", given.upstream_ca), "")
     if tokens is not None and tokens.jwks.startswith("https:"):
         trusted = (trusted[0], trust_file("--jwks", None))
-    return Plan(given.policies, _listen(given), upstreams, tokens, _public_url(given.public_url), trusted)
+    return Plan(
+        given.policies,
+        _listen(given),
+        upstreams,
+        tokens,
+        _public_url(given.public_url),
+        trusted,
+        _origins(given.origins),
+    )
 
 
 def _listen(given: Given) -> Address:
@@ -74,6 +84,14 @@ def _listen(given: Given) -> Address:
             "what speaks TLS, or insist with `--insecure`"
         )
     return address
+
+
+def _origins(texts: Sequence[str]) -> tuple[str, ...]:
+    for text in texts:
+        origin_of("--allow-origin", text)
+        if split_url("--allow-origin", text).path.strip("/"):
+            raise GivenError(f"--allow-origin: {quoted(text)} has a path; an origin is scheme, host and port")
+    return tuple(texts)
 
 
 def _public_url(text: str) -> str:
@@ -153,7 +171,9 @@ def site_of(plan: Plan, host: str, port: int, service: Config) -> Site:
     if plan.listen.is_local or plan.public_url:
         named = bracketed(split_url("--public-url", public_url).hostname or "")
         names = tuple(dict.fromkeys((*_LOOPBACK, bracketed(plan.listen.host), named)))
-    return Site(host, port, public_url, plan.upstreams, service, _MAX_BODY, names, plan.tokens, plan.trusted)
+    return Site(
+        host, port, public_url, plan.upstreams, service, _MAX_BODY, names, plan.origins, plan.tokens, plan.trusted
+    )
 
 
 def bracketed(host: str) -> str:

@@ -4,8 +4,10 @@ A request that goes to a server says which one to the service, by metadata of th
 answered here, and the service is not asked.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import Final
+from urllib.parse import urlsplit
 
 from mcp_acl.adapters.facts import SERVER_METADATA
 from mcp_acl.gateway.clusters import cluster_name
@@ -33,21 +35,32 @@ _NOT_FORWARDED: Final = (
     "x-jwt-payload",
 )
 _ANYWHERE: Final = ("*",)
+_THIS_MACHINE: Final = r"https?://(localhost|127\.0\.0\.1|\[::1\])(:[0-9]{1,5})?"
+_PORTS: Final = {"http": 80, "https": 443}
 
 
 def virtual_hosts(
-    upstreams: Sequence[Upstream], public_url: str, names: Sequence[str], tokens: Tokens | None
+    upstreams: Sequence[Upstream],
+    public_url: str,
+    names: Sequence[str],
+    tokens: Tokens | None,
+    origins: Sequence[str] = (),
 ) -> list[Config]:
-    """All routes. With `names`, what is asked as some other host is refused: a page that had its name point here would be answered else."""
+    """All routes.
+
+    With `names`, what is asked as some other host is refused: a page that had its name point here would be answered else; and so is what a
+    page of another origin than those of this machine, of `public_url` and of `origins` asks (MCP transports, `Origin`).
+    """
     documents = list(_documents(upstreams, public_url, tokens))
     servers = [_route(one, tokens) for one in sorted(upstreams, key=lambda one: not one.is_named)]
+    pages = [_page_refusal((public_url, *origins))] if names else []
     known = {
         "name": "servers",
         "domains": list(names or _ANYWHERE),
         "request_headers_to_remove": list(_NOT_FORWARDED),
         # They would lead a client past the gateway, to the server's own address.
         "response_headers_to_remove": ["alt-svc", "location"],
-        "routes": [*documents, *servers, _answer({"prefix": "/"}, 404, "no MCP server is here\n")],
+        "routes": [*documents, *pages, *servers, _answer({"prefix": "/"}, 404, "no MCP server is here\n")],
     }
     if not names:
         return [known]
@@ -56,6 +69,22 @@ def virtual_hosts(
         known,
         {"name": "others", "domains": list(_ANYWHERE), "routes": [_answer({"prefix": "/"}, 421, text)]},
     ]
+
+
+def _page_refusal(origins: Sequence[str]) -> Config:
+    """What a browser sends for a page from elsewhere. What is no browser says no origin."""
+    known = "|".join([_THIS_MACHINE, *(re.escape(_origin(one)) for one in origins)])
+    matcher = {"name": "origin", "string_match": {"safe_regex": {"regex": known}}, "invert_match": True}
+    text = "pages of this origin may not ask here; start the gateway with --allow-origin\n"
+    return _answer({"prefix": "/", "headers": [matcher]}, 403, text)
+
+
+def _origin(url: str) -> str:
+    """As browsers write it (RFC 6454 §6.2)."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    port = "" if parts.port in (None, _PORTS[parts.scheme]) else f":{parts.port}"
+    return f"{parts.scheme}://{f'[{host}]' if ':' in host else host}{port}"
 
 
 def _route(upstream: Upstream, tokens: Tokens | None) -> Config:
