@@ -1,10 +1,12 @@
 """Loops whose bodies are costly: bounded in all, and an error beyond that. Every case here would take minutes."""
 
 from types import SimpleNamespace
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from mcp_acl.expr import meter
+from mcp_acl.expr.cel import times
 from mcp_acl.expr.cel.parser import parse_cel
 from mcp_acl.expr.compiler import compile_node
 from mcp_acl.expr.nodes import Variable
@@ -111,3 +113,20 @@ def test_a_pattern_may_be_too_large_for_a_long_text() -> None:
 @pytest.mark.parametrize("text", ["a.huge > 1", "1 < a.huge", "a.huge >= a.huge", "!(a.huge <= 1)"])
 def test_an_int_beyond_64_bits_has_one_order(text: str) -> None:
     assert True is _value(text)
+
+
+def test_names_of_zones_cost_no_reading(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+
+    def count(name: str) -> object:
+        read.append(name)
+        return ZoneInfo(name)
+
+    monkeypatch.setattr(times, "ZoneInfo", count)
+    times._named_zone.cache_clear()
+    none = only(walk(parse_cel("a.texts.exists_one(x, timestamp(0).getHours(x) > 0)", ENVIRONMENT).node, SCOPE))
+    assert "not a time zone" in str(none)
+    assert "not a time zone" in str(_value("timestamp(0).getHours('localtime')"))
+    assert "not a time zone" in str(_value("timestamp(0).getHours('America')"))
+    assert True is _value("a.ids.all(x, timestamp(x).getHours('Europe/Berlin') >= 0)")
+    assert ["Europe/Berlin"] == read
