@@ -70,7 +70,7 @@ def _field(match: re.Match[str]) -> tuple[str, int]:
 
 
 _DATE_FIELDS: Final = (("y", 4), ("-", 0), ("M", 2), ("-", 0), ("d", 2))
-BASIC_DATE: Final = DateTimePattern((("y", 4), ("M", 2), ("d", 2)), strict=True)
+BASIC_DATE: Final = DateTimePattern((("y", 4), ("M", 2), ("d", 2), ("zone", 2)), strict=True)
 ISO_DATE: Final = DateTimePattern(_DATE_FIELDS, strict=True)
 ISO_TIME: Final = DateTimePattern((("time", 1),), strict=True)
 ISO_DATE_TIME: Final = DateTimePattern((*_DATE_FIELDS, ("T", 0), ("time", 1)), strict=True)
@@ -96,6 +96,15 @@ class _Fields:
         if self._time is None:
             raise EvalError("a date has no time to write")
         return self._time
+
+    def zone(self) -> str:
+        """The offset as `BASIC_ISO_DATE` ends with it; nothing where there is none."""
+        if self._zoned is None:
+            return ""
+        minutes, seconds = divmod(abs(self._zoned.zone.seconds), 60)
+        sign = "-" if self._zoned.zone.seconds < 0 else "+"
+        text = f"{sign}{minutes // 60:02}{minutes % 60:02}" + (f"{seconds:02}" if seconds else "")
+        return text if minutes or seconds else "Z"
 
     def offset(self) -> int:
         if self._zoned is None:
@@ -159,6 +168,7 @@ _WRITERS: Final[Mapping[str, Callable[[_Fields, int], str]]] = {
     "X": _offset("Z"),
     "x": _offset(""),
     "time": lambda fields, _count: _iso_time(fields.time()),
+    "zone": lambda fields, _count: fields.zone(),
 }
 
 
@@ -182,6 +192,7 @@ _READERS: Final[Mapping[tuple[str, int], str]] = {
     ("s", 1): r"(?P<second>\d{1,2})",
     ("s", 2): r"(?P<second>\d\d)",
     ("time", 1): r"(?P<hour>\d\d):(?P<minute>\d\d)(?::(?P<second>\d\d)(?:\.(?P<nano>\d{1,9}))?)?",
+    ("zone", 2): "",
     **{("S", count): rf"(?P<nano>\d{{{count}}})" for count in range(1, 10)},
 }
 
