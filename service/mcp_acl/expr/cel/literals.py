@@ -52,6 +52,8 @@ def _int(token: lark.Token) -> int:
 
 
 def _uint(token: lark.Token) -> UInt:
+    if token.startswith("-"):
+        raise LiteralError("an unsigned number has no sign", _span(token), "write an int, without the `u`")
     return UInt(_whole(token, token[:-1], 0, UINT_MAX))
 
 
