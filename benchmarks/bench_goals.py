@@ -17,6 +17,7 @@ from importlib.metadata import PackageNotFoundError, version
 from itertools import cycle
 from pathlib import Path
 from statistics import median
+from types import SimpleNamespace
 from typing import Final
 
 import peers
@@ -28,8 +29,14 @@ from rich.table import Table
 from mcp_acl.domain import Request
 from mcp_acl.engine.decision import decide
 from mcp_acl.engine.response import filter_response
+from mcp_acl.engine.scope import Scope
+from mcp_acl.expr.cel.parser import parse_cel
+from mcp_acl.expr.compiler import compile_node
+from mcp_acl.expr.condition import Condition
+from mcp_acl.expr.nodes import Variable
 from mcp_acl.mcp.message import parse_message
 from mcp_acl.policy.compiler import compile_policies
+from mcp_acl.policy.conditions import Reading, joined, read_cel, read_el
 from mcp_acl.policy.index import PolicySet
 
 MEMO: Final = 8192
@@ -37,6 +44,7 @@ MEMO: Final = 8192
 
 FLAT_LIMIT: Final = 1.2
 FAST_LIMIT: Final = 1.0
+FASTEST_LIMIT: Final = 1.0
 LISTS_LIMIT: Final = 1 / 20
 
 
@@ -168,6 +176,63 @@ def fast(report: Report, plan: timing.Plan) -> None:
     report.sections["fast: a decision costs less than one evaluation by C++ CEL"] = rows
 
 
+# ---- condition ------------------------------------------------------------------------------------------------------
+
+_OURS: Final = "CEL, compiled, from a plain dict"
+
+
+def condition(report: Report, plan: timing.Plan) -> None:
+    """One evaluation of that condition, as ours and as others'; data from a plain dict, and in the form that each likes best."""
+    run = compile_node(parse_cel(work.FAST_CEL, {name: Variable(name, name) for name in work.FAST_FACTS}).node)
+    fewest, facts = work.FAST_FEWEST_FACTS, work.FAST_FACTS
+    read = {key: joined([reading]) for key, reading in _readings().items()}
+    calls: dict[str, Callable[[], object]] = {
+        _OURS: lambda: run(SimpleNamespace(**facts)),
+        "CEL, from a request": partial(_from_request, read["cel"]),
+        "EL, from a request": partial(_from_request, read["condition"]),
+        "CEL, on a request's facts read before": partial(read["cel"].run, _scope()),
+        "cel-python, interpreted, converted before": peers.cel_python(work.FAST_CEL, facts),
+        "cel-python, compiled, converted before": peers.cel_python(work.FAST_CEL, facts, compiled=True),
+    }
+    with report.peer():
+        calls[_CPP] = partial(peers.cpp_cel(work.FAST_CEL), fewest)
+        calls[f"{_CPP}, whole token"] = partial(peers.cpp_cel(work.FAST_CEL), facts)
+        calls[f"{_CPP}, converted before"] = peers.cpp_cel_converted(work.FAST_CEL, fewest)
+    with report.peer():
+        evaluate, converted = peers.rust_cel(work.FAST_CEL)
+        calls["CEL in Rust"] = partial(evaluate, fewest)
+        calls["CEL in Rust, whole token"] = partial(evaluate, facts)
+        calls["CEL in Rust, converted before"] = partial(evaluate, converted(fewest))
+    for name, call in calls.items():
+        assert _is_true(call()), name
+    found = {name: micro(series.wall) for name, series in timing.run(_variants(calls), plan).items()}
+    goal = found.get(_CPP, [])
+    limits = {_OURS: FASTEST_LIMIT, "CEL, from a request": FASTEST_LIMIT}
+    rows = [Row(name, found[name], against=goal, limit=limits.get(name, 0.0)) for name in calls]
+    report.sections["condition: one evaluation costs less than anybody else's"] = rows
+
+
+def _is_true(answer: object) -> bool:
+    """Each has a form of its own for it."""
+    return bool(answer.value() if hasattr(answer, "value") else answer)
+
+
+def _variants(calls: Mapping[str, Callable[[], object]]) -> dict[str, timing.Variant]:
+    return {name: timing.Variant(call) for name, call in calls.items()}
+
+
+def _readings() -> dict[str, Reading]:
+    return {"cel": read_cel(work.FAST_CEL, {}), "condition": read_el(work.FAST_EL)}
+
+
+def _scope() -> Scope:
+    return Scope(work.FAST_REQUEST, "tools/call", "publish")
+
+
+def _from_request(condition: Condition) -> object:
+    return condition.run(_scope())
+
+
 # ---- lists ----------------------------------------------------------------------------------------------------------
 
 _CHEAPEST: Final = "one rule over attributes"
@@ -279,7 +344,15 @@ def write(report: Report, file: Path, plan: timing.Plan, load: tuple[float, ...]
 
 def about(load: tuple[float, ...]) -> dict[str, object]:
     """Where the figures come from. Load is that of the last minute, before and after."""
-    packages = ("msgspec", "google-re2", "cel-python", "cel-expr-python", "cerbos", "grpcio")
+    packages = (
+        "msgspec",
+        "google-re2",
+        "cel-python",
+        "cel-expr-python",
+        "common-expression-language",
+        "cerbos",
+        "grpcio",
+    )
     return {
         "python": platform.python_version(),
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs, {_processor()}",
@@ -308,12 +381,14 @@ def main() -> int:
     arguments.add_argument("--quick", action="store_true", help="fewer and shorter rounds; the figures are rough")
     arguments.add_argument("--json", type=Path, metavar="FILE", help="write every round of every figure")
     arguments.add_argument("--require-peers", action="store_true", help="fail if one to compare with is not installed")
-    arguments.add_argument("--only", choices=("flat", "fast", "lists"), action="append", help="may be repeated")
+    arguments.add_argument(
+        "--only", choices=("flat", "fast", "condition", "lists"), action="append", help="may be repeated"
+    )
     chosen = arguments.parse_args()
     plan = timing.QUICK if chosen.quick else timing.FULL
     load = os.getloadavg()
     report = Report()
-    for measure in (flat, fast, lists):
+    for measure in (flat, fast, condition, lists):
         if not chosen.only or measure.__name__ in chosen.only:
             measure(report, plan)
     show(report)

@@ -1,4 +1,4 @@
-"""The programs compared with: Google's C++ CEL from Python, cel-python interpreted, and a Cerbos server over gRPC.
+"""The programs compared with: Google's C++ CEL from Python, a CEL in Rust, cel-python, and a Cerbos server over gRPC.
 
 Each is optional: where it is not installed, `PeerMissingError` says so. Cerbos listens on loopback and is stopped by its
 process id.
@@ -10,6 +10,7 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -32,22 +33,48 @@ class PeerMissingError(Exception):
 # ---- CEL ------------------------------------------------------------------------------------------------------------
 
 
-def cpp_cel(text: str) -> Callable[[Mapping[str, object]], object]:
-    """A condition compiled by C++ CEL, to be evaluated on a plain dict of `claims` and `mcp`."""
+Evaluate = Callable[[Mapping[str, object]], object]
+"""A compiled condition, on a plain dict of `claims` and `mcp`."""
+
+
+def cpp_cel(text: str) -> Evaluate:
+    """A condition compiled by C++ CEL."""
+    expression = _cpp(text)[1]
+    return lambda data: expression.eval(data=data)
+
+
+def cpp_cel_converted(text: str, data: Mapping[str, object]) -> Callable[[], object]:
+    """The same, the data converted beforehand."""
+    environment, expression = _cpp(text)
+    return partial(expression.eval, environment.Activation(data))
+
+
+def _cpp(text: str) -> tuple[Any, Any]:
     try:
         from cel_expr_python import cel  # noqa: PLC0415 - a peer may be missing
     except ImportError as error:
         raise PeerMissingError("cel-expr-python") from error
     facts = cel.Type.Map(cel.Type.STRING, cel.Type.DYN)
-    expression = cel.NewEnv(variables={"claims": facts, "mcp": facts}).compile(text)
-    return lambda data: expression.eval(data=data)
+    environment = cel.NewEnv(variables={"claims": facts, "mcp": facts})
+    return environment, environment.compile(text)
 
 
-def cel_python(text: str, data: Mapping[str, Any]) -> Callable[[], object]:
-    """A condition as cel-python interprets it, the data converted beforehand."""
+def rust_cel(text: str) -> tuple[Evaluate, Callable[[Mapping[str, object]], object]]:
+    """A condition compiled by the CEL in Rust, and what converts data for it beforehand."""
+    try:
+        import cel  # noqa: PLC0415 - a peer may be missing
+    except ImportError as error:
+        raise PeerMissingError("common-expression-language") from error
+    return cel.compile(text).execute, lambda data: cel.Context(variables=dict(data))
+
+
+def cel_python(text: str, data: Mapping[str, Any], *, compiled: bool = False) -> Callable[[], object]:
+    """A condition as cel-python runs it, the data converted beforehand."""
     import celpy  # noqa: PLC0415 - slow to import
+    from celpy.celparser import CELParser  # noqa: PLC0415
 
-    environment = celpy.Environment()
+    CELParser.CEL_PARSER = None  # made once, for the first runner: its trees are none for the other
+    environment = celpy.Environment(runner_class=celpy.CompiledRunner if compiled else celpy.InterpretedRunner)
     program = environment.program(environment.compile(text))
     activation = {name: celpy.json_to_cel(value) for name, value in data.items()}
     return lambda: program.evaluate(activation)
