@@ -22,6 +22,9 @@ NODE: Final = 5
 CALL: Final = 10
 """What a call in a body is charged whatever its arguments, unless its function is `FLAT`."""
 
+ITEM: Final = 4
+"""What an item of a list is charged that a call makes: it takes memory too."""
+
 FLAT: Final = 0
 """The pace of a function that takes as long whatever its arguments."""
 
@@ -76,13 +79,9 @@ class Budget:
             raise EvalError("the values are too large to compare")
 
 
-_ITEM: Final = 4
-"""What an item of a list is charged that a call makes: it takes memory too."""
-
-
 def pay_for(meter: Meter, made: _T, pace: int) -> _T:
     """The value, once what it took to make it is paid."""
-    meter.spend(len(made) * _ITEM if isinstance(made, list | tuple) else size(made) // pace)
+    meter.spend(len(made) * ITEM if isinstance(made, list | tuple) else size(made) // pace)
     return made
 
 
