@@ -153,3 +153,13 @@ def test_type_of_what_is_sent_is_known_beforehand(given_type: str, sent_type: st
     assert sent_type == ResponseStream(request("tools/list"), given_type).content_type
     refused = in_pieces([b"{"], given_type)[-1]
     assert sent_type.partition(";")[0] == refused.content_type.partition(";")[0]
+
+
+def test_what_is_kept_of_a_response_is_told_so_that_a_host_knows_what_comes() -> None:
+    document, stream = (ResponseStream(request("tools/list"), kind) for kind in (JSON, STREAM))
+    for one in (document, stream):
+        assert 0 == one.held
+        one.feed(POLICIES, b"data: " + b"x" * 100)
+        assert one.held >= 100
+    stream.feed(POLICIES, b"\n\n")
+    assert 0 == stream.held

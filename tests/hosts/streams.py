@@ -2,6 +2,7 @@
 
 import gc
 import json
+import threading
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, cast
@@ -18,6 +19,7 @@ class Echo:
     fed = 0
 
     is_over = False
+    held = 0
 
     def __init__(self, _: Metadata, fault: Callable[[], BaseException] | None = None) -> None:
         self._fault = fault
@@ -63,6 +65,14 @@ class Over(Echo):
         return super().feed(message)
 
 
+class Kept(Echo):
+    """Keeps what it is fed, and answers which thread it was fed in."""
+
+    def feed(self, message: bytes) -> Sequence[bytes]:
+        self.held += len(message)
+        return (threading.current_thread().name.encode(),)
+
+
 class Told(Echo):
     """Answers what came with the call."""
 
@@ -96,6 +106,7 @@ STREAMS: Final[Mapping[str, Handler]] = {
     "/test.Stream/Silent": Streaming(Silent),
     "/test.Stream/Over": Streaming(Over),
     "/test.Stream/Told": Streaming(Told),
+    "/test.Stream/Kept": Streaming(Kept),
     "/test.Echo/Told": Informed(_written),
     "/test.Stream/Forgetful": Streaming(Forgetful),
     "/test.Stream/NeverOpened": Streaming(_never_opened),

@@ -173,3 +173,9 @@ def test_handlers_that_ask_are_told_what_came_with_the_call(channel: grpc.Channe
     answer = next(call(iter([b"x"]), metadata=sent, timeout=SECONDS, wait_for_ready=True))
     found = [tuple(one) for one in json.loads(answer) if one[0].startswith("x-")]
     assert [one for one in sent if isinstance(one[1], str)] == found
+
+
+def test_small_message_that_much_is_kept_for_is_worked_on_beside_the_loop(channel: grpc.Channel) -> None:
+    small, large = b"x", bytes(200_000)
+    first, *_, last, _ = stream(channel, [small, large, large, small], "/test.Stream/Kept")
+    assert (False, True) == (first.startswith(b"large"), last.startswith(b"large"))

@@ -21,6 +21,10 @@ TRAILERS: Final = pb.ProcessingResponse(response_trailers=pb.TrailersResponse())
 class Body(Protocol):
     """What becomes of a body."""
 
+    @property
+    def held(self) -> int:
+        """Bytes of it that are kept."""
+
     def feed(self, piece: bytes, *, is_last: bool) -> Answers:
         """The answers to a piece; with `is_last` nothing comes after it."""
 
@@ -30,6 +34,8 @@ class Body(Protocol):
 
 class Untouched:
     """Sent on as it comes."""
+
+    held = 0
 
     def feed(self, piece: bytes, *, is_last: bool) -> Answers:  # noqa: ARG002
         """The same."""
@@ -42,6 +48,8 @@ class Untouched:
 
 class UntouchedDuplex:
     """Sent on as it comes, where nothing is that is not sent."""
+
+    held = 0
 
     def feed(self, piece: bytes, *, is_last: bool) -> Answers:
         """The same, said again."""
@@ -57,6 +65,11 @@ class Streamed:
 
     def __init__(self, filtering: Filtering) -> None:
         self._filtering = filtering
+
+    @property
+    def held(self) -> int:
+        """What the filter keeps."""
+        return self._filtering.held
 
     def feed(self, piece: bytes, *, is_last: bool) -> Answers:
         """What may be sent by now."""
@@ -80,6 +93,11 @@ class Duplex:
     def __init__(self, filtering: Filtering) -> None:
         self._filtering = filtering
 
+    @property
+    def held(self) -> int:
+        """What the filter keeps."""
+        return self._filtering.held
+
     def feed(self, piece: bytes, *, is_last: bool) -> Answers:
         """What may be sent by now, if anything."""
         out = self._filtering.feed(piece).filtered.body
@@ -94,6 +112,8 @@ class Duplex:
 
 class Buffered:
     """BUFFERED: the whole body is one piece, whether trailers come after it or not; headers can still be changed."""
+
+    held = 0
 
     def __init__(self, gate: Gate, context: bytes, head: ResponseHead) -> None:
         self._gate = gate

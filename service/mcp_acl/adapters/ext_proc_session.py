@@ -110,6 +110,11 @@ class ExtProcSession:
         """Whether the last answer that is needed has been given. Never before: that would be a permission."""
         return self._is_over
 
+    @property
+    def held(self) -> int:
+        """What is kept of the request or the response."""
+        return len(self._kept) + self._body.held
+
     def feed(self, message: bytes) -> Sequence[bytes]:
         """The answers to a message. Raises ApiError if it cannot be understood, or does not come at this point."""
         request = parsed(pb.ProcessingRequest, message)

@@ -24,6 +24,10 @@ class Session(Protocol):
     def is_over(self) -> bool:
         """Whether there is nothing more to say."""
 
+    @property
+    def held(self) -> int:
+        """Bytes that are kept, to be worked on with what comes: a host does beside its event loop what takes long."""
+
     def feed(self, message: bytes) -> Sequence[bytes]:
         """The answers to a message."""
 

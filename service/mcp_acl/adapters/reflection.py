@@ -23,6 +23,7 @@ class ReflectionSession:
     """One call: each request has one answer."""
 
     is_over = False
+    held = 0
 
     def __init__(self, _: Metadata) -> None:
         """Nothing that comes with the call matters."""

@@ -13,6 +13,7 @@ class CheckSession:
     """`CheckStream`: each request has one answer, in its place."""
 
     is_over = False
+    held = 0
 
     def __init__(self, gate: Gate, _: Metadata) -> None:
         self._gate = gate
@@ -35,6 +36,11 @@ class FilterSession:
         self._gate = gate
         self._filtering: Filtering | None = None
         self._report_hidden = False
+
+    @property
+    def held(self) -> int:
+        """What is kept of the body."""
+        return self._filtering.held if self._filtering is not None else 0
 
     def feed(self, message: bytes) -> Sequence[bytes]:
         """What may be sent on. Raises ApiError if a piece comes before the start, or a second start."""

@@ -78,6 +78,11 @@ class ResponseStream:
         self._events = EventFilter() if media == EVENT_STREAM else None
         self._kept = bytearray()
 
+    @property
+    def held(self) -> int:
+        """Bytes that are kept: of JSON all that has come, of events the one that has not ended."""
+        return len(self._kept) if self._events is None else self._events.held
+
     def feed(self, policies: PolicySet, piece: bytes) -> Filtered:
         """What of the body may be passed on, now that this piece has come."""
         if self._events is not None:

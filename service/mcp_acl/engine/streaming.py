@@ -35,6 +35,11 @@ class EventFilter:
         self._sse = SseReader()
         self._told = False
 
+    @property
+    def held(self) -> int:
+        """Bytes of an event that has not ended."""
+        return self._sse.held
+
     def feed(self, messages: MessageFilter, piece: bytes) -> bytes:
         """What may be passed on now: of a stream that breaks in this piece, what came before."""
         return self._passed(messages, self._events(piece))

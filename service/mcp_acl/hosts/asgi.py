@@ -174,13 +174,17 @@ class Application:
         session: Session = _run(lambda _: handler.open(metadata), b"")
         while not session.is_over:
             message = await messages.next(self._waiting)
-            for one in await self._run(session.feed, message) if message is not None else await self._closed(session):
+            for one in (
+                await self._run(session.feed, message, session.held)
+                if message is not None
+                else await self._closed(session)
+            ):
                 await answer.message(one)
             if message is None:
                 return
 
     async def _closed(self, session: Session) -> Sequence[bytes]:
-        return await self._run(lambda _: session.close(), b"")
+        return await self._run(lambda _: session.close(), b"", session.held)
 
     async def _waiting(self, receive: Callable[[], Awaitable[_T]]) -> _T:
         """Wait for what comes next on a stream. Meanwhile, the end of the service ends the call."""
@@ -198,8 +202,8 @@ class Application:
         finally:
             self._idle.discard(task)
 
-    async def _run(self, run: Callable[[bytes], _T], request: bytes) -> _T:
-        if len(request) < _LARGE:
+    async def _run(self, run: Callable[[bytes], _T], request: bytes, held: int = 0) -> _T:
+        if len(request) + held < _LARGE:
             return _run(run, request)
         return await asyncio.get_running_loop().run_in_executor(self._pool, _run, run, request)
 

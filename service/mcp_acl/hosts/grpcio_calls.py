@@ -149,9 +149,13 @@ class Calls(grpc.GenericRpcHandler):
             while not held[0].is_over:
                 message = await self._next(context)
                 if message is grpc.aio.EOF:
-                    await self._answer(context, await self._outcome(lambda _: tuple(held[0].close()), b""))
+                    await self._answer(
+                        context, await self._outcome(lambda _: tuple(held[0].close()), b"", held[0].held)
+                    )
                     return
-                await self._answer(context, await self._outcome(lambda one: tuple(held[0].feed(one)), message))
+                await self._answer(
+                    context, await self._outcome(lambda one: tuple(held[0].feed(one)), message, held[0].held)
+                )
         finally:
             # Of a call that ended with an error grpcio now and then keeps the frames for as long as the connection lives.
             held.clear()
@@ -178,8 +182,8 @@ class Calls(grpc.GenericRpcHandler):
         for answer in outcome:
             await context.write(answer)
 
-    async def _outcome(self, run: Callable[[bytes], _T], request: bytes) -> _T | Status:
-        if len(request) < _LARGE:
+    async def _outcome(self, run: Callable[[bytes], _T], request: bytes, held: int = 0) -> _T | Status:
+        if len(request) + held < _LARGE:
             return _outcome(run, request)
         return await asyncio.get_running_loop().run_in_executor(self._pool, _outcome, run, request)
 

@@ -113,6 +113,11 @@ class SseReader:
         self._after_cr = False
         self._refusal: MessageError | None = None
 
+    @property
+    def held(self) -> int:
+        """Bytes of an event that has not ended."""
+        return self._held + len(self._partial)
+
     def feed(self, chunk: bytes) -> list[SseEvent]:
         """The events that the chunk completes."""
         events: list[SseEvent] = []

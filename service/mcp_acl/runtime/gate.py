@@ -277,6 +277,11 @@ class Filtering:
         self._refused = head.refused
         self.head = Reply(head, _status(head, status), bool(head.refused), gate.policies.revision)
 
+    @property
+    def held(self) -> int:
+        """Bytes of the response that are kept."""
+        return self._stream.held if self._stream is not None else 0
+
     def feed(self, piece: bytes) -> Reply:
         """What may be passed on, now that this piece has come. Nothing once the response is refused."""
         return self._next(lambda stream, policies: stream.feed(policies, piece))
