@@ -41,7 +41,8 @@ _NARROWER: Final[Mapping[str, str]] = {
     r"may not be used": "Spring reads any public getter or field, this engine those of its tables",
     r"cannot be called with|not supported|has no method|does not take null": "a method or a form of it that is not supported",
     r"out of range \(years 1 to 9999\)": "dates reach from year 1 to 9999",
-    r"take whole numbers|takes a character|the format": "a form of `String.format` that is not supported",
+    r"take whole numbers|takes a character|with a fraction|the format": "a form of `String.format` that is not supported",
+    r"cannot make a String of": "a key that is a map or a date",
     r"no hash code": "the hash code of such a value is not computed",
     r"must be ASCII|takes the empty text|half a character|RE2": "RE2 would answer otherwise for such a text",
     r"digits": "the digits of such a number depend on the Java runtime",
@@ -100,6 +101,8 @@ def _ours(text: str) -> Answer:
     kind = _CLASSES.get(type(computed), "")
     why = found.message if isinstance(found, EvalError) else ""
     compared = {"Boolean": str(computed).lower(), "Double": repr(computed)}
+    if isinstance(computed, str):
+        compared["String"] = computed.encode("utf-8", "replace").decode()  # as Java writes half a character
     return Answer(outcome, kind, compared.get(kind, computed), why)
 
 
