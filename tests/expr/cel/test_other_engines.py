@@ -291,6 +291,7 @@ _CPP: Final[Sequence[Difference]] = (
     Difference(
         "C++ refuses the end of a text as the end of a part", text="substring", said="greater than <string>.size"
     ),
+    Difference("and so the other operand counts, there", text=r"int\(", why="the condition is not a bool"),
     _UNORDERED,
 )
 
