@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from mcp_acl.domain import InexactNumber
 from mcp_acl.expr.account import Account, account_of
 from mcp_acl.expr.el.roots import (
     PlainScope,
@@ -18,7 +19,14 @@ from mcp_acl.expr.el.roots import (
 from mcp_acl.expr.el.values import Headers
 from mcp_acl.policy.conditions import read_cel, read_el, read_variable
 
-CLAIMS = {"role": "admin", "limit": 500, "ratio": float("inf"), "odd": "it's", "iss": "i"}
+CLAIMS = {
+    "role": "admin",
+    "limit": 500,
+    "ratio": float("inf"),
+    "odd": "it's",
+    "iss": "i",
+    "huge": InexactNumber("9007199254740993"),
+}
 ARGUMENTS = frozenset({"arguments", "el_arguments"})
 
 
@@ -74,7 +82,11 @@ def test_what_is_open_remains_with_what_is_known_put_in(text: str, remains: str)
     [
         ("{#token.role == 'admin' && #mcp.arguments['amount'] <= #token['limit']}", "#mcp.arguments['amount'] <= 500"),
         ("{(#mcp.arguments['a'] ?: 'x') == #mcp.name}", "(#mcp.arguments['a'] ?: 'x') == 'transfer'"),
-        ("{(#mcp.arguments['a'] ?: false) && #token.role == 'admin'}", "(#mcp.arguments['a'] ?: false)"),
+        ("{(#mcp.arguments['a'] ?: false) && #token.role == 'admin'}", "#mcp.arguments['a'] ?: false"),
+        (
+            "{(false or (#mcp.arguments['a'] || #mcp.arguments['b'])) && #mcp.arguments['c']}",
+            "(#mcp.arguments['a'] || #mcp.arguments['b']) && #mcp.arguments['c']",
+        ),
         ("{#token.nope == 'a' && #mcp.arguments['amount'] == 1}", ""),
     ],
 )
@@ -87,6 +99,12 @@ def test_a_variable_stands_for_what_it_holds() -> None:
         "variables.small && claims.limit > 1", variables={"small": "mcp.arguments.a < 1 && mcp.arguments.b < 1"}
     )
     assert "variables.small" == account.remains
+
+
+def test_number_that_is_not_exact_is_accounted_for_though_nothing_can_be_compared_with_it() -> None:
+    assert "claims.huge.a" == cel("claims.huge.a == 1").missing
+    assert "claims.huge && mcp.arguments.a" == cel("claims.huge && mcp.arguments.a").remains
+    assert "claims.huge > 1 || mcp.arguments.a" == cel("claims.huge > 1 || mcp.arguments.a").remains
 
 
 def test_nothing_remains_in_a_call() -> None:

@@ -102,27 +102,40 @@ class _Notes:
     def _null_before(self, node: Node) -> str:
         """What is null and was asked for more."""
         owner = node.args[0] if isinstance(node, Call) and node.args else node
-        return self.source(owner) if self._settled(owner) == (None,) else ""
+        return self.source(owner) if self._is(owner, None) else ""
 
     # ---- what remains ----------------------------------------------------------------------------------------------------
 
     def remaining(self, node: Node) -> str:
         """The text of what is open in a part."""
-        match node:
-            case Call(function=function, args=(inner,)) if function.name in _TRUTHS:
-                return self.remaining(inner)
+        match self._open_part(node):
             case Call(function=function, args=(inner,)) if function.name == "!":
                 return f"!({self.remaining(inner)})"
-            case Logic() if any(one.span != node.span for one in node.operands):
-                return self._operands(node)
+            case Logic() as part if _is_written(part):
+                return self._operands(part)
+            case part:
+                return self._with_values(part)
+
+    def _open_part(self, node: Node) -> Node:
+        """The innermost part that decides what the whole comes to: all around it is known, or stands in no text."""
+        match node:
+            case Call(function=function, args=(inner,)) if function.name in _TRUTHS:
+                return self._open_part(inner)
+            case Logic() if _is_written(node) and len(only := self._open(node)) == 1 and self._settled(only[0]) is None:
+                return self._open_part(only[0])
             case Conditional() if self._settled(node.condition) is not None:
-                chosen = node.then if self._settled(node.condition) == (True,) else node.otherwise
-                return self.remaining(chosen) if self.found.get(id(chosen)) is not None else self.source(node)
-        return self._with_values(node)
+                chosen = node.then if self._is(node.condition, True) else node.otherwise
+                return self._open_part(chosen) if self.found.get(id(chosen)) is not None else node
+        return node
 
     def _settled(self, node: Node) -> tuple[object] | None:
         value = self.found.get(id(node))
         return value if isinstance(value, tuple) and len(value) == 1 else None
+
+    def _is(self, node: Node, value: bool | None) -> bool:
+        """Whether it is certain to be that: by identity, for a number that is not exact refuses to be compared."""
+        settled = self._settled(node)
+        return settled is not None and settled[0] is value
 
     def _operands(self, node: Logic) -> str:
         sign = " && " if node.is_and else " || "
@@ -130,15 +143,14 @@ class _Notes:
 
     def _open(self, node: Logic) -> list[Node]:
         """The operands that are not what changes nothing."""
-        return [one for one in node.operands if self._settled(one) != (node.is_and,)]
+        return [one for one in node.operands if not self._is(one, node.is_and)]
 
     def _operand(self, node: Node, around: Logic) -> str:
         is_settled = self._settled(node) is not None
-        text = self.source(node) if is_settled else self.remaining(node)
-        is_other = isinstance(node, Logic) and node.is_and is not around.is_and
-        if isinstance(node, Conditional | Let) or (is_other and (is_settled or len(self._open(node)) > 1)):  # type: ignore[arg-type]
-            return f"({text})"
-        return text
+        part = node if is_settled else self._open_part(node)
+        text = self.source(node) if is_settled else self.remaining(part)
+        is_other = isinstance(part, Logic) and part.is_and is not around.is_and
+        return f"({text})" if is_other or isinstance(part, Conditional | Let) else text
 
     def _with_values(self, node: Node) -> str:
         """The part as it is written, facts that are known put in."""
@@ -161,6 +173,11 @@ class _Notes:
 
 _TRUTHS: Final = frozenset(("bool", "condition", "truth"))
 """What makes a condition of a value, and stands in no text."""
+
+
+def _is_written(node: Logic) -> bool:
+    """Whether the text has its operands, each at a place of its own."""
+    return any(one.span != node.span for one in node.operands)
 
 
 def _outside_loops(node: Node) -> tuple[Node, ...]:
