@@ -11,11 +11,13 @@ from typing import Final, TypeAlias
 
 from mcp_acl.expr.el.access import WHITELIST
 from mcp_acl.expr.el.classes import CLASSES
+from mcp_acl.expr.el.conversions import convert
 from mcp_acl.expr.el.operators import BINARY, CONDITION, IS_ABSENT, IS_NULL, LIST, NOT
 from mcp_acl.expr.el.values import PREFIX, Array, BigDecimal, Int8, Int16, Int32, JFloat
 from mcp_acl.expr.kinds import ANYTHING, NOTHING, OF_TYPE, Fault, Judged, Kind, Language, in_words, may_be_equal
 from mcp_acl.expr.nodes import Call, Fact, Node, Value, Variable
 from mcp_acl.expr.walk import Outcomes
+from mcp_acl.problems import EvalError
 
 _CONSTANTS: Final[Mapping[type, Kind]] = {
     type(None): Kind.NULL,
@@ -153,12 +155,21 @@ def _no_member(node: Call, kinds: Sequence[Kind]) -> Fault | None:
         message = f"{in_words(owner)} has no method `{name}`"
     else:
         key = node.function.key
-        if not isinstance(key, str) or node.function.name != "[…]" or owner & Kind.MAP or key.isdigit():
+        if not isinstance(key, str) or node.function.name != "[…]" or owner & Kind.MAP or _is_place(key):
             return None
         message = f"{in_words(owner)} has no entry `{key[:60]}`"
     outcomes = Outcomes.TRUE | Outcomes.FALSE if kinds[0] & Kind.NULL else Outcomes.ERROR
     hint = "write `[0]` after it for the first value" if owner is Kind.LIST else ""
     return Fault("wrong-operand", f"{message}: it is an error for every request that has it", outcomes, hint)
+
+
+def _is_place(key: str) -> bool:
+    """Whether a text is a number once it is used as an index: ` 0`, `+0` and `0x0` are."""
+    try:
+        convert(key, "Integer")
+    except EvalError:
+        return False
+    return True
 
 
 def _is_payload(node: Call) -> bool:
