@@ -165,6 +165,13 @@ def test_server_is_named_by_context_then_backend_then_setting() -> None:
     assert ("set", "setting `server`") == server(names=[])
 
 
+@pytest.mark.parametrize("server", ["", 5, True, {}])
+def test_server_that_is_named_badly_is_none_and_not_the_backend(server: Any) -> None:
+    assert "error" == ask(request("tools/call", call("forecast", city="Rome"), context={"server": server})).WhichOneof(
+        "verdict"
+    )
+
+
 def test_nothing_that_a_client_writes_is_believed() -> None:
     body = request("tools/call", call("history"), claims=b'{"role":"admin"}', server=b"x", x_mcp_acl_server=b"x")
     assert "error" == ask(body).WhichOneof("verdict")

@@ -25,7 +25,7 @@ from typing import Final, NamedTuple
 import msgspec
 from google.protobuf.struct_pb2 import ListValue, Struct, Value
 
-from mcp_acl.adapters.facts import NAMESPACE, Facts, Sources, Told, facts_from
+from mcp_acl.adapters.facts import NAMESPACE, SETTING, Facts, Sources, Told, facts_from
 from mcp_acl.adapters.grpc_api import MAX_HEADERS, parsed
 from mcp_acl.adapters.handlers import Metadata
 from mcp_acl.adapters.status import ApiError
@@ -143,9 +143,9 @@ def _questions(sources: Sources, metadata: Metadata, asked: _Asked) -> Iterator[
     context = asked.context
     space = Struct(fields={name: value for name, value in context.fields.items() if name in (CLAIMS, SERVER)})
     told = Told(metadata, {NAMESPACE: space}, attributes=_attributes(context), headers=headers)
-    named = facts_from(replace(sources, server="", jwt=((NAMESPACE, CLAIMS),)), told)
-    message = _message(asked, is_named=bool(named.server))
-    for server, origin in _servers(named, sources, asked.backends):
+    named = facts_from(replace(sources, jwt=((NAMESPACE, CLAIMS),)), told)
+    message = _message(asked, is_named=named.origins["server"] != SETTING)
+    for server, origin in _servers(named, asked.backends):
         facts = named._replace(server=server, origins={**named.origins, "server": origin})
         session = next(iter(headers.get("mcp-session-id", ())), "")
         question = Question(
@@ -161,11 +161,12 @@ def _questions(sources: Sources, metadata: Metadata, asked: _Asked) -> Iterator[
         yield question, facts
 
 
-def _servers(named: Facts, sources: Sources, backends: Sequence[str]) -> Sequence[tuple[str, str]]:
-    """By id, each with where it is from: one that is named for all, else each backend, else that of the setting."""
-    if named.server:
-        return [(named.server, named.origins["server"])]
-    return [(backend, "backend") for backend in backends] or [(sources.server, "setting `server`")]
+def _servers(named: Facts, backends: Sequence[str]) -> Sequence[tuple[str, str]]:
+    """By id, each with where it is from: one that is named for all, be it a bad one, else each backend, else that of the setting."""
+    origin = named.origins["server"]
+    if origin != SETTING:
+        return [(named.server, origin)]
+    return [(backend, "backend") for backend in backends] or [(named.server, origin)]
 
 
 def _message(asked: _Asked, *, is_named: bool) -> bytes | MessageError:

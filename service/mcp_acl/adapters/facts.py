@@ -30,6 +30,9 @@ NAMESPACE: Final = "mcp_acl"
 FAILURE: Final = "jwt_failure"
 """Key beside the claims that says why there are none (jwt_authn, `failed_status_in_metadata`)."""
 
+SETTING: Final = "setting `server`"
+"""Where the server is from if nothing else names one."""
+
 _NOT_SENT: Final = "Jwt is missing"
 """What jwt_authn says where no token came."""
 _NONE: Final[Mapping[str, Json]] = {}
@@ -98,7 +101,7 @@ def _server(sources: Sources, told: Told) -> tuple[str, str]:
     if sources.server_attribute in told.attributes:
         value = told.attributes[sources.server_attribute]
         return value if isinstance(value, str) else "", f"attribute `{sources.server_attribute}`"
-    return sources.server, "setting `server`"
+    return sources.server, SETTING
 
 
 def _principal(sources: Sources, told: Told) -> tuple[TokenState, Mapping[str, Json], str]:
