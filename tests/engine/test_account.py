@@ -27,6 +27,7 @@ CLAIMS = {
     "iss": "i",
     "huge": InexactNumber("9007199254740993"),
 }
+PATH = "#jsonPath(#context.attributes['oauth.payload'], '$.role.nope')"
 ARGUMENTS = frozenset({"arguments", "el_arguments"})
 
 
@@ -118,6 +119,15 @@ def test_nothing_remains_in_a_call() -> None:
         (cel("claims.limit == 500 && claims.nope == 1 && claims.nil == 1"), "claims.nope"),
         (cel("claims.limit == 500"), ""),
         (cel("has(claims.nope)"), ""),
+        (cel("claims.role > 3"), ""),
+        (cel("claims.huge > 3"), ""),
+        (cel("claims.role > 3 || claims.nope == 1"), "claims.nope"),
+        (cel('mcp.arguments["nope"] == 1', frozenset()), 'mcp.arguments["nope"]'),
+        (cel("[1][claims.limit] == 1"), "[1][claims.limit]"),
+        (el("{#token['limit'].startsWith('a')}"), ""),
+        (el("{#token['nope'].startsWith('a')}"), "#token['nope']"),
+        (el("{({1}[#token['limit']] == 1)}"), "{1}[#token['limit']]"),
+        (el("{#jsonPath(#context.attributes['oauth.payload'], '$.role.nope') == 1}"), PATH),
         (cel("claims.nope == 1 || claims.limit == 500"), ""),
         (cel("variables.who == 1", variables={"who": "claims.nope.sub"}), "claims.nope"),
         (el("{#token['nope'] == 'a'}"), "#token['nope']"),

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from mcp_acl.expr.cel.operators import HAS, INDEX, SELECT
+from mcp_acl.expr.el.access import INDEX as EL_INDEX
+from mcp_acl.expr.el.jsonpath import NoPath
 from mcp_acl.expr.el.values import Bean, Context, Headers
 from mcp_acl.expr.nodes import (
     Available,
@@ -87,17 +89,25 @@ class _Notes:
         return tuple(Seen(text, render(value)) for text, value in found.items() if text)
 
     def missing(self) -> str:
-        """The first part that reads something and is an error, or the null before it, else the first fixed step that is null."""
+        """The first fact that was read and is not there, or the null before an error, else the first fixed step that is null."""
         nulls = ""
         for node in self.walked:
-            value = self.found[id(node)]
-            if not isinstance(value, tuple) or len(value) != 1 or not _reads(node):
+            settled = self._settled(node)
+            if settled is None or not _reads(node):
                 continue
-            if isinstance(value[0], EvalError):
-                return _read(node, self.text) or self._null_before(node) or self.source(node)
-            if value[0] is None and isinstance(node, Call) and node.function.key is not None:
+            found = self._not_found(node) if isinstance(settled[0], EvalError) else ""
+            if found:
+                return found
+            if settled[0] is None and isinstance(node, Call) and node.function.key is not None:
                 nulls = nulls or self.source(node)
         return nulls
+
+    def _not_found(self, node: Node) -> str:
+        """What an error says is not there; `''` if the error is of another kind, or of a part."""
+        if any(isinstance((self._settled(one) or (None,))[0], EvalError) for one in children(node)):
+            return ""
+        is_place = _is_step(node) or isinstance((self._settled(node) or (None,))[0], NoPath)
+        return _read(node, self.text) or self._null_before(node) or (self.source(node) if is_place else "")
 
     def _null_before(self, node: Node) -> str:
         """What is null and was asked for more."""
@@ -171,8 +181,16 @@ class _Notes:
                 yield from self._known(child)
 
 
+_STEPS: Final = frozenset((SELECT, INDEX, EL_INDEX))
 _TRUTHS: Final = frozenset(("bool", "condition", "truth"))
 """What makes a condition of a value, and stands in no text."""
+
+
+def _is_step(node: Node) -> bool:
+    """Whether it reads a fact, or an entry or element of something."""
+    if not isinstance(node, Call):
+        return isinstance(node, Fact | Available)
+    return node.function in _STEPS or node.function.key is not None
 
 
 def _is_written(node: Logic) -> bool:
