@@ -112,6 +112,13 @@ def test_body_that_may_be_cut_is_refused(value: str) -> None:
     assert ROME == question(asked(headers={"x-envoy-auth-partial-body": "false"})).message
 
 
+@pytest.mark.parametrize("off", [-1, 1])
+def test_body_that_is_not_as_long_as_its_header_says_is_refused(off: int) -> None:
+    message = question(asked(headers={"content-length": str(len(ROME) + off)})).message
+    assert isinstance(message, MessageError)
+    assert ROME == question(asked(headers={"content-length": str(len(ROME))})).message
+
+
 def test_headers_have_a_bound() -> None:
     question(asked(headers={str(number): "x" for number in range(MAX_HEADERS)}))
     with pytest.raises(ApiError, match="headers"):

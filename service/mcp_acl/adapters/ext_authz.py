@@ -28,7 +28,8 @@ SERVICE: Final = "envoy.service.auth.v3.Authorization"
 
 _PARTIAL: Final = "x-envoy-auth-partial-body"
 _SESSION: Final = "mcp-session-id"
-_SINGLE: Final = ("mcp-method", "mcp-name", "mcp-protocol-version", "content-type", "content-length", _PARTIAL)
+_LENGTH: Final = "content-length"
+_SINGLE: Final = ("mcp-method", "mcp-name", "mcp-protocol-version", "content-type", _LENGTH, _PARTIAL)
 """Headers that decide how a message is read, and of which there must be one: joined by a comma, two of them may look like one."""
 _MIRRORED_NAME: Final = "mcp-name"
 _REPLACED: Final = "!"
@@ -138,6 +139,8 @@ def _doubt(asked: pb.HttpRequest, headers: Mapping[str, list[str]]) -> str:
         return "the body came as text, in which bytes may have been replaced; set `pack_as_bytes: true`"
     if not asked.raw_body and _has_body(asked, headers):
         return "the body did not come; set `with_request_body`"
+    if any(length != str(len(asked.raw_body)) for length in headers.get(_LENGTH, ())):
+        return "the body is not as long as `content-length` says; let no filter before this one cut or change it"
     if asked.HasField("header_map"):
         return ""
     joined = next((name for name in _SINGLE if "," in _first(headers, name)), "")
@@ -152,7 +155,7 @@ def _doubt(asked: pb.HttpRequest, headers: Mapping[str, list[str]]) -> str:
 
 def _has_body(asked: pb.HttpRequest, headers: Mapping[str, list[str]]) -> bool:
     """Whether there is a body, by the headers; of what must have one, too, if they do not say that it is empty."""
-    lengths = headers.get("content-length")
+    lengths = headers.get(_LENGTH)
     if "transfer-encoding" in headers:
         return True
     if lengths is None:
