@@ -239,6 +239,12 @@ def test_request_of_another_method_withholds_the_result() -> None:
     assert "mcp_acl_request" in answer("prompts/list", b'{"prompts":[]}', context=context).error.reason
 
 
+def test_request_to_another_server_withholds_the_result() -> None:
+    context = left(ask(request("tools/list", context=ADMIN)))
+    assert "mcp_acl_request" in answer("tools/list", TOOLS, context=context, names=["other"]).error.reason
+    assert "mcp_acl_request" in answer("tools/list", TOOLS, context={**context, "server": "other"}).error.reason
+
+
 @pytest.mark.parametrize("result", [b"", b"{", b'{},"error":{}', b'{"tools":1}', b'{"tools":[],"tools":[]}', b"\xff"])
 def test_result_that_cannot_be_read_with_certainty_is_withheld(result: bytes) -> None:
     context = left(ask(request("tools/list")))

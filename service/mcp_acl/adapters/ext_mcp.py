@@ -233,7 +233,10 @@ def _contexts(gate: Gate, sources: Sources, metadata: Metadata, asked: _Asked) -
         contexts = [base64.b64decode(value.string_value, validate=True) for value in values]
     except (binascii.Error, ValueError):
         raise MessageError("context", _UNKNOWN_REQUEST) from None
-    if not contexts or any(gate.request_of(one).message.method != asked.method for one in contexts):
+    # Contexts are the gateway's to keep apart; what it says beside one shows when it has not.
+    told = {question.server for question, _ in _questions(sources, metadata, asked)}
+    requests = [gate.request_of(one) for one in contexts]
+    if not contexts or any(one.message.method != asked.method or one.server not in told for one in requests):
         raise MessageError("context", _UNKNOWN_REQUEST)
     return contexts
 
