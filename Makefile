@@ -147,7 +147,7 @@ unit: $(READY) $(CEL_CASES) $(ENVOY_READY) $(PEERS_READY) ## pytest, and every b
 	@echo "== tests"
 	@rm -f .coverage .coverage.*
 	@$(if $(WITHOUT),echo "== tests that need what is not here are left out: $(WITHOUT)")
-	@$(WITHOUT) CEL_SPEC_CASES=$(CURDIR)/$(CEL_CASES) $(BIN)/pytest -n $(WORKERS) --cov --cov-report=
+	@$(WITHOUT) CEL_SPEC_CASES=$(CURDIR)/$(CEL_CASES) $(BIN)/pytest -n $(WORKERS) --dist worksteal --cov --cov-report=
 	@$(BIN)/coverage report --include='$(CORE)' --fail-under=100
 
 # ---- what is made from other files, and committed -------------------------------------------------------------------

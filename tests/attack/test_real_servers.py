@@ -118,6 +118,7 @@ def secret(ran: Mapping[str, Sequence[Ran]]) -> list[str]:
 OTHERWISE = {
     "completion/concrete-uri": "values for a URI that has no variable lead to nothing that is known, so they are left out",
     "replays/get-with-a-token-that-is-not-good": "Go says in plain text that it has no such stream, and is quoted in JSON alone",
+    "replays/delete-with-a-token-that-is-not-good": "Go says in plain text that it has no sessions to end, and is quoted in JSON alone",
 }
 """Twins that may be answered in another way, and why. The status is the same."""
 
