@@ -240,6 +240,12 @@ _CELPY: Final[Sequence[Difference]] = (
     Difference("cel-python has Python's hashes and sizes for ints", said="unhashable|overflow"),
     Difference("cel-python writes a double as Python does", text=r"string\(", values=True),
     Difference("cel-python knows no negative zero when it divides", text="/", values=True),
+    Difference("cel-python orders bools among numbers", why=r"no such overload: `[<>]=?` on"),
+    Difference(
+        "cel-python compares the largest whole numbers with doubles exactly, where the specification's cases do it as doubles",
+        text="18446744073709551615|9223372036854775807",
+        values=True,
+    ),
     Difference("cel-python has an error where doubles are divided by zero", text="/", said="modulus or divide by zero"),
     Difference("cel-python takes true for 1, as Python does", text=r" in |==|!=|\[", values=True),
     Difference("cel-python computes with two types of number, and with bools", why=r"no such overload: `[-+*/%]` on"),
