@@ -286,6 +286,12 @@ _CPP: Final[Sequence[Difference]] = (
     Difference("the entries of a map have no order, nor what is made of them", text=r"\.map\(.*(join|\[)", values=True),
     Difference("C++ writes infinity otherwise", text=r"string\(|format", answer="inf", values=True),
     Difference("C++ looks for keys of some types only", said="No matching overloads found : @in"),
+    Difference("C++ for Python reverses texts alone", said=r"No matching overloads found : \(list\)\.reverse"),
+    Difference(
+        "C++ finds in the variable of `optMap` what a macro before it went over",
+        text=r"optMap\(w, w \+ 1\)",
+        said=r"No matching overloads found : _\+_\(string, int64\)",
+    ),
     Difference("C++ takes no double as an optional index", text=r"\[\?", said=r"No matching overloads found : _\[_?"),
     Difference("1 and 1u are one key; C++ keeps two entries", why="a map key is given twice"),
     Difference("NaN is neither the least nor the greatest; C++ answers with one of the two", why="NaN has no order"),
