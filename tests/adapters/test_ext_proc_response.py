@@ -346,6 +346,8 @@ def test_response_without_its_headers_is_broken_off() -> None:
         answering(STREAMED).say(response_body(LISTED, end=True))
 
 
-def test_answer_without_its_headers_passes_where_nothing_is_filtered() -> None:
+def test_answer_without_its_headers_passes_only_if_it_is_empty_where_nobody_was_to_answer() -> None:
     found = answering(STREAMED, body("notifications/initialized", None))
-    assert found.one(response_body(b"x", end=True)).HasField("response_body")
+    assert found.one(response_body(b"", end=True)).HasField("response_body")
+    with pytest.raises(ApiError, match="response_header_mode"):
+        answering(STREAMED, body("notifications/initialized", None)).say(response_body(LISTED, end=True))

@@ -98,7 +98,7 @@ def agreed(gate: Recording, denial: Denial | None) -> Answer:
 
 def is_carried(question: Question) -> bool:
     """Whether gateways see such a message, and its facts survive being doubles."""
-    if question.direction is not Direction.CLIENT_TO_SERVER or b"%" in question.http.path.encode():
+    if question.direction is not Direction.CLIENT_TO_SERVER:
         return False
     return all(map(is_exact, numbers_in([json.loads(question.claims), json.loads(question.attributes)])))
 
@@ -240,11 +240,8 @@ class ExtAuthz:
 
     filters = False
 
-    def __init__(self, *, behind: bool = False) -> None:
-        self._behind = behind
-
     def check(self, policies: PolicySet, question: Question) -> Answer:
-        gate, table = standing(policies, question, Gateways(filtered_behind=self._behind))
+        gate, table = standing(policies, question, Gateways())
         handler = table[f"/{ext_authz.SERVICE}/Check"]
         assert isinstance(handler, Informed)
         answer = handler.answer([(SERVER_METADATA, question.server)], self._asked(question).SerializeToString())

@@ -121,13 +121,14 @@ def test_override_that_is_not_obeyed_opens_nothing(
         assert b"".join(long) == clients.ask(running.port, NOTE).body
 
 
+@pytest.mark.parametrize("message", [LIST, NOTE], ids=["list", "notification"])
 @pytest.mark.parametrize("response_mode", ["STREAMED", "BUFFERED"])
 def test_response_without_its_headers_is_broken_off(
-    response_mode: str, plain_service: Engine, server: Upstream, tmp_path: Path
+    response_mode: str, message: bytes, plain_service: Engine, server: Upstream, tmp_path: Path
 ) -> None:
     knobs = Knobs(mode={"response_header_mode": "SKIP", "response_body_mode": response_mode})
     with gateway(plain_service.address, server.port, tmp_path, knobs) as running:
-        got = clients.ask(running.port, LIST)
+        got = clients.ask(running.port, message)
         assert (True, b"") == (got.broken, got.body)
         (said,) = running.ended()
     assert "response_header_mode:_SEND" in said["details"]

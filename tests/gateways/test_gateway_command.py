@@ -5,7 +5,6 @@ import re
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -28,6 +27,7 @@ rules:
   - {id: near, methods: [tools/call], name: near, cel: 'request.remote_address == "127.0.0.1"'}
   - {id: history, methods: [tools/list, tools/call], name: history, cel: 'has(claims.sub) && claims.sub == "ann"'}
 """
+IN_2100: Final = 4_102_444_800
 STEPS: Final = [
     ("tools/list", {}),
     ("tools/call", {"name": "echo", "arguments": {"message": "hello"}}),
@@ -323,7 +323,7 @@ def test_no_token_is_asked_for_one(guarded: Gateway, server: Recording) -> None:
         {"aud": None},
         {"iss": "https://evil.example"},
         {"iss": None},
-        {"nbf": int(time.time()) + 3600},
+        {"nbf": IN_2100},
     ],
     ids=str,
 )

@@ -60,6 +60,9 @@ def refusal(**given: Any) -> str:
         ("client_names", ("",)),
         ("admin_names", ("a ",)),
         ("insecure", "true"),
+        ("jwt_metadata", ("namespace",)),
+        ("jwt_metadata", ("/key",)),
+        ("jwt_metadata", ("a/b", "namespace/")),
     ],
 )
 def test_value_that_cannot_be_used_is_refused(name: str, value: object) -> None:

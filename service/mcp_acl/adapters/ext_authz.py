@@ -8,26 +8,25 @@ The body that is judged is the one packed as bytes. A body that may be cut, repl
 """
 
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Final
 
-from google.protobuf.struct_pb2 import ListValue, Struct, Value
+from google.protobuf.struct_pb2 import Struct
 
 from mcp_acl.adapters.facts import FILTERED_EXTENSION, Facts, Sources, Told, facts_from
 from mcp_acl.adapters.grpc_api import MAX_HEADERS, parsed
 from mcp_acl.adapters.handlers import Metadata
+from mcp_acl.adapters.saying import decision_struct, set_header, text_of
 from mcp_acl.adapters.status import ApiError, Code
-from mcp_acl.domain import Decision, Denial, Http
+from mcp_acl.domain import Denial, Http
 from mcp_acl.gen import envoy_base_pb2 as base
 from mcp_acl.gen import envoy_ext_authz_pb2 as pb
-from mcp_acl.mcp.exchanges import may_carry
+from mcp_acl.mcp.exchanges import SESSION, may_carry
 from mcp_acl.problems import MessageError
 from mcp_acl.runtime.gate import Answer, Gate, Question
 
 SERVICE: Final = "envoy.service.auth.v3.Authorization"
 
 _PARTIAL: Final = "x-envoy-auth-partial-body"
-_SESSION: Final = "mcp-session-id"
 _LENGTH: Final = "content-length"
 _SINGLE: Final = ("mcp-method", "mcp-name", "mcp-protocol-version", "content-type", _LENGTH, _PARTIAL)
 """Headers that decide how a message is read, and of which there must be one: joined by a comma, two of them may look like one."""
@@ -35,25 +34,12 @@ _MIRRORED_NAME: Final = "mcp-name"
 _REPLACED: Final = "!"
 """What Envoy puts for a byte that is not UTF-8 where the interface has text."""
 _SAID: Final = {"true": True, "false": False}
-_OVERWRITE: Final = base.HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD
 
 
 def check(gate: Gate, sources: Sources, filtered_behind: bool, metadata: Metadata, body: bytes) -> bytes:
     """`Check`."""
     question, _ = question_from(sources, filtered_behind, metadata, body)
-    answer = gate.check(question)
-    decision = answer.decision
-    if not decision.allowed or decision.errors:
-        return reply_for(answer).SerializeToString()
-    # One message after another is one message with the fields of both, entries of maps included (protobuf encoding, "Last One Wins").
-    own = pb.AuthorizationResponse(dynamic_metadata=_struct({"decision_id": answer.decision_id}))
-    return _permission(decision) + own.SerializeToString()
-
-
-@lru_cache(1024)
-def _permission(decision: Decision) -> bytes:
-    """What a reply says of a decision that is made again and again."""
-    return reply_for(Answer(decision, "")).SerializeToString()
+    return reply_for(gate.check(question)).SerializeToString()
 
 
 # ---- from the wire ------------------------------------------------------------------------------------------------
@@ -78,7 +64,7 @@ def question_from(sources: Sources, filtered_behind: bool, metadata: Metadata, b
         facts.token,
         http=http,
         attributes=facts.attributes,
-        session_id=_first(headers, _SESSION),
+        session_id=_first(headers, SESSION),
         filters_responses=_filtered(extensions, filtered_behind),
     )
     return question, facts
@@ -107,7 +93,7 @@ def _headers(asked: pb.HttpRequest) -> dict[str, list[str]]:
     """By name in lower case; of pseudo headers the authority, as `Host`."""
     headers: dict[str, list[str]] = {}
     if asked.HasField("header_map"):
-        entries = [(one.key, _text(one)) for one in asked.header_map.headers]
+        entries = [(one.key, text_of(one)) for one in asked.header_map.headers]
     else:
         entries = [*asked.headers.items()]
     if len(entries) > MAX_HEADERS:
@@ -119,10 +105,6 @@ def _headers(asked: pb.HttpRequest) -> dict[str, list[str]]:
     if authority:
         headers.setdefault("host", authority)
     return headers
-
-
-def _text(header: base.HeaderValue) -> str:
-    return header.raw_value.decode(errors="replace") if header.raw_value else header.value
 
 
 def _message(asked: pb.HttpRequest, headers: Mapping[str, list[str]]) -> bytes | MessageError:
@@ -172,7 +154,7 @@ def _first(headers: Mapping[str, list[str]], name: str) -> str:
 
 def reply_for(answer: Answer) -> pb.AuthorizationResponse:
     """The decision, what the client is answered if it is a denial, and what is told to filters and logs of Envoy."""
-    metadata = _metadata(answer)
+    metadata = decision_struct(answer)
     if answer.decision.allowed:
         status = pb.RpcStatus(code=Code.OK)
         return pb.AuthorizationResponse(status=status, permitted=pb.Permitted(), dynamic_metadata=metadata)
@@ -183,24 +165,5 @@ def reply_for(answer: Answer) -> pb.AuthorizationResponse:
 
 def _denied(denial: Denial) -> pb.Denied:
     """Each header in both forms: Envoy reads one of them, other gateways the other."""
-    headers = [
-        base.HeaderValueOption(
-            header=base.HeaderValue(key=name, value=value, raw_value=value.encode()), append_action=_OVERWRITE
-        )
-        for name, value in denial.headers
-    ]
+    headers = [set_header(name, value) for name, value in denial.headers]
     return pb.Denied(status=base.HttpStatus(code=denial.status), headers=headers, body=denial.body.decode())
-
-
-def _metadata(answer: Answer) -> Struct:
-    decision = answer.decision
-    told = _struct({"decision": decision.effect, "reason": decision.reason, "revision": decision.revision})
-    if answer.decision_id:
-        told.fields["decision_id"].string_value = answer.decision_id
-    names = [Value(string_value=str(rule)) for rule in decision.rules]
-    told.fields["rules"].list_value.CopyFrom(ListValue(values=names))
-    return told
-
-
-def _struct(texts: Mapping[str, str]) -> Struct:
-    return Struct(fields={name: Value(string_value=text) for name, text in texts.items()})

@@ -28,11 +28,13 @@ from google.protobuf.struct_pb2 import ListValue, Struct, Value
 from mcp_acl.adapters.facts import NAMESPACE, SETTING, Facts, Sources, Told, facts_from
 from mcp_acl.adapters.grpc_api import MAX_HEADERS, parsed
 from mcp_acl.adapters.handlers import Metadata
+from mcp_acl.adapters.saying import decision_struct
 from mcp_acl.adapters.status import ApiError
 from mcp_acl.adapters.wire import json_of
 from mcp_acl.domain import Http, Json, Reason
 from mcp_acl.gen import agentgateway_ext_mcp_pb2 as pb
 from mcp_acl.mcp.accept import JSON as JSON_TYPE
+from mcp_acl.mcp.exchanges import SESSION
 from mcp_acl.mcp.methods import MethodClass, method_named
 from mcp_acl.problems import MessageError
 from mcp_acl.runtime.gate import Answer, Gate, Question
@@ -96,7 +98,7 @@ def check_request(gate: Gate, sources: Sources, metadata: Metadata, body: bytes)
     if refused is not None:
         return pb.RequestVerdict(error=_denied(refused)).SerializeToString()
     left = [Value(string_value=base64.b64encode(answer.context).decode()) for answer in answers]
-    told = Struct(fields={TOLD: Value(struct_value=_told(answers[0]))})
+    told = Struct(fields={TOLD: Value(struct_value=decision_struct(answers[0]))})
     told.fields[LEFT].list_value.CopyFrom(ListValue(values=left))
     return pb.RequestVerdict(passed=pb.Pass(), metadata=told).SerializeToString()
 
@@ -147,7 +149,7 @@ def _questions(sources: Sources, metadata: Metadata, asked: _Asked) -> Iterator[
     message = _message(asked, is_named=named.origins["server"] != SETTING)
     for server, origin in _servers(named, asked.backends):
         facts = named._replace(server=server, origins={**named.origins, "server": origin})
-        session = next(iter(headers.get("mcp-session-id", ())), "")
+        session = next(iter(headers.get(SESSION, ())), "")
         question = Question(
             server,
             message,
@@ -280,17 +282,3 @@ def _denied(answer: Answer) -> pb.GuardError:
     if not payload:  # hidden, where a server would answer with a result
         return pb.GuardError(code=code, reason="not found")
     return pb.GuardError(code=code, reason=msgspec.json.decode(payload, type=_Error).message, payload=payload)
-
-
-def _told(answer: Answer) -> Struct:
-    decision = answer.decision
-    texts = {
-        "decision": decision.effect,
-        "reason": decision.reason,
-        "revision": decision.revision,
-        "decision_id": answer.decision_id,
-    }
-    told = Struct(fields={name: Value(string_value=text) for name, text in texts.items()})
-    names = [Value(string_value=str(rule)) for rule in decision.rules]
-    told.fields["rules"].list_value.CopyFrom(ListValue(values=names))
-    return told

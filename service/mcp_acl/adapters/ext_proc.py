@@ -8,14 +8,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from google.protobuf.struct_pb2 import ListValue, Struct, Value
+from google.protobuf.struct_pb2 import Struct, Value
 
 from mcp_acl.adapters.facts import NAMESPACE, Told
 from mcp_acl.adapters.grpc_api import MAX_HEADERS
 from mcp_acl.adapters.handlers import Metadata
+from mcp_acl.adapters.saying import decision_struct, set_header, text_of
 from mcp_acl.adapters.status import ApiError
 from mcp_acl.adapters.wire import json_of
-from mcp_acl.domain import Decision, Denial, Http, Json
+from mcp_acl.domain import Denial, Http, Json
 from mcp_acl.gen import envoy_base_pb2 as base
 from mcp_acl.gen import envoy_ext_proc_pb2 as pb
 from mcp_acl.problems import MessageError
@@ -69,8 +70,7 @@ def headers_from(entries: base.HeaderMap) -> Headers:
         raise ApiError(f"there are more than {MAX_HEADERS} headers; refuse such a request")
     found: Headers = {}
     for entry in entries.headers:
-        value = entry.raw_value.decode(errors="replace") if entry.raw_value else entry.value
-        found.setdefault(entry.key.lower(), []).append(value)
+        found.setdefault(entry.key.lower(), []).append(text_of(entry))
     return found
 
 
@@ -191,12 +191,6 @@ def _immediate(status: int, headers: Sequence[tuple[str, str]], body: bytes, det
     return pb.ImmediateResponse(status=base.HttpStatus(code=status), headers=mutation, body=body, details=details)
 
 
-def set_header(name: str, value: str) -> base.HeaderValueOption:
-    """In both forms, because gateways differ in which they read."""
-    header = base.HeaderValue(key=name, value=value, raw_value=value.encode())
-    return base.HeaderValueOption(header=header, append_action=base.HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD)
-
-
 def mutation_for(content_type: str, head: ResponseHead, *set_headers: tuple[str, str]) -> pb.HeaderMutation:
     """Headers of a response whose body is another now."""
     of_type = (("content-type", content_type),) if content_type != head.content_type else ()
@@ -208,23 +202,8 @@ def mutation_for(content_type: str, head: ResponseHead, *set_headers: tuple[str,
 
 def metadata_for(answer: Answer) -> Struct:
     """The decision as dynamic metadata, for filters that come later and the access log."""
-    said = Struct()
-    decision = answer.decision
-    usual = decision.allowed and not decision.errors
-    said.fields[NAMESPACE].struct_value.MergeFromString(_remembered(decision) if usual else _said(decision))
-    said.fields[NAMESPACE].struct_value.fields["decision_id"].string_value = answer.decision_id
-    return said
+    return Struct(fields={NAMESPACE: Value(struct_value=decision_struct(answer))})
 
-
-def _said(decision: Decision) -> bytes:
-    texts = {"decision": decision.effect, "reason": decision.reason, "revision": decision.revision}
-    fields = {name: Value(string_value=text) for name, text in texts.items()}
-    rules = ListValue(values=[Value(string_value=str(rule)) for rule in decision.rules])
-    return Struct(fields={**fields, "rules": Value(list_value=rules)}).SerializeToString()
-
-
-_remembered: Final = lru_cache(maxsize=1024)(_said)
-"""Of decisions that are made again and again."""
 
 _LARGEST_PIECE: Final = 64 * 1024
 """Bytes of one answer that brings a body, as Envoy's interface recommends."""

@@ -43,13 +43,13 @@ from mcp_acl.adapters.status import ApiError
 from mcp_acl.domain import Http, ResponseNeeds
 from mcp_acl.gen import envoy_ext_proc_pb2 as pb
 from mcp_acl.mcp.accept import EVENT_STREAM, JSON
+from mcp_acl.mcp.exchanges import SESSION
 from mcp_acl.mcp.limits import DEFAULT_LIMITS
 from mcp_acl.problems import MessageError
 from mcp_acl.runtime.gate import Answer, Gate, Question
 
 PATH: Final = "/envoy.service.ext_proc.v3.ExternalProcessor/Process"
 
-_SESSION: Final = "mcp-session-id"
 _WITHOUT_ENCODING: Final = pb.CommonResponse(header_mutation=pb.HeaderMutation(remove_headers=["accept-encoding"]))
 """A response that is encoded cannot be filtered, so none is asked for."""
 _HEADERS_TAKEN: Final = pb.ProcessingResponse(request_headers=pb.HeadersResponse(response=_WITHOUT_ENCODING))
@@ -191,7 +191,7 @@ class ExtProcSession:
     def _question(self, message: bytes | MessageError) -> Question:
         facts = self._facts
         assert facts is not None
-        session = self._http.headers.get(_SESSION, ("",))
+        session = self._http.headers.get(SESSION, ("",))
         return Question(
             facts.server,
             message,
@@ -273,10 +273,11 @@ class ExtProcSession:
         self._end(_At.RESPONDING)
         return answers
 
-    def _headless_body(self, _: pb.ProcessingRequest) -> Answers:
-        """Without its headers nobody knows what it is."""
+    def _headless_body(self, request: pb.ProcessingRequest) -> Answers:
+        """Without its headers nobody knows what it is, and somebody may read it even where nobody was to answer."""
         answer = self._answer
-        if answer is None or answer.decision.response_needs is not ResponseNeeds.NONE:
+        is_awaited = answer is None or answer.decision.response_needs is not ResponseNeeds.NONE
+        if is_awaited or request.response_body.body:
             raise ApiError("the response came without its headers: set `response_header_mode: SEND`")
         return (AS_IT_IS,)
 

@@ -15,6 +15,7 @@ from typing import Final, NamedTuple
 from mcp_acl.domain import Denial, Http, Json, Message, MessageKind
 from mcp_acl.mcp.accept import EVENT_STREAM, JSON, accepted
 from mcp_acl.mcp.demands import Demand, demands_of
+from mcp_acl.mcp.exchanges import SESSION
 from mcp_acl.mcp.methods import METHODS
 from mcp_acl.mcp.revisions import Era, era_of, revision_of
 from mcp_acl.policy.servers import ServerKind, ServerSettings
@@ -173,7 +174,6 @@ _STREAM_HEADERS: Final = (
     ("x-accel-buffering", "no"),
 )
 _JSON_HEADERS: Final = (("content-type", JSON),)
-_SESSION: Final = "mcp-session-id"
 _SESSION_ID: Final = re.compile(r"[!-~]{1,512}")
 """Visible ASCII (MCP 2025-03-26, session management)."""
 
@@ -239,5 +239,5 @@ def _server(settings: ServerSettings, manner: _Manner) -> str:
 
 
 def _session(http: Http) -> tuple[tuple[str, str], ...]:
-    given = http.headers.get(_SESSION, ())
-    return tuple((_SESSION, one) for one in given if len(given) == 1 and _SESSION_ID.fullmatch(one))
+    given = http.headers.get(SESSION, ())
+    return tuple((SESSION, one) for one in given if len(given) == 1 and _SESSION_ID.fullmatch(one))

@@ -223,8 +223,13 @@ class Gate:
             direction=question.direction,
             settings=policies.settings(question.server),
             filtered=question.filters_responses,
-            resource_metadata=self._resource_metadata.replace("{server}", quote(question.server, safe="")),
+            resource_metadata=self._where_tokens_are(question.server),
         )
+
+    def _where_tokens_are(self, server: str) -> str:
+        """The URL for a server, or `''`."""
+        url = self._resource_metadata
+        return url.replace("{server}", quote(server, safe="")) if url else ""
 
     def _refusal(
         self, policies: PolicySet, question: Question, error: MessageError, settings: ServerSettings

@@ -56,6 +56,16 @@ def _interval(seconds: float) -> float:
     return seconds
 
 
+def _places(texts: tuple[str, ...]) -> tuple[str, ...]:
+    for text in texts:
+        namespace, _, key = text.partition("/")
+        if not (namespace and key):
+            raise ValueError(
+                f"`{text}` must be `namespace/key`, for instance `envoy.filters.http.jwt_authn/jwt_payload`"
+            )
+    return texts
+
+
 def _metadata_url(text: str) -> str:
     if text and not _URL.fullmatch(text):
         raise ValueError("it must be an http or https URL without spaces and quotes")
@@ -194,7 +204,7 @@ class Settings(BaseModel):
         "metadata nor the id. None, because attributes can be what a client sends: name one that it cannot write.",
         examples=["xds.route_name"],
     )
-    jwt_metadata: Names = Field(
+    jwt_metadata: Annotated[Names, AfterValidator(_places)] = Field(
         default=("envoy.filters.http.jwt_authn/jwt_payload",),
         description="Where Envoy puts the claims of a token that it has verified, each as `namespace/key` of the dynamic metadata; the first "
         "that is there counts. Beside it `jwt_failure` says why there are none. As Envoy's own filter does it with "
