@@ -22,6 +22,7 @@ from mcp_acl.hosts.listening import Limits
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
+_Given: TypeAlias = Iterable[tuple[bytes, bytes]]
 _T = TypeVar("_T")
 
 _LOG: Final = logging.getLogger("mcp_acl")
@@ -118,9 +119,7 @@ class Application:
             return status_of(error)
         return _OK
 
-    async def _within(
-        self, path: bytes, given: Iterable[tuple[bytes, bytes]], receive: Receive, answer: Answer
-    ) -> None:
+    async def _within(self, path: bytes, given: _Given, receive: Receive, answer: Answer) -> None:
         """Serve a call within the time that its client gives."""
         headers = dict(given)
         if headers.get(b"te") != b"trailers":
@@ -131,13 +130,13 @@ class Application:
         messages = _Messages(receive, Frames(self._limits.request, headers.get(b"grpc-encoding", b"identity")))
         try:
             async with asyncio.timeout(timeout_of(headers)) as clock:
-                await self._method(path, _metadata(given), messages, answer)
+                await self._method(path, given, messages, answer)
         except TimeoutError:
             if not clock.expired():
                 raise
             raise CallError(Code.DEADLINE_EXCEEDED, "the call took longer than its client gives") from None
 
-    async def _method(self, path: bytes, metadata: Metadata, messages: "_Messages", answer: Answer) -> None:
+    async def _method(self, path: bytes, given: _Given, messages: "_Messages", answer: Answer) -> None:
         if path == _CHECK:
             return await self._unary(self._health.check, messages, answer)
         if path == _WATCH:
@@ -147,13 +146,13 @@ class Application:
             raise CallError(Code.UNIMPLEMENTED, "there is no such method")
         if self._refusing:
             raise _shutting_down()
-        return await self._handled(handler, metadata, messages, answer)
+        return await self._handled(handler, given, messages, answer)
 
-    async def _handled(self, handler: Handler, metadata: Metadata, messages: "_Messages", answer: Answer) -> None:
+    async def _handled(self, handler: Handler, given: _Given, messages: "_Messages", answer: Answer) -> None:
         if isinstance(handler, Streaming):
-            await self._stream(handler, metadata, messages, answer)
+            await self._stream(handler, _metadata(given), messages, answer)
         elif isinstance(handler, Informed):
-            await self._unary(partial(handler.answer, metadata), messages, answer)
+            await self._unary(partial(handler.answer, _metadata(given)), messages, answer)
         else:
             await self._unary(handler, messages, answer)
 
@@ -277,7 +276,7 @@ async def _wait(event: asyncio.Event, seconds: float) -> None:
         return
 
 
-def _metadata(headers: Iterable[tuple[bytes, bytes]]) -> Metadata:
+def _metadata(headers: _Given) -> Metadata:
     """What came with the call as text; what is binary is for nobody here."""
     return [(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers if not name.endswith(b"-bin")]
 
