@@ -11,7 +11,6 @@ from typing import Final
 
 import msgspec
 
-
 VERSION: Final = 1
 
 
