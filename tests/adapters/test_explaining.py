@@ -10,7 +10,7 @@ from google.protobuf.struct_pb2 import Struct
 from mcp_acl.adapters import ext_authz, ext_mcp, ext_proc_session
 from mcp_acl.adapters.explaining import explain
 from mcp_acl.adapters.facts import Sources
-from mcp_acl.adapters.grpc_api import MAX_HEADERS
+from mcp_acl.adapters.questions import MAX_HEADERS
 from mcp_acl.adapters.status import ApiError
 from mcp_acl.gen import acl_pb2 as pb
 from mcp_acl.gen import agentgateway_ext_mcp_pb2 as ext_mcp_pb

@@ -9,7 +9,7 @@ from google.protobuf.struct_pb2 import Struct
 
 from mcp_acl.adapters.ext_authz import check, question_from
 from mcp_acl.adapters.facts import Sources
-from mcp_acl.adapters.grpc_api import MAX_HEADERS
+from mcp_acl.adapters.questions import MAX_HEADERS
 from mcp_acl.adapters.status import ApiError
 from mcp_acl.domain import Http, TokenState
 from mcp_acl.gen import envoy_base_pb2 as base

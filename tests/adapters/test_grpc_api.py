@@ -15,16 +15,19 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mcp_acl.adapters.grpc_api import MAX_HEADERS, MAX_REQUEST, SERVICE, policy_set_for, question_from
+from mcp_acl.adapters.grpc_api import MAX_REQUEST, SERVICE, policy_set_for
 from mcp_acl.adapters.handlers import Handler, Informed, Streaming, Unary
+from mcp_acl.adapters.questions import MAX_HEADERS
+from mcp_acl.adapters.questions import question_from as asked_and_sequence
 from mcp_acl.adapters.reflection import PATHS
 from mcp_acl.adapters.status import ApiError
 from mcp_acl.adapters.table import for_gateways, for_people
 from mcp_acl.domain import Direction, Http, InexactNumber, Message, MessageKind, Reason, ResponseNeeds, TokenState
 from mcp_acl.gen import acl_pb2 as pb
+from mcp_acl.gen import acl_unread_pb2 as unread
 from mcp_acl.mcp.limits import DEFAULT_LIMITS
 from mcp_acl.problems import MessageError, Place, Problem
-from mcp_acl.runtime.gate import Gate
+from mcp_acl.runtime.gate import Gate, Question
 from mcp_acl.runtime.standing import Refused
 from tests.runtime.weather import NOON, TOOLS, body, call, gate, listed
 
@@ -90,12 +93,62 @@ def test_every_field_reaches_the_question() -> None:
         {"sub": "ann", "role": "admin"},
         TokenState.VALID,
         Direction.SERVER_TO_CLIENT,
-        Http("GET", "/mcp?x=1", {"x-a": ["1", "2", "3"], "b": []}, "10.0.0.1"),
+        Http("GET", "/mcp?x=1", {"x-a": ("1", "2", "3"), "b": ()}, "10.0.0.1"),
         "s",
         True,
         datetime(2026, 3, 2, 12, tzinfo=UTC),
     ) == (*question[:6], *question[7:])
     assert {"plan": "gold", "n": 3} == {key: question.attributes[key] for key in ("plan", "n")}
+
+
+def question_from(request: pb.CheckRequest) -> Question:
+    return asked_and_sequence(request.SerializeToString())[0]
+
+
+@pytest.mark.parametrize(
+    ("whole", "as_it_lies"), [(pb.CheckRequest, unread.UnreadCheckRequest), (pb.Http, unread.UnreadHttp)]
+)
+def test_what_is_left_unread_has_the_same_fields(
+    whole: type[pb.CheckRequest], as_it_lies: type[pb.CheckRequest]
+) -> None:
+    fields, unread_fields = whole.DESCRIPTOR.fields_by_name, as_it_lies.DESCRIPTOR.fields_by_name
+    assert {name: one.number for name, one in fields.items()} == {
+        name: one.number for name, one in unread_fields.items()
+    }
+    assert not [
+        name
+        for name, one in fields.items()
+        if one.message_type and not (unread_fields[name].is_repeated or name == "structured")
+    ]
+
+
+PARTS = st.fixed_dictionaries(
+    {},
+    optional={
+        "server": st.sampled_from(["", "weather"]),
+        "raw": st.sampled_from([b"", b"{}"]),
+        "structured": st.sampled_from([pb.StructuredMessage(kind=pb.MESSAGE_KIND_REQUEST, method="ping", integer_id=1)]),
+        "direction": st.sampled_from([pb.DIRECTION_CLIENT_TO_SERVER, pb.DIRECTION_SERVER_TO_CLIENT]),
+        "principal": st.builds(pb.Principal, token=st.just(pb.TOKEN_STATE_VALID), claims_json=st.sampled_from([b"{}", b'{"a":1}'])),
+        "http": st.builds(
+            pb.Http,
+            method=st.sampled_from(["", "GET"]),
+            path=st.sampled_from(["", "/mcp"]),
+            headers=st.lists(st.builds(pb.Header, name=st.sampled_from(["A", "a", "b"]), values=st.lists(st.just("1"), max_size=2)), max_size=3),
+        ),
+        "attributes": st.dictionaries(st.sampled_from("ab"), st.booleans()),
+        "session_id": st.just("s"),
+        "time": st.builds(Timestamp, seconds=st.sampled_from([0, 1]), nanos=st.sampled_from([0, 1000])),
+    },
+)  # fmt: skip
+
+
+@given(PARTS, PARTS)
+def test_a_request_in_two_parts_is_the_one_that_protobuf_makes_of_them(
+    one: dict[str, Any], other: dict[str, Any]
+) -> None:
+    body = request(**one).SerializeToString() + pb.CheckRequest(**other).SerializeToString()
+    assert question_from(pb.CheckRequest.FromString(body)) == asked_and_sequence(body)[0]
 
 
 def test_what_is_absent_has_its_default() -> None:

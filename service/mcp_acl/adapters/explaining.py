@@ -6,10 +6,11 @@ The question is read by the adapter of its interface, as that reads it when a ga
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from mcp_acl.adapters import ext_authz, ext_mcp, ext_proc_session, grpc_api
+from mcp_acl.adapters import ext_authz, ext_mcp, ext_proc_session
 from mcp_acl.adapters.facts import Facts, Sources
-from mcp_acl.adapters.grpc_api import MAX_HEADERS, parsed, reply_for, rule_for
+from mcp_acl.adapters.grpc_api import parsed, reply_for, rule_for
 from mcp_acl.adapters.handlers import Metadata
+from mcp_acl.adapters.questions import MAX_HEADERS, question_from
 from mcp_acl.adapters.status import ApiError
 from mcp_acl.adapters.wire import encode_json
 from mcp_acl.domain import Effect
@@ -36,7 +37,7 @@ def explain(gate: Gate, sources: Sources, filtered_behind: bool, body: bytes) ->
 def _questions(gate: Gate, sources: Sources, filtered_behind: bool, request: pb.ExplainRequest) -> Sequence[Asked]:
     match request.WhichOneof("question"):
         case "check":
-            return [_native(grpc_api.question_from(request.check))]
+            return [_native(question_from(request.check.SerializeToString())[0])]
         case "foreign":
             return _foreign(gate, sources, filtered_behind, request.foreign)
     raise ApiError("`question` is missing; send `check`, or `foreign` with what a gateway asks")

@@ -13,8 +13,9 @@ from typing import Final
 from google.protobuf.struct_pb2 import Struct
 
 from mcp_acl.adapters.facts import FILTERED_EXTENSION, Facts, Sources, Told, facts_from
-from mcp_acl.adapters.grpc_api import MAX_HEADERS, parsed
+from mcp_acl.adapters.grpc_api import parsed
 from mcp_acl.adapters.handlers import Metadata
+from mcp_acl.adapters.questions import MAX_HEADERS
 from mcp_acl.adapters.saying import decision_struct, set_header, text_of
 from mcp_acl.adapters.status import ApiError, Code
 from mcp_acl.domain import Denial, Http

@@ -26,8 +26,9 @@ import msgspec
 from google.protobuf.struct_pb2 import ListValue, Struct, Value
 
 from mcp_acl.adapters.facts import NAMESPACE, SETTING, Facts, Sources, Told, facts_from
-from mcp_acl.adapters.grpc_api import MAX_HEADERS, parsed
+from mcp_acl.adapters.grpc_api import parsed
 from mcp_acl.adapters.handlers import Metadata
+from mcp_acl.adapters.questions import MAX_HEADERS
 from mcp_acl.adapters.saying import decision_struct
 from mcp_acl.adapters.status import ApiError
 from mcp_acl.adapters.wire import json_of

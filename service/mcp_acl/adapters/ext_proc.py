@@ -11,8 +11,8 @@ from typing import Final, NamedTuple
 from google.protobuf.struct_pb2 import Struct, Value
 
 from mcp_acl.adapters.facts import NAMESPACE, Told
-from mcp_acl.adapters.grpc_api import MAX_HEADERS
 from mcp_acl.adapters.handlers import Metadata
+from mcp_acl.adapters.questions import MAX_HEADERS
 from mcp_acl.adapters.saying import decision_struct, set_header, text_of
 from mcp_acl.adapters.status import ApiError
 from mcp_acl.adapters.wire import json_of

@@ -1,4 +1,4 @@
-"""`google.protobuf.Struct` to JSON, as exactly as a Struct allows. Knows no message of ours.
+"""`google.protobuf.Struct` to JSON, as exactly as a Struct allows, and fields as they are on the wire. Knows no message of ours.
 
 A Struct has lost what its maker's parser lost: duplicate keys, and which numbers were whole. Its numbers are doubles
 (google/protobuf/struct.proto), so a whole one within ±(2^53−1) becomes an integer again, and a larger one, whose digits
@@ -45,6 +45,28 @@ def _raw(value: object) -> msgspec.Raw:
     if isinstance(value, InexactNumber):
         return msgspec.Raw(value.text.encode())
     raise NotImplementedError
+
+
+def length_delimited(field: int, payload: bytes) -> bytes:
+    """One field whose value is text, bytes or a message, as it is on the wire (protobuf encoding, "Length-Delimited Records")."""
+    return varint(field << 3 | _LENGTH_DELIMITED) + varint(len(payload)) + payload
+
+
+def varint(number: int) -> bytes:
+    """A number that is not negative, seven bits in a byte (protobuf encoding, "Base 128 Varints")."""
+    if number < _SMALL:
+        return _ONE_BYTE[number]
+    found = bytearray()
+    while number >= _SMALL:
+        found.append(number & 0x7F | 0x80)
+        number >>= 7
+    found.append(number)
+    return bytes(found)
+
+
+_LENGTH_DELIMITED: Final = 2
+_SMALL: Final = 128
+_ONE_BYTE: Final = tuple(bytes((number,)) for number in range(_SMALL))
 
 
 class _Reading:

@@ -81,7 +81,7 @@ def _by_headers(request: Request, revision: str) -> Decision | None:
     if request.direction is not Direction.CLIENT_TO_SERVER:
         return None
     # What a request brings is filtered, and nothing is expected of any other message.
-    is_odd = is_odd_replay(request.http) and request.message.kind is not MessageKind.REQUEST
+    is_odd = request.message.kind is not MessageKind.REQUEST and is_odd_replay(request.http)
     doubt = ODD_REPLAY if is_odd else doubtful_encoding(headers)
     return deny(Reason.MESSAGE_REFUSED, revision, doubt) if doubt else None
 

@@ -49,11 +49,11 @@ def header_mismatch(message: Message, headers: Mapping[str, Sequence[str]]) -> s
 
 def doubtful_encoding(headers: Mapping[str, Sequence[str]]) -> str:
     """Why a server may read other text from the body than UTF-8 JSON, or `''`. Some decode by any `charset` they are told."""
-    encodings = headers.get("content-encoding", ())
-    if any(one.strip().lower() != "identity" for one in encodings):
+    encodings = headers.get("content-encoding")
+    if encodings and any(one.strip().lower() != "identity" for one in encodings):
         return "the body is encoded (`Content-Encoding`); send it as it is"
-    types = headers.get("content-type", ())
-    if len(types) > 1 or not all(map(_is_json, types)):
+    types = headers.get("content-type")
+    if types and (len(types) > 1 or not _is_json(types[0])):
         return "the header `Content-Type` must be `application/json`, in UTF-8"
     return ""
 
