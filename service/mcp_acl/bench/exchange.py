@@ -40,6 +40,10 @@ Exchange: TypeAlias = Call | Post
 class Line(Protocol):
     """One connection that asks one exchange. Everything happens on the event loop that opened it."""
 
+    @property
+    def reasons(self) -> Mapping[str, int]:
+        """Why answers were wrong, and how often."""
+
     def ask(self, answered: Callable[[bool], None]) -> None:
         """Send the question once more. `answered` is called once, when the answer is whole: whether it was right.
 

@@ -1,0 +1,71 @@
+"""Latencies as HdrHistogram keeps them: few bytes for any number of them, to three digits. Knows nothing of how they were measured.
+
+The values of a histogram are ns, from 64 ns to a minute; what is longer counts as a minute. What is said of it is µs.
+"""
+
+import binascii
+import zlib
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from hdrh.codec import HdrCookieException, HdrLengthException
+from hdrh.histogram import HdrHistogram
+
+from mcp_acl.bench.results import Latency, ResultsError
+
+_UNIT_BITS: Final = 6
+_LONGEST: Final = 60_000_000_000
+_DIGITS: Final = 3
+_QUANTILES: Final = (50.0, 90.0, 99.0, 99.9)
+_MICROSECOND: Final = 1000.0
+
+
+def latency_of(nanoseconds: Iterable[int]) -> Latency:
+    """How long answers took."""
+    made = _empty()
+    # Equal values are recorded at once: in units of the histogram there are few different ones.
+    for unit, count in Counter([value >> _UNIT_BITS for value in nanoseconds]).items():
+        made.record_value(min(max(unit, 0) << _UNIT_BITS, _LONGEST), count)
+    return _latency(made)
+
+
+def merged(encoded: Iterable[str]) -> Latency:
+    """One latency of several histograms. Raises ResultsError for one that cannot be read."""
+    made = _empty()
+    for text in encoded:
+        made.add(_decoded(text))
+    return _latency(made)
+
+
+def percentiles(encoded: str, wanted: Sequence[float]) -> list[float]:
+    """µs at each percentage (0 to 100). Raises ResultsError for a histogram that cannot be read."""
+    return _percentiles(_decoded(encoded), wanted)
+
+
+def _empty() -> HdrHistogram:
+    return HdrHistogram(1 << _UNIT_BITS, _LONGEST, _DIGITS)
+
+
+def _decoded(text: str) -> HdrHistogram:
+    try:
+        return HdrHistogram.decode(text)
+    except (HdrCookieException, HdrLengthException, binascii.Error, zlib.error, TypeError, ValueError) as error:
+        raise ResultsError(f"a histogram cannot be read: {error}; measure again") from None
+
+
+def _latency(made: HdrHistogram) -> Latency:
+    p50, p90, p99, p999 = _percentiles(made, _QUANTILES)
+    return Latency(
+        p50=p50,
+        p90=p90,
+        p99=p99,
+        p999=p999,
+        max=made.get_max_value() / _MICROSECOND,
+        histogram=made.encode().decode(),
+    )
+
+
+def _percentiles(made: HdrHistogram, wanted: Sequence[float]) -> list[float]:
+    found = made.get_percentile_to_value_dict(wanted)
+    return [found.get(one, 0) / _MICROSECOND for one in wanted]
