@@ -7,7 +7,7 @@ for waits here, in order. A peer that breaks the protocol ends the connection, a
 import asyncio
 import ssl
 from collections import deque
-from typing import Final
+from typing import Final, cast
 
 import hpack
 
@@ -206,8 +206,8 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Say the preface (asyncio.Protocol)."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        # The transports of uvloop are those of asyncio by what they do, and by no class.
+        self._transport = cast("asyncio.Transport", transport)
         session = transport.get_extra_info("ssl_object")
         if isinstance(session, (ssl.SSLObject, ssl.SSLSocket)) and session.selected_alpn_protocol() != "h2":
             self.end("the server does not speak HTTP/2 over TLS: it did not choose `h2`")

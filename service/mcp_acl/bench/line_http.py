@@ -8,7 +8,7 @@ import asyncio
 import ssl
 from collections import Counter, deque
 from collections.abc import Callable
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, cast
 
 from mcp_acl.bench.exchange import Post
 from mcp_acl.bench.opening import connected
@@ -79,8 +79,8 @@ class HttpLine(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Ready (asyncio.Protocol)."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        # The transports of uvloop are those of asyncio by what they do, and by no class.
+        self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
         """Take what came (asyncio.Protocol)."""

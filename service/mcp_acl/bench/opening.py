@@ -26,8 +26,12 @@ async def connected(
     """A connection that is ready to be asked. Raises LineError."""
     try:
         async with asyncio.timeout(seconds):
-            made = await _made(address, protocol, tls)
-            await ready(made)
+            transport, made = await _made(address, protocol, tls)
+            try:
+                await ready(made)
+            except BaseException:
+                transport.abort()
+                raise
     except AddressError as error:
         raise LineError(str(error)) from None
     except TimeoutError:
@@ -37,9 +41,11 @@ async def connected(
     return made
 
 
-async def _made(address: str, protocol: Callable[[], _Protocol], tls: ssl.SSLContext | None) -> _Protocol:
+async def _made(
+    address: str, protocol: Callable[[], _Protocol], tls: ssl.SSLContext | None
+) -> tuple[asyncio.Transport, _Protocol]:
     at, loop = parse_address(address, insecure=True), asyncio.get_running_loop()
     if at.file:
         name = None if tls is None else "localhost"
-        return (await loop.create_unix_connection(protocol, at.file, ssl=tls, server_hostname=name))[1]
-    return (await loop.create_connection(protocol, at.host, at.port, ssl=tls))[1]
+        return await loop.create_unix_connection(protocol, at.file, ssl=tls, server_hostname=name)
+    return await loop.create_connection(protocol, at.host, at.port, ssl=tls)
