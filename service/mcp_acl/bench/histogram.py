@@ -1,6 +1,6 @@
 """Latencies as HdrHistogram keeps them: few bytes for any number of them, to three digits. Knows nothing of how they were measured.
 
-The values of a histogram are ns, from 64 ns to a minute; what is longer counts as a minute. What is said of it is µs.
+The values of a histogram are ns, to a minute; what is longer counts as a minute. What is said of it is µs.
 """
 
 import binascii
@@ -14,9 +14,10 @@ from hdrh.histogram import HdrHistogram
 
 from mcp_acl.bench.results import Latency, ResultsError
 
-_UNIT_BITS: Final = 6
 _LONGEST: Final = 60_000_000_000
 _DIGITS: Final = 3
+_BITS: Final = 12
+"""Leading bits of a value that can make a difference: three digits are eleven."""
 _QUANTILES: Final = (50.0, 90.0, 99.0, 99.9)
 _MICROSECOND: Final = 1000.0
 
@@ -24,9 +25,9 @@ _MICROSECOND: Final = 1000.0
 def latency_of(nanoseconds: Iterable[int]) -> Latency:
     """How long answers took."""
     made = _empty()
-    # Equal values are recorded at once: in units of the histogram there are few different ones.
-    for unit, count in Counter([value >> _UNIT_BITS for value in nanoseconds]).items():
-        made.record_value(min(max(unit, 0) << _UNIT_BITS, _LONGEST), count)
+    # Recorded once for each bucket, for one value costs more than a µs.
+    for value, count in Counter(map(_rounded, nanoseconds)).items():
+        made.record_value(value, count)
     return _latency(made)
 
 
@@ -44,7 +45,14 @@ def percentiles(encoded: str, wanted: Sequence[float]) -> list[float]:
 
 
 def _empty() -> HdrHistogram:
-    return HdrHistogram(1 << _UNIT_BITS, _LONGEST, _DIGITS)
+    return HdrHistogram(1, _LONGEST, _DIGITS)
+
+
+def _rounded(value: int) -> int:
+    if value > _LONGEST:
+        return _LONGEST
+    drop = value.bit_length() - _BITS
+    return value >> drop << drop if drop > 0 else max(value, 0)
 
 
 def _decoded(text: str) -> HdrHistogram:

@@ -14,6 +14,7 @@ import hpack
 from mcp_acl.bench import http2_frames as frames
 from mcp_acl.bench.header_blocks import Headers, Read, Written
 from mcp_acl.bench.http2_frames import DATA, END_HEADERS, END_STREAM, FIRST, HEADERS, PeerError, framed
+from mcp_acl.bench.http2_stream import Stream
 
 WINDOW: Final = 16 * 1024 * 1024
 """Bytes that the server may send before it is told that they have come; it is told at half of them."""
@@ -26,35 +27,6 @@ _SAID: Final = (
     frames.settings({frames.HEADER_TABLE_SIZE: 0, frames.ENABLE_PUSH: 0, frames.INITIAL_WINDOW_SIZE: WINDOW}),
     framed(frames.WINDOW_UPDATE, 0, 0, frames.ID.pack(WINDOW - frames.FIRST_WINDOW)),
 )
-
-
-class Stream:
-    """One request and its answer. What is to be done about it is for those that are made of it."""
-
-    __slots__ = ("id", "is_sent", "pending", "received", "room")
-
-    def __init__(self) -> None:
-        self.id = 0
-        self.room = 0
-        self.received = 0
-        self.pending = b""
-        self.is_sent = False
-
-    def data(self, payload: bytes) -> None:
-        """Take a piece of the answer."""
-        raise NotImplementedError
-
-    def head(self, meaning: str) -> None:
-        """Take headers that are not the last."""
-        raise NotImplementedError
-
-    def end(self, meaning: str | None) -> None:
-        """Take the end: the trailers, or None where the answer ended without."""
-        raise NotImplementedError
-
-    def fail(self, reason: str) -> None:
-        """There is no end, and why."""
-        raise NotImplementedError
 
 
 class Connection(asyncio.Protocol):

@@ -12,7 +12,8 @@ from urllib.parse import unquote
 
 from mcp_acl.bench.exchange import Call
 from mcp_acl.bench.header_blocks import Headers, Read
-from mcp_acl.bench.http2 import Connection, Stream
+from mcp_acl.bench.http2 import Connection
+from mcp_acl.bench.http2_stream import Stream
 from mcp_acl.bench.opening import connected
 from mcp_acl.hosts.framing import PREFIX, framed
 
