@@ -21,6 +21,7 @@ from mcp_acl.policy.index import PolicySet
 from mcp_acl.runtime.address import parse_address, worker_addresses
 from mcp_acl.runtime.certificates import Certificates
 from mcp_acl.runtime.collector import keep_all
+from mcp_acl.runtime.event_loop import loop_factory
 from mcp_acl.runtime.gate import Gate
 from mcp_acl.runtime.memory import Bounds, Memory, StoreError
 from mcp_acl.runtime.reload import Reloader, read_settled
@@ -200,12 +201,3 @@ def _named(table: Table, names: frozenset[str]) -> Mapping[str, frozenset[str]]:
 def limits_of(settings: Settings) -> Limits:
     """How much a host takes on."""
     return Limits(settings.max_request, settings.max_calls, settings.message_timeout, settings.keepalive)
-
-
-def loop_factory() -> "Callable[[], asyncio.AbstractEventLoop] | None":
-    """The event loop of uvloop, where there is one."""
-    try:
-        import uvloop  # noqa: PLC0415 - it is not on every platform
-    except ImportError:
-        return None
-    return uvloop.new_event_loop

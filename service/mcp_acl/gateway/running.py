@@ -27,9 +27,10 @@ from mcp_acl.hosts import grpcio
 from mcp_acl.hosts.envoy.addresses import free_address
 from mcp_acl.hosts.envoy.config import admin_file
 from mcp_acl.policy.index import PolicySet
+from mcp_acl.runtime.event_loop import loop_factory
 from mcp_acl.runtime.gate import Gate
 from mcp_acl.runtime.settings import Settings
-from mcp_acl.server import follow, in_force, limits_of, listeners_of, loop_factory, memory_of
+from mcp_acl.server import follow, in_force, limits_of, listeners_of, memory_of
 
 _LOG: Final = logging.getLogger("mcp_acl")
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)

@@ -1,0 +1,248 @@
+"""What is measured, from a seed: policies, a question, and what is the right answer. Knows no server and no clock.
+
+What is right is found out here, by the handlers themselves, under two policy sets that differ as a reload makes them differ: an answer
+is right if it begins as both of theirs do, up to what differs from answer to answer. The answer to another question never does. Of what
+gateways are told by protobuf's maps, which have no order, that much is looked at that says yes or no.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import Final
+
+from mcp_acl.adapters import ext_authz, ext_proc_session
+from mcp_acl.adapters.facts import SERVER_METADATA
+from mcp_acl.adapters.grpc_api import SERVICE
+from mcp_acl.adapters.handlers import Handler, Informed, Metadata, Streaming
+from mcp_acl.adapters.table import for_gateways
+from mcp_acl.bench import requests
+from mcp_acl.bench.exchange import Call, Judge
+from mcp_acl.domain import Http, Json, TokenState
+from mcp_acl.policy.compiler import compile_policies
+from mcp_acl.policy.source import SourceFile
+from mcp_acl.runtime.gate import Gate, Question
+
+INTERFACES: Final = ("unary", "stream", "filter", "ext_authz", "ext_proc")
+CONDITIONS: Final[Mapping[str, str]] = {
+    "none": "",
+    "claims": 'claims.role == "analyst" && "eng" in claims.groups',
+    "arguments": 'claims.role == "analyst" && mcp.arguments.amount <= 1000',
+}
+"""Conditions of every rule, by what they read."""
+MOST_RULES: Final = 10_000
+MOST_ENTRIES: Final = 1_000
+SMALLEST_PAYLOAD: Final = 200
+LARGEST_PAYLOAD: Final = 1024 * 1024
+
+_SERVER: Final = "bench"
+_TOOL: Final = "publish"
+_FILES: Final = 10
+_VERBS: Final = ("get", "list", "create", "update", "export", "search")
+_THINGS: Final = ("invoice", "ticket", "report", "customer", "shipment", "contract", "session", "budget")
+_HEADERS: Final = {
+    "accept": ("application/json, text/event-stream",),
+    "content-type": ("application/json",),
+    "mcp-protocol-version": ("2025-11-25",),
+    "mcp-session-id": ("5c2f2a4e-2b1c-4a0d-9a55-3f7f0a6c1d11",),
+    "traceparent": ("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",),
+    "user-agent": ("agent/1.0",),
+    "x-request-id": ("7d444840-9dc0-11d1-b245-5ffdce74fad2",),
+}
+_CLAIMS: Final[Mapping[str, Json]] = {
+    "iss": "https://issuer.example",
+    "sub": "user-4711",
+    "aud": ["mcp"],
+    "exp": 1_893_456_000,
+    "role": "analyst",
+    "groups": ["eng", "reporting", "on-call"],
+    "scope": "mcp:tools mcp:resources",
+    "tenant": {"id": "t-17", "plan": "gold"},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What a workload is made of. `entries`: of the list that `filter` filters; half of them may be seen. `denied`: the question is."""
+
+    interface: str = "unary"
+    rules: int = 100
+    conditions: str = "claims"
+    payload: int = SMALLEST_PAYLOAD
+    entries: int = 100
+    denied: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """Policies to serve, and what to ask. `changed`: the same policies and one rule more, which changes no answer."""
+
+    policies: tuple[SourceFile, ...]
+    changed: tuple[SourceFile, ...]
+    call: Call
+    unit: int = 1
+
+
+def workload(shape: Shape, seed: int) -> Workload:
+    """The workload of a shape, the same for the same seed."""
+    policies = _policies(shape, Random(seed))  # noqa: S311 - the same again is what is wanted
+    changed = (*policies, _file("changed", [_rule("more", "more", shape)]))
+    gates = [Gate(compile_policies(files)) for files in (policies, changed)]
+    return Workload(policies, changed, _CALLS[shape.interface](shape, gates), _units(shape))
+
+
+def _units(shape: Shape) -> int:
+    return shape.entries if shape.interface == "filter" else 1
+
+
+# ---- policies -------------------------------------------------------------------------------------------------------
+
+
+def _policies(shape: Shape, draw: Random) -> tuple[SourceFile, ...]:
+    """Rules of all kinds, shared out to ten files; the last one grants the tool that is called, or what may be seen."""
+    shown = [f'"{_entry(number, shown=True)}"' for number in range(min(shape.rules - 1, shape.entries // 2))]
+    rules = [
+        _rule(f"s{number}", name, shape) for number, name in enumerate(shown if shape.interface == "filter" else ())
+    ]
+    rules += [_some_rule(number, shape, draw) for number in range(shape.rules - len(rules) - 1)]
+    last = f'[{_TOOL}, {{glob: "shown_*"}}]' if shape.interface == "filter" else _TOOL
+    rules.append(_rule("last", last, shape))
+    return tuple(_file(f"p{at}", rules[at::_FILES]) for at in range(_FILES) if rules[at::_FILES])
+
+
+def _file(name: str, rules: Iterable[str]) -> SourceFile:
+    lines = "\n".join(f"  - {rule}" for rule in rules)
+    return SourceFile(f"{name}.yaml", f"version: 1\npolicy: {name}\nservers: [{_SERVER}]\nrules:\n{lines}\n".encode())
+
+
+def _rule(name: str, tool: str, shape: Shape, effect: str = "allow") -> str:
+    condition = CONDITIONS[shape.conditions]
+    given = f", cel: {json.dumps(condition)}" if condition else ""
+    return f"{{id: {name}, effect: {effect}, methods: [tools/list, tools/call], name: {tool}{given}}}"
+
+
+def _some_rule(number: int, shape: Shape, draw: Random) -> str:
+    """A literal; one in four a glob or a regex; one in twenty denies. None names what is called or listed."""
+    stem = f"{draw.choice(_VERBS)}_{draw.choice(_THINGS)}_{number}"
+    kind = draw.random()
+    tool = f'"{stem}"' if kind < 0.75 else f'{{glob: "{stem}_*"}}' if kind < 0.9 else f'{{regex: "{stem}_[a-z]+"}}'
+    return _rule(f"r{number}", tool, shape, "deny" if draw.random() < 0.05 else "allow")
+
+
+# ---- questions ------------------------------------------------------------------------------------------------------
+
+
+def question(shape: Shape) -> Question:
+    """A call of a tool that one rule grants, or none; its message is as long as the shape says."""
+    name = "unheard-of" if shape.denied else _TOOL
+    params = {"name": name, "arguments": {"amount": 250, "text": ""}}
+    message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
+    missing = shape.payload - len(_json(message))
+    params["arguments"] = {"amount": 250, "text": "x" * max(0, missing)}
+    return _asked(_json(message))
+
+
+def _asked(message: bytes) -> Question:
+    http = Http("POST", "/mcp", _HEADERS, "10.0.0.7")
+    return Question(_SERVER, message, _CLAIMS, TokenState.VALID, http=http, filters_responses=True)
+
+
+def _json(value: object) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode()
+
+
+def _entry(number: int, *, shown: bool) -> str:
+    return f"{'shown' if shown else 'hidden'}_{_VERBS[number % 6]}_{_THINGS[number % 8]}_{number}"
+
+
+def _listed(entries: int) -> bytes:
+    """A `tools/list` response of about 300 bytes an entry, every other one to be seen."""
+    tools = [_tool(_entry(number // 2, shown=number % 2 == 0)) for number in range(entries)]
+    return _json({"jsonrpc": "2.0", "id": 1, "result": {"tools": tools}})
+
+
+def _tool(name: str) -> dict[str, object]:
+    properties = {"label": {"type": "string"}, "limit": {"type": "integer", "minimum": 1}}
+    return {
+        "name": name,
+        "title": name.replace("_", " "),
+        "description": f"What {name} does, in a sentence of the length that such sentences have.",
+        "inputSchema": {"type": "object", "properties": properties, "required": ["label"]},
+        "annotations": {"readOnlyHint": True},
+    }
+
+
+# ---- calls ----------------------------------------------------------------------------------------------------------
+
+
+def _checked(shape: Shape, gates: Sequence[Gate]) -> Call:
+    return _call(f"/{SERVICE}/Check", [requests.check_request(question(shape))], gates)
+
+
+def _streamed(shape: Shape, gates: Sequence[Gate]) -> Call:
+    return _call(f"/{SERVICE}/CheckStream", [requests.check_request(question(shape))], gates, many=True)
+
+
+def _filtered(shape: Shape, gates: Sequence[Gate]) -> Call:
+    asked = _asked(_json({"jsonrpc": "2.0", "id": 1, "method": "tools/list"}))
+    context = gates[0].check(asked).context
+    return _call(f"/{SERVICE}/FilterResponse", [requests.filter_request(context, _listed(shape.entries))], gates)
+
+
+def _authorized(shape: Shape, gates: Sequence[Gate]) -> Call:
+    body = requests.authorization_request(question(shape))
+    return _call(f"/{ext_authz.SERVICE}/Check", [body], gates, metadata=_GATEWAY, most=_STATUS_AND_KIND)
+
+
+def _processed(shape: Shape, gates: Sequence[Gate]) -> Call:
+    messages = requests.exchange_messages(question(shape))[: 2 if shape.denied else 3]
+    return _call(ext_proc_session.PATH, messages, gates, metadata=_GATEWAY, most=_KIND)
+
+
+_CALLS: Final[Mapping[str, Callable[[Shape, Sequence[Gate]], Call]]] = {
+    "unary": _checked,
+    "stream": _streamed,
+    "filter": _filtered,
+    "ext_authz": _authorized,
+    "ext_proc": _processed,
+}
+
+
+_GATEWAY: Final[Metadata] = ((SERVER_METADATA, _SERVER),)
+_STATUS_AND_KIND: Final = 5
+_KIND: Final = 1
+"""Bytes at the beginning of an answer to ext_authz and to ext_proc: a permission differs in them from a denial."""
+
+
+def _call(  # noqa: PLR0913 - what a call is made of
+    path: str,
+    messages: Sequence[bytes],
+    gates: Sequence[Gate],
+    *,
+    metadata: Metadata = (),
+    many: bool = False,
+    most: int | None = None,
+) -> Call:
+    answers = [_answers(for_gateways(gate)[path], metadata, messages) for gate in (*gates, *gates)]
+    return Call(path, messages, [_judge(alike, most) for alike in zip(*answers, strict=True)], metadata, many)
+
+
+def _answers(handler: Handler, metadata: Metadata, messages: Sequence[bytes]) -> list[bytes]:
+    """The answer to each message."""
+    if isinstance(handler, Streaming):
+        session = handler.open(metadata)
+        return [answer for message in messages for answer in session.feed(message)]
+    (message,) = messages
+    return [handler.answer(metadata, message) if isinstance(handler, Informed) else handler(message)]
+
+
+def any_answer(question: Question) -> Call:
+    """One question to a service whose policies nobody here knows: any decision will do."""
+    return Call(f"/{SERVICE}/Check", [requests.check_request(question)], [requests.is_decision])
+
+
+def _judge(alike: Sequence[bytes], most: int | None) -> Judge:
+    first, last = min(alike), max(alike)
+    end = next((at for at, (one, other) in enumerate(zip(first, last, strict=False)) if one != other), len(first))
+    beginning = first[:end][:most]
+    return lambda answer: answer.startswith(beginning)
