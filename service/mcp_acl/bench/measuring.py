@@ -19,9 +19,10 @@ from pathlib import Path
 from typing import Final
 
 from mcp_acl.bench.accounting import Used, used_by
-from mcp_acl.bench.exchange import Call, Line
+from mcp_acl.bench.exchange import Exchange, Line, Post
 from mcp_acl.bench.histogram import latency_of
 from mcp_acl.bench.line_grpc import open_grpc
+from mcp_acl.bench.line_http import open_http
 from mcp_acl.bench.loops import Outcome, Span, closed_loop, open_loop
 from mcp_acl.bench.results import Case, Machine, Results, Round
 from mcp_acl.bench.running import Running, running
@@ -61,8 +62,8 @@ class Target:
     name: str
     facts: dict[str, str | int | float]
     address: str
-    call: Call
-    pid: int | None = None
+    exchange: Exchange
+    pids: tuple[int, ...] = ()
     unit: int = 1
     every: float = 0.0
     change: Callable[[int], None] | None = None
@@ -126,12 +127,12 @@ class Run:
         return (*self.notes, *(f"{name}: answers were wrong: {reason}" for name, reason in reasons))
 
     async def _round(self, target: Target, tls: ssl.SSLContext | None) -> Round:
-        opening = (open_grpc(target.address, target.call, tls=tls) for _ in range(self.loop.connections))
+        opening = (_line(target, tls) for _ in range(self.loop.connections))
         lines = await asyncio.gather(*opening)
         before: list[Used] = []
 
         def began() -> None:
-            used = None if target.pid is None else used_by(target.pid)
+            used = used_by(target.pids)
             before[:] = [] if used is None else [used]
 
         try:
@@ -140,7 +141,7 @@ class Run:
         finally:
             for line in lines:
                 line.close()
-        after = None if target.pid is None else used_by(target.pid)
+        after = used_by(target.pids)
         self._note(target, outcome)
         return _round_of(outcome, after.since(before[0]) if after and before else None)
 
@@ -164,6 +165,12 @@ class Run:
         cores = os.cpu_count() or 1
         if load() and load()[0] > _BUSY * cores:
             self.notes["The machine was busy with other things: figures say little."] = None
+
+
+async def _line(target: Target, tls: ssl.SSLContext | None) -> Line:
+    if isinstance(target.exchange, Post):
+        return await open_http(target.address, target.exchange, tls=tls)
+    return await open_grpc(target.address, target.exchange, tls=tls)
 
 
 @contextmanager
@@ -259,7 +266,7 @@ def _target(one: Wanted, work: Workload, service: Running) -> Target:
         service.put(work.changed if number % 2 else work.policies)
 
     changes = change if one.reload else None
-    return Target(one.name, one.facts, service.address, work.call, service.pid, work.unit, one.reload, changes)
+    return Target(one.name, one.facts, service.address, work.call, (service.pid,), work.unit, one.reload, changes)
 
 
 # ---- where it was ---------------------------------------------------------------------------------------------------
