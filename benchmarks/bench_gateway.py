@@ -206,12 +206,14 @@ def target(name: str, address: str, *pids: int) -> Target:
 def command(python: str, upstream: str, flags: Sequence[str]) -> Iterator[tuple[str, int]]:
     """The gateway that is one command."""
     with tempfile.TemporaryDirectory() as made, socket.socket() as free:
+        policies = Path(made) / "policies"
+        policies.mkdir()
         for file in workload(SHAPE, 1).policies:
-            (Path(made) / file.name).write_bytes(file.content)
+            (policies / file.name).write_bytes(file.content)
         free.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{free.getsockname()[1]}"
         free.close()
-        given = ["--policies", made, "--upstream", f"bench=http://{upstream}/mcp", "--listen", address, "--json"]
+        given = ["--policies", str(policies), "--upstream", f"bench=http://{upstream}/mcp", "--listen", address, "--json"]
         full = [python, "-P", "-m", "mcp_acl", "gateway", *given, *(flags or ("--envoy", envoy()))]
         said = Path(made) / "said"
         # It tells every decision: to a file, as somebody who keeps them would have it.

@@ -27,9 +27,10 @@ COMMANDS: Final = (
     "attack",
     "eval",
     "schema",
+    "bench",
     "demo",
 )
-"""Each is a module here with a function `command`."""
+"""Each is a module here with a function `command`, or with an `app` of its own commands."""
 
 
 class _Commands(TyperGroup):
@@ -41,8 +42,11 @@ class _Commands(TyperGroup):
     def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002 - the framework's signature
         if cmd_name not in COMMANDS:
             return None
+        module = import_module(f"{__name__}.{cmd_name}")
+        if hasattr(module, "app"):
+            return typer.main.get_group(module.app)
         one = typer.Typer(add_completion=False, rich_markup_mode=None)
-        one.command(cmd_name)(import_module(f"{__name__}.{cmd_name}").command)
+        one.command(cmd_name)(module.command)
         return typer.main.get_command(one)
 
     def invoke(self, ctx: Any) -> Any:
