@@ -94,7 +94,7 @@ def _scopes(request: Request) -> tuple[Scope, Scope]:
 
 # ---- what generated code may be ----------------------------------------------------------------------------------------
 
-_OWN: Final = re.compile(r"s|n|e|run|[tk][0-9]+|ft[0-9]+")
+_OWN: Final = re.compile(r"s|n|e|run|[ctk][0-9]+|ft[0-9]+")
 _KNOWN: Final = frozenset(
     {
         *INLINE_NAMES,

@@ -9,11 +9,11 @@ function of its own.
 """
 
 import ast
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Final, cast
+from typing import Final, cast
 
+from mcp_acl.expr import pieces
 from mcp_acl.expr.meter import NODE, Meter
 from mcp_acl.expr.nodes import (
     Available,
@@ -33,6 +33,7 @@ from mcp_acl.expr.nodes import (
     descendants,
     price,
 )
+from mcp_acl.expr.shapes import ANY_TEXT, Maker, Shape, Shapes, shape_of
 from mcp_acl.expr.walk import as_eval_error
 
 INLINE_NAMES: Final[Mapping[str, object]] = {
@@ -47,19 +48,33 @@ INLINE_NAMES: Final[Mapping[str, object]] = {
 """The names an `inline` emitter may use."""
 
 _MAX_BLOCKS: Final = 8  # CPython allows 20 nested blocks in a function; a node opens at most two
-_LATER_FIELDS: Final[dict[str, Any]] = {"type_params": []} if sys.version_info >= (3, 12) else {}
-_PLAIN: Final = (str, int, float, bool, type(None))
 
 
-def compile_node(node: Node) -> Callable[[object], Value]:
-    """A function `scope → value`; an error is returned as an `EvalError`, never raised."""
-    emitter = _Emitter()
+def compile_node(node: Node, shapes: Shapes | None = None) -> Callable[[object], Value]:
+    """A function `scope → value`; an error is returned as an `EvalError`, never raised.
+
+    `shapes` is code to share with other trees, and takes what is made.
+    """
+    shape = shape_of(node)
+    make = None if shapes is None else shapes.get(shape.key)
+    if make is None:
+        make = _maker(node, shape)
+        if shapes is not None:
+            shapes[shape.key] = make
+    return make(*shape.texts)
+
+
+def _maker(node: Node, shape: Shape) -> Maker:
+    """The function around the one that runs: its parameters are the texts."""
+    emitter = _Emitter(shape.places)
     emitter.define("run", [], node, guarded=True)
-    module = ast.fix_missing_locations(ast.Module(body=emitter.functions, type_ignores=[]))
+    body = [*emitter.functions, ast.Return(pieces.name("run"))]
+    make = pieces.function("make", [pieces.text_name(place) for place in range(len(shape.texts))], body)
+    module = ast.fix_missing_locations(ast.Module(body=[make], type_ignores=[]))
     namespace: dict[str, object] = {"__builtins__": {}, **INLINE_NAMES, **emitter.bound}
     exec(compile(module, "<condition>", "exec"), namespace)  # noqa: S102 - built from ast nodes above
     # Taken out, so that nothing in its globals refers back to them: a condition is freed with its last user.
-    return cast(Callable[[object], Value], namespace.pop("run"))
+    return cast(Maker, namespace.pop("make"))
 
 
 def is_bool(node: Node) -> bool:
@@ -83,8 +98,9 @@ def is_bool(node: Node) -> bool:
 class _Emitter:
     """Collects the functions of one condition and what they refer to."""
 
-    def __init__(self) -> None:
+    def __init__(self, texts: Mapping[tuple[int, int], int]) -> None:
         self.functions: list[ast.stmt] = []
+        self._texts = texts
         self.bound: dict[str, object] = {
             "Error": Exception,
             "as_error": as_eval_error,
@@ -104,23 +120,15 @@ class _Emitter:
         self._block, self._depth = [], 0
         if guarded:
             loops = any(isinstance(one, Comprehension) for one in descendants(node))
-            self._assign("n", _call_name("Meter", []) if loops else _const(None))
+            self._assign("n", pieces.called("Meter", []) if loops else pieces.const(None))
         self._block.append(ast.Return(self.emit(node)))
         body, self._block, self._depth = self._block, outer, outer_depth
         if guarded:
-            caught = ast.Return(_call_name("as_error", [_name("e")]))
-            body = [_try([*self.functions, *body], "e", [caught])]
+            caught = ast.Return(pieces.called("as_error", [pieces.name("e")]))
+            body = [pieces.tried([*self.functions, *body], "e", [caught])]
             self.functions = []
         arguments = ["s"] if guarded else ["s", "n", *parameters]
-        self.functions.append(
-            ast.FunctionDef(
-                name=name,
-                args=ast.arguments([], [ast.arg(one) for one in arguments], None, [], [], None, []),
-                body=body,
-                decorator_list=[],
-                **_LATER_FIELDS,
-            )
-        )
+        self.functions.append(pieces.function(name, arguments, body))
 
     def emit(self, node: Node) -> ast.expr:
         """Append what computes the node; the result is a name or a constant."""
@@ -140,15 +148,15 @@ class _Emitter:
         if known is None:
             known = self._names[id(value)] = f"k{len(self._names)}"
             self.bound[known] = value
-        return _name(known)
+        return pieces.name(known)
 
     def _assign(self, name: str, value: ast.expr) -> None:
-        self._block.append(_assignment(name, value))
+        self._block.append(pieces.assigned(name, value))
 
     def _named(self, value: ast.expr) -> ast.expr:
         name = self.fresh()
         self._assign(name, value)
-        return _name(name)
+        return pieces.name(name)
 
     @contextmanager
     def _into(self, block: list[ast.stmt], depth: int = 0) -> Iterator[None]:
@@ -170,19 +178,19 @@ class _Emitter:
         parameters = sorted(set(self._locals.values()))
         name = f"f{self.fresh()}"
         self.define(name, parameters, node, guarded=False)
-        return self._named(_call_name(name, [_name(one) for one in ("s", "n", *parameters)]))
+        return self._named(pieces.called(name, [pieces.name(one) for one in ("s", "n", *parameters)]))
 
     def apply(self, function: Function, nodes: Sequence[Node], args: Sequence[ast.expr]) -> ast.expr:
         """The call in a name: in a loop a metered one, elsewhere its faster form if there is one."""
         metered = function.in_loop(nodes) if self._loops else None
         if metered is not None:
-            return self._named(ast.Call(self.bind(metered), [_name("n"), *args], []))
+            return self._named(ast.Call(self.bind(metered), [pieces.name("n"), *args], []))
         call = ast.Call(self.bind(function.run), list(args), [])
         faster = function.inline(nodes, args, call) if function.inline is not None else None
         return self._named(faster if faster is not None else call)
 
     def _pay(self, method: str, *args: ast.expr) -> None:
-        self._block.append(ast.Expr(ast.Call(ast.Attribute(_name("n"), method, ast.Load()), list(args), [])))
+        self._block.append(ast.Expr(ast.Call(ast.Attribute(pieces.name("n"), method, ast.Load()), list(args), [])))
 
     def _truth(self, node: Node, truth: Function) -> ast.expr:
         value = self.emit(node)
@@ -191,20 +199,20 @@ class _Emitter:
     # ---- one function per kind of node -------------------------------------------------------------------------
 
     def const(self, node: Const) -> ast.expr:
-        return _const(node.value) if type(node.value) in _PLAIN else self.bind(node.value)
+        return pieces.const(node.value) if type(node.value) in pieces.PLAIN else self.bind(node.value)
 
     def fact(self, node: Fact) -> ast.expr:
-        return self._named(ast.Attribute(_name("s"), node.variable.attribute, ast.Load()))
+        return self._named(ast.Attribute(pieces.name("s"), node.variable.attribute, ast.Load()))
 
     def available(self, node: Available) -> ast.expr:
         name = self.fresh()
-        read = ast.Expr(ast.Attribute(_name("s"), node.variable.attribute, ast.Load()))
-        found, missing = _assignment(name, _const(True)), _assignment(name, _const(False))
-        self._block.append(_try([read, found], None, [missing]))
-        return _name(name)
+        read = ast.Expr(ast.Attribute(pieces.name("s"), node.variable.attribute, ast.Load()))
+        found, missing = pieces.assigned(name, pieces.const(True)), pieces.assigned(name, pieces.const(False))
+        self._block.append(pieces.tried([read, found], None, [missing]))
+        return pieces.name(name)
 
     def local(self, node: Local) -> ast.expr:
-        return _name(self._locals[node.name])
+        return pieces.name(self._locals[node.name])
 
     def let(self, node: Let) -> ast.expr:
         name = self.fresh()
@@ -213,25 +221,31 @@ class _Emitter:
             return self.emit(node.body)
 
     def call(self, node: Call) -> ast.expr:
-        return self.apply(node.function, node.args, [self.emit(arg) for arg in node.args])
+        nodes: list[Node] = []
+        args: list[ast.expr] = []
+        for index, arg in enumerate(node.args):
+            text = self._texts.get((id(node), index))
+            nodes.append(arg if text is None else ANY_TEXT)
+            args.append(self.emit(arg) if text is None else pieces.name(pieces.text_name(text)))
+        return self.apply(node.function, nodes, args)
 
     def logic(self, node: Logic) -> ast.expr:
         """A block left by `break`: at the deciding value, or at its end with an error met on the way or the neutral value."""
         name, error = self.fresh(), self.fresh()
-        decided = [_assignment(name, _const(not node.is_and)), ast.Break()]
+        decided = [pieces.assigned(name, pieces.const(not node.is_and)), ast.Break()]
         block: list[ast.stmt] = []
         for operand in node.operands:
             inner: list[ast.stmt] = []
             with self._into(inner, depth=2):
                 value = self._truth(operand, node.truth)
-                inner.append(_if_is(value, _const(not node.is_and), decided))
-            block += [_keep_first(inner, error)] if node.commutative else inner
+                inner.append(pieces.if_same(value, pieces.const(not node.is_and), decided))
+            block += [pieces.keep_first(inner, error)] if node.commutative else inner
         if node.commutative:
-            self._assign(error, _const(None))
-            block.append(_raise_if(error))
-        block += [_assignment(name, _const(node.is_and)), ast.Break()]
-        self._block.append(ast.While(_const(True), block, []))
-        return _name(name)
+            self._assign(error, pieces.const(None))
+            block.append(pieces.raise_if(error))
+        block += [pieces.assigned(name, pieces.const(node.is_and)), ast.Break()]
+        self._block.append(ast.While(pieces.const(True), block, []))
+        return pieces.name(name)
 
     def conditional(self, node: Conditional) -> ast.expr:
         name = self.fresh()
@@ -242,16 +256,16 @@ class _Emitter:
             with self._into(block):
                 self._assign(name, self.emit(branch))
             branches.append(block)
-        self._block.append(ast.If(_is(condition, _const(True)), *branches))
-        return _name(name)
+        self._block.append(ast.If(pieces.same(condition, pieces.const(True)), *branches))
+        return pieces.name(name)
 
     def comprehension(self, node: Comprehension) -> ast.expr:
         over = self.emit(node.range)
-        self._pay("spend", _const(NODE))
+        self._pay("spend", pieces.const(NODE))
         items = self.apply(node.items, [node.range], [over])
-        self._pay("visit", _call_name("len", [items]), _const(price(node)))
+        self._pay("visit", pieces.called("len", [items]), pieces.const(price(node)))
         if node.gather is Gather.LAST:
-            items = self._named(_call_name("reversed", [items]))
+            items = self._named(pieces.called("reversed", [items]))
         names = {name: self.fresh() for name in node.names}
         self._loops += 1
         with self._with_locals(names):
@@ -261,37 +275,45 @@ class _Emitter:
         loop.iter = items
         self._block.append(loop.before)
         self._block.append(loop.build())
-        made = _name(loop.result) if node.build is None else self.apply(node.build, [], [_name(loop.result)])
+        made = (
+            pieces.name(loop.result) if node.build is None else self.apply(node.build, [], [pieces.name(loop.result)])
+        )
         self._loops -= 1
         return made
 
     def quantifier(self, node: Comprehension) -> "_Loop":
         is_and = node.gather is Gather.ALL
-        loop = _Loop(self.fresh(), _const(is_and))
+        loop = _Loop(self.fresh(), pieces.const(is_and))
         assert node.condition is not None
         inner: list[ast.stmt] = []
         error = self.fresh()
         with self._into(inner, depth=2):
             value = self._truth(node.condition, node.truth)
-            inner.append(_if_is(value, _const(not is_and), [_assignment(loop.result, _const(not is_and)), ast.Break()]))
+            inner.append(
+                pieces.if_same(
+                    value,
+                    pieces.const(not is_and),
+                    [pieces.assigned(loop.result, pieces.const(not is_and)), ast.Break()],
+                )
+            )
         if not node.commutative:
             loop.body = inner
             return loop
-        self._assign(error, _const(None))
-        loop.body = [_keep_first(inner, error)]
-        loop.otherwise = [_raise_if(error)]
+        self._assign(error, pieces.const(None))
+        loop.body = [pieces.keep_first(inner, error)]
+        loop.otherwise = [pieces.raise_if(error)]
         return loop
 
     def counter(self, node: Comprehension) -> "_Loop":
         """`exists_one`: after the second match only errors still matter, so the loop goes on."""
-        loop = _Loop(self.fresh(), _const(False))
+        loop = _Loop(self.fresh(), pieces.const(False))
         count = self.fresh()
-        self._assign(count, _const(0))
+        self._assign(count, pieces.const(0))
         with self._into(loop.body, depth=2):
-            more = _assignment(count, ast.BinOp(_name(count), ast.Add(), _const(1)))
+            more = pieces.assigned(count, ast.BinOp(pieces.name(count), ast.Add(), pieces.const(1)))
             self._picked(node, [more])
-        only_one = ast.Compare(_name(count), [ast.Eq()], [_const(1)])
-        loop.otherwise = [_assignment(loop.result, only_one)]
+        only_one = ast.Compare(pieces.name(count), [ast.Eq()], [pieces.const(1)])
+        loop.otherwise = [pieces.assigned(loop.result, only_one)]
         return loop
 
     def collector(self, node: Comprehension) -> "_Loop":
@@ -301,13 +323,13 @@ class _Emitter:
             with self._into(keep):
                 assert node.result is not None
                 value = self.emit(node.result)
-                append = ast.Attribute(_name(loop.result), "append", ast.Load())
+                append = ast.Attribute(pieces.name(loop.result), "append", ast.Load())
                 keep.append(ast.Expr(ast.Call(append, [value], [])))
             self._picked(node, keep)
         return loop
 
     def finder(self, node: Comprehension) -> "_Loop":
-        loop = _Loop(self.fresh(), _const(None))
+        loop = _Loop(self.fresh(), pieces.const(None))
         with self._into(loop.body, depth=2):
             found: list[ast.stmt] = []
             with self._into(found):
@@ -321,7 +343,7 @@ class _Emitter:
         if node.condition is None:
             self._block += then
         else:
-            self._block.append(_if_is(self._truth(node.condition, node.truth), _const(True), then))
+            self._block.append(pieces.if_same(self._truth(node.condition, node.truth), pieces.const(True), then))
 
 
 class _Loop:
@@ -329,11 +351,11 @@ class _Loop:
 
     def __init__(self, result: str, start: ast.expr) -> None:
         self.result = result
-        self.before = _assignment(result, start)
+        self.before = pieces.assigned(result, start)
         self.body: list[ast.stmt] = []
         self.otherwise: list[ast.stmt] = []
-        self.target: ast.expr = _const(None)
-        self.iter: ast.expr = _const(None)
+        self.target: ast.expr = pieces.const(None)
+        self.iter: ast.expr = pieces.const(None)
 
     def build(self) -> ast.stmt:
         return ast.For(self.target, self.iter, self.body or [ast.Pass()], self.otherwise)
@@ -360,41 +382,3 @@ _EMITTERS: Final[Mapping[type[Node], Callable[..., ast.expr]]] = {
     Conditional: _Emitter.conditional,
     Comprehension: _Emitter.comprehension,
 }
-
-
-def _const(value: object) -> ast.expr:
-    assert type(value) in _PLAIN
-    return ast.Constant(value)  # type: ignore[arg-type]
-
-
-def _name(name: str) -> ast.expr:
-    return ast.Name(name, ast.Load())
-
-
-def _assignment(name: str, value: ast.expr) -> ast.stmt:
-    return ast.Assign([ast.Name(name, ast.Store())], value)
-
-
-def _call_name(name: str, args: list[ast.expr]) -> ast.expr:
-    return ast.Call(_name(name), args, [])
-
-
-def _is(left: ast.expr, right: ast.expr) -> ast.expr:
-    return ast.Compare(left, [ast.Is()], [right])
-
-
-def _if_is(left: ast.expr, right: ast.expr, then: list[ast.stmt]) -> ast.stmt:
-    return ast.If(_is(left, right), then, [])
-
-
-def _try(body: list[ast.stmt], name: str | None, handler: list[ast.stmt]) -> ast.stmt:
-    return ast.Try(body, [ast.ExceptHandler(_name("Error"), name, handler)], [], [])
-
-
-def _keep_first(body: list[ast.stmt], error: str) -> ast.stmt:
-    keep = _if_is(_name(error), _const(None), [_assignment(error, _name("e"))])
-    return _try(body, "e", [keep])
-
-
-def _raise_if(error: str) -> ast.stmt:
-    return ast.If(ast.Compare(_name(error), [ast.IsNot()], [_const(None)]), [ast.Raise(_name(error))], [])

@@ -6,6 +6,7 @@ from typing import Final
 
 from mcp_acl.expr.compiler import compile_node
 from mcp_acl.expr.nodes import Available, Call, Fact, Function, Logic, Node, Type, Value, Variable, descendants
+from mcp_acl.expr.shapes import Shapes
 from mcp_acl.expr.walk import Possibilities, Trace, walk
 from mcp_acl.problems import EvalError
 
@@ -24,10 +25,10 @@ class Condition:
         return walk(self.node, scope, unknown, trace)
 
 
-def condition_of(node: Node, text: str = "") -> Condition:
-    """Compile a tree whose value is a condition's."""
+def condition_of(node: Node, text: str = "", shapes: Shapes | None = None) -> Condition:
+    """Compile a tree whose value is a condition's; `shapes` as for `compile_node`."""
     reads = {one.variable for one in descendants(node) if isinstance(one, Fact | Available)}
-    return Condition(node, compile_node(node), frozenset(reads), text)
+    return Condition(node, compile_node(node, shapes), frozenset(reads), text)
 
 
 def as_condition(node: Node, truth: Function) -> Node:

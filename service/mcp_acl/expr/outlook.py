@@ -10,6 +10,7 @@ from typing import Final, TypeAlias
 
 from mcp_acl.expr.compiler import compile_node, is_bool
 from mcp_acl.expr.nodes import Available, Call, Fact, Function, Logic, Node, descendants
+from mcp_acl.expr.shapes import Shapes
 from mcp_acl.expr.walk import Outcomes, fold, outcomes, walk
 from mcp_acl.problems import EvalError
 
@@ -21,22 +22,25 @@ _OF_BIT: Final = {Outcomes.TRUE: True, Outcomes.FALSE: False, Outcomes.ERROR: _E
 _SETS: Final = tuple(tuple(value for bit, value in _OF_BIT.items() if bits & bit) for bits in range(8))
 
 
-def outlook_of(node: Node, unknown: frozenset[str], partly: frozenset[str]) -> Outlook:
-    """The outlook of a condition. `unknown` and `partly` are the scope attributes not known yet, or not all of each."""
-    plan = _plan(node, unknown, partly)
+def outlook_of(node: Node, unknown: frozenset[str], partly: frozenset[str], shapes: Shapes | None = None) -> Outlook:
+    """The outlook of a condition. `unknown` and `partly` are the scope attributes not known yet, or not all of each.
+
+    `shapes` as for `compile_node`.
+    """
+    plan = _plan(node, unknown, partly, shapes)
     return plan if not isinstance(plan, int) else lambda _scope: plan
 
 
-def _plan(node: Node, unknown: frozenset[str], partly: frozenset[str]) -> Outlook | int:
+def _plan(node: Node, unknown: frozenset[str], partly: frozenset[str], shapes: Shapes | None) -> Outlook | int:
     reads = {one.variable.attribute for one in descendants(node) if isinstance(one, Fact | Available)}
     if not reads & (unknown | partly):
-        return _known(compile_node(node))
+        return _known(compile_node(node, shapes))
     if reads <= unknown:
         return int(outcomes(walk(node, None, unknown)))
     if isinstance(node, Logic) and all(is_bool(operand) for operand in node.operands):
-        return _joined(node, [_plan(operand, unknown, partly) for operand in node.operands])
+        return _joined(node, [_plan(operand, unknown, partly, shapes) for operand in node.operands])
     if isinstance(node, Call) and len(node.args) == 1 and is_bool(node.args[0]):
-        return _applied(node.function, _plan(node.args[0], unknown, partly))
+        return _applied(node.function, _plan(node.args[0], unknown, partly, shapes))
     return lambda scope: int(outcomes(walk(node, scope, unknown)))
 
 

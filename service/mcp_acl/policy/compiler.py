@@ -10,6 +10,7 @@ from mcp_acl.domain import RuleRef
 from mcp_acl.expr.condition import Condition
 from mcp_acl.expr.nodes import Node
 from mcp_acl.expr.outlook import Outlook, outlook_of
+from mcp_acl.expr.shapes import Shapes
 from mcp_acl.policy.checks import check_policies
 from mcp_acl.policy.conditions import Reading, joined, read_cel, read_el, read_variable
 from mcp_acl.policy.facts import PARTLY_BEFORE_CALL, UNKNOWN_BEFORE_CALL, Source, sources_of
@@ -77,9 +78,13 @@ def _info(policy: LoadedPolicy) -> PolicyInfo:
 
 @dataclass(slots=True)
 class _Compiler:
-    """Compiles policy after policy and gathers what is wrong with them. Equal conditions are read and compiled once."""
+    """Compiles policy after policy and gathers what is wrong with them. Equal conditions are read and compiled once.
+
+    Those that differ in texts alone share their code.
+    """
 
     problems: list[Problem]
+    _shapes: Shapes = field(default_factory=dict)
     _outlooks: dict[Condition, Outlook] = field(default_factory=dict)
     _conditions: dict[tuple[object, ...], tuple[Condition | None, tuple[Reading, ...]]] = field(default_factory=dict)
 
@@ -114,7 +119,9 @@ class _Compiler:
         if sources.isdisjoint((Source.CALL, Source.HEADERS)):
             return None
         if condition not in self._outlooks:
-            self._outlooks[condition] = outlook_of(condition.node, UNKNOWN_BEFORE_CALL, PARTLY_BEFORE_CALL)
+            self._outlooks[condition] = outlook_of(
+                condition.node, UNKNOWN_BEFORE_CALL, PARTLY_BEFORE_CALL, self._shapes
+            )
         return self._outlooks[condition]
 
     def _variables(self, policy: LoadedPolicy) -> Mapping[str, Node]:
@@ -139,7 +146,7 @@ class _Compiler:
                 readings.append(read_el(spec.condition))
             if spec.cel is not None:
                 readings.append(read_cel(spec.cel, variables))
-            found = self._conditions[key] = joined(readings), tuple(readings)
+            found = self._conditions[key] = joined(readings, self._shapes), tuple(readings)
         for reading in found[1]:
             self._report(policy, (*path, reading.key), reading)
         return found[0]

@@ -13,6 +13,7 @@ from mcp_acl.expr.el.template import has_block
 from mcp_acl.expr.kinds import Language
 from mcp_acl.expr.nodes import Call, Conditional, Const, Fact, Let, Local, Node, Type, Variable, descendants
 from mcp_acl.expr.rewrite import moved, substituted
+from mcp_acl.expr.shapes import Shapes
 from mcp_acl.policy.condition_checks import CEL, EL, condition_findings
 from mcp_acl.policy.facts import CEL_ENVIRONMENT, EL_ENVIRONMENT
 from mcp_acl.problems import Place, Problem, SourceError, Span, place_in
@@ -108,10 +109,13 @@ def read_variable(text: str, variables: Mapping[str, Node]) -> Reading:
     return Reading("variable", text, tree, parsed.findings)
 
 
-def joined(readings: Sequence[Reading]) -> Condition | None:
-    """The condition of one or two readings, CEL's `&&` between them; None if there is none to be had."""
+def joined(readings: Sequence[Reading], shapes: Shapes | None = None) -> Condition | None:
+    """The condition of one or two readings, CEL's `&&` between them; None if there is none to be had.
+
+    `shapes` is code to share with other conditions.
+    """
     tree = joined_tree(readings)
-    return None if tree is None else condition_of(tree, "\n".join(reading.text for reading in readings))
+    return None if tree is None else condition_of(tree, "\n".join(reading.text for reading in readings), shapes)
 
 
 def joined_tree(readings: Sequence[Reading]) -> Node | None:

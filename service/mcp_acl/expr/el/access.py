@@ -1,9 +1,10 @@
 """The steps of an expression: properties, indexes, method calls, selections and projections, as function rows.
 
-A step on null is an error, unless it is safe (`?.`): then it is null. Each row is made for one place in a tree.
+A step on null is an error, unless it is safe (`?.`): then it is null. Rows are made for what a tree reads; equal ones are one.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Final
 
 from mcp_acl.expr.el import collections, dates, inline, numbers, strings
@@ -41,6 +42,7 @@ WHITELIST: Final = Whitelist((*strings.ROWS, *numbers.ROWS, *collections.ROWS, *
 _GETTERS: Final = frozenset(name for row in WHITELIST.rows() if not row.params for name in property_names(row.name))
 """Properties that may be more than a field: those that a method gives."""
 
+_KNOWN: Final = 512  # rows of one kind that are kept
 
 # ---- properties ------------------------------------------------------------------------------------------------------
 
@@ -104,6 +106,7 @@ _PROPERTY_READERS: Final[Mapping[type, Callable[..., object]]] = {
 }
 
 
+@lru_cache(_KNOWN, typed=True)
 def property_of(name: str, *, safe: bool = False) -> Function:
     """Read a property."""
 
@@ -114,6 +117,7 @@ def property_of(name: str, *, safe: bool = False) -> Function:
     return Function(f".{name}", run, inline=inline.key(name), pace=pace, metered=weighed_method(name, run), key=name)
 
 
+@lru_cache(_KNOWN, typed=True)
 def attribute_of(name: str) -> Function:
     """Read a context attribute: `#context.attributes[name]` in one step."""
 
@@ -124,6 +128,7 @@ def attribute_of(name: str) -> Function:
     return Function("attribute", run, inline=inline.attribute(name), pace=FLAT, key=name)
 
 
+@lru_cache(_KNOWN, typed=True)
 def bean_property_of(name: str) -> Function:
     """Read a property that a root object is known to have."""
 
@@ -192,6 +197,7 @@ _INDEX_READERS: Final[Mapping[type, Callable[..., object]]] = {
 }
 
 
+@lru_cache(_KNOWN, typed=True)
 def index_of(key: str | Int32, *, safe: bool = False) -> Function:
     """Index with a constant."""
 
@@ -208,6 +214,7 @@ def index_of(key: str | Int32, *, safe: bool = False) -> Function:
     return Function("[…]", run, inline=inline.position(int(key)), metered=in_loop, key=key)
 
 
+@lru_cache(_KNOWN, typed=True)
 def bare_index(name: str, *, safe: bool = False) -> Function:
     """`target[name]`, unquoted: a key of a map, and an error on anything else (a property of the root, which is null)."""
 
@@ -233,6 +240,7 @@ INDEX: Final = Function("[…]", read_index, doc="an element by position, an ent
 # ---- methods ---------------------------------------------------------------------------------------------------------
 
 
+@lru_cache(_KNOWN, typed=True)
 def method_of(name: str, *, safe: bool = False, reads_now: bool = False) -> Function:
     """Call a method: the receiver, then the arguments, then (if it `reads_now`) the request's time."""
 

@@ -29,8 +29,8 @@ def _unless_constant(emit: Inline) -> Inline:
     return guarded
 
 
-def _text_of(node: Node) -> str | None:
-    return node.value if isinstance(node, Const) and type(node.value) is str else None
+def _is_text(node: Node) -> bool:
+    return isinstance(node, Const) and type(node.value) is str
 
 
 def _int_of(node: Node) -> int | None:
@@ -46,9 +46,9 @@ def _comparison(operator: ast.cmpop, *, texts: bool) -> Inline:
     """With a constant text (if `texts`) any value compares as in Python; with a constant whole number a Long does."""
 
     def emit(nodes: Sequence[Node], args: Sequence[ast.expr], call: ast.expr) -> ast.expr | None:
-        text, number = _text_of(nodes[1]), _int_of(nodes[1])
-        if text is not None and texts:
-            return ast.Compare(args[0], [operator], [ast.Constant(text)])
+        number = _int_of(nodes[1])
+        if texts and _is_text(nodes[1]):
+            return ast.Compare(args[0], [operator], [args[1]])
         if number is None:
             return None
         return ast.IfExp(_is(args[0], "int"), ast.Compare(args[0], [operator], [ast.Constant(number)]), call)
@@ -108,12 +108,11 @@ def _on_text(make: Callable[[ast.expr, ast.expr], ast.expr], *kinds: str) -> Inl
     """A method of one constant text, on a plain text (or what else `kinds` name)."""
 
     def emit(nodes: Sequence[Node], args: Sequence[ast.expr], call: ast.expr) -> ast.expr | None:
-        text = _text_of(nodes[1]) if len(nodes) == 2 else None
-        if text is None:
+        if len(nodes) != 2 or not _is_text(nodes[1]):
             return None
         tests = [_is(args[0], kind) for kind in kinds]
         known = tests[0] if len(tests) == 1 else ast.BoolOp(ast.Or(), tests)
-        return ast.IfExp(known, make(args[0], ast.Constant(text)), call)
+        return ast.IfExp(known, make(args[0], args[1]), call)
 
     return _unless_constant(emit)
 
