@@ -97,7 +97,7 @@ def test_every_pattern_knows_where_its_text_stands() -> None:
     data = policy.document
     texts = {}
     for index, one in enumerate(policy.spec.rules):
-        for naming in one.namings():
+        for naming in one.namings:
             for name in naming.names:
                 place = data.place(("rules", index, *name.path), Span(0, len(name.pattern.text)))
                 texts[str(name.pattern)] = place.text[place.column - 1 : place.column - 1 + place.width]

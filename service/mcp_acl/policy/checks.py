@@ -35,6 +35,7 @@ def check_policies(policies: Sequence[LoadedPolicy]) -> tuple[Problem, ...]:
         found += limited(set_check(policies))
     if all(policy.whole for policy in policies) and all(problem.is_finding for problem in found):
         found += limited(overlaps(policies))
+    program_size.cache_clear()
     return tuple(found)
 
 
@@ -142,7 +143,7 @@ def _programs(policies: Sequence[LoadedPolicy]) -> Iterator[Problem]:
     for policy in policies:
         for at in namings_of(policy):
             for name in at.naming.names:
-                if name.pattern in seen or name.pattern.regex is None:
+                if name.pattern in seen or name.pattern.kind in ("any", "literal"):
                     continue
                 seen.add(name.pattern)
                 total += program_size(name.pattern)

@@ -134,7 +134,7 @@ _NEAR: Final = 0.85
 
 def _near(name: str, known: Iterable[str]) -> str:
     """The known name that another almost is, or `''`: for names that may be anything, so only where they hardly differ."""
-    if len(name) > 100:
+    if not name or len(name) > 100:
         return ""
     lower = {one.lower(): one for one in known}
     found = get_close_matches(name.lower(), [*lower], n=1, cutoff=_NEAR)

@@ -1,8 +1,9 @@
 """What is wrong or odd about one pair of methods and names of a rule: one function for each rule it must keep, in a table."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import Final, NamedTuple, TypeAlias
 
 from mcp_acl.domain import Effect, Feature
@@ -32,15 +33,20 @@ class NamingAt(NamedTuple):
         for index, method in enumerate(self.naming.methods):
             yield method, (*self.naming.path, "methods", index)
 
-    def rows(self) -> list[Method]:
+    def rows(self) -> Sequence[Method]:
         """The rows of all methods it covers, those that `*` stands for included."""
-        return [row for word in self.naming.methods for row in rows_of(word, self.rule.feature).values()]
+        return _rows(self.naming.methods, self.rule.feature)
+
+
+@lru_cache(maxsize=256)
+def _rows(words: tuple[str, ...], feature: str | None) -> Sequence[Method]:
+    return [row for word in words for row in rows_of(word, feature).values()]
 
 
 def namings_of(policy: LoadedPolicy) -> list[NamingAt]:
     """Every pair of methods and names of a policy."""
     rules = enumerate(policy.spec.rules)
-    return [NamingAt(policy, rule, naming, ("rules", index)) for index, rule in rules for naming in rule.namings()]
+    return [NamingAt(policy, rule, naming, ("rules", index)) for index, rule in rules for naming in rule.namings]
 
 
 def _finding(problem: Problem) -> Problem:

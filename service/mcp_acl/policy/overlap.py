@@ -8,6 +8,7 @@ found wrongly.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import islice
 from typing import Final, NamedTuple, TypeAlias
 
@@ -75,19 +76,27 @@ class _Rule(NamedTuple):
 
     def grants(self) -> Iterator[tuple[str, NamePattern]]:
         """Each method it has an effect on, with each pattern."""
-        for naming in self.spec.namings():
-            methods = dict.fromkeys(one for word in naming.methods for one in self._methods(word))
-            yield from ((method, name.pattern) for method in methods for name in naming.names)
+        for naming in self.spec.namings:
+            for method in _affected(naming.methods, self.spec.feature, self.spec.effect):
+                for name in naming.names:
+                    yield method, name.pattern
 
-    def _methods(self, word: str) -> Iterator[str]:
-        rows = rows_of(word, self.spec.feature)
-        if not rows:
-            yield word
-        for name, row in rows.items():
-            allowable = row.method_class in _ALLOWABLE and row.decided_as == name
-            deniable = word != "*" or row.method_class is not MethodClass.ALWAYS
-            if allowable if self.spec.effect is Effect.ALLOW else deniable:
-                yield name
+
+@lru_cache(maxsize=256)
+def _affected(words: tuple[str, ...], feature: str | None, effect: Effect) -> tuple[str, ...]:
+    """The methods that a rule has an effect on, by the words under its `methods`."""
+    return tuple(dict.fromkeys(one for word in words for one in _affected_by(word, feature, effect)))
+
+
+def _affected_by(word: str, feature: str | None, effect: Effect) -> Iterator[str]:
+    rows = rows_of(word, feature)
+    if not rows:
+        yield word
+    for name, row in rows.items():
+        allowable = row.method_class in _ALLOWABLE and row.decided_as == name
+        deniable = word != "*" or row.method_class is not MethodClass.ALWAYS
+        if allowable if effect is Effect.ALLOW else deniable:
+            yield name
 
 
 def _rules(policy: LoadedPolicy) -> Iterator[_Rule]:
@@ -100,7 +109,7 @@ def _rules(policy: LoadedPolicy) -> Iterator[_Rule]:
 
 def _size(spec: RuleSpec) -> int:
     """About how much a rule names."""
-    return sum(len(rows_of(word, spec.feature)) * len(one.names) for one in spec.namings() for word in one.methods)
+    return sum(len(rows_of(word, spec.feature)) * len(one.names) for one in spec.namings for word in one.methods)
 
 
 def _tells(rule: _Rule) -> bool:

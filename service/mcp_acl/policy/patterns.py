@@ -25,6 +25,8 @@ _OPTIONS.log_errors = False
 _OPTIONS.never_capture = True
 _OPTIONS.max_mem = 2 << 20
 
+_MEASURED: Final = 32_768  # patterns whose size is kept while a set is checked
+
 _NOTHING: Final = r"[^\x00-\x{10FFFF}]"
 """Stands for what is not well formed: matches no name."""
 
@@ -131,6 +133,7 @@ def pattern_problem(pattern: NamePattern) -> PatternProblem | None:
     return None
 
 
+@lru_cache(maxsize=_MEASURED)
 def program_size(pattern: NamePattern) -> int:
     """Instructions an index needs for it; none for `any` and a literal. What RE2 cannot hold counts as one too many.
 

@@ -8,7 +8,7 @@ is what it looks like and can never grow while it is read.
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import yaml
 
@@ -81,16 +81,15 @@ class _Reader:
             raise self._stop("yaml-size", f"more than {MAX_NODES:,} keys and values", event, "split the file")
         if depth > MAX_DEPTH:
             raise self._stop("yaml-depth", f"nested more than {MAX_DEPTH} levels deep", event)
-        match event:
-            case yaml.ScalarEvent():
-                self._check_properties(event)
-                return self._scalar(event)
-            case yaml.SequenceStartEvent():
-                self._check_properties(event)
-                return self._list(event, depth)
-            case yaml.MappingStartEvent():
-                self._check_properties(event)
-                return self._map(event, depth)
+        if isinstance(event, yaml.ScalarEvent):
+            self._check_properties(event)
+            return self._scalar(event)
+        if isinstance(event, yaml.MappingStartEvent):
+            self._check_properties(event)
+            return self._map(event, depth)
+        if isinstance(event, yaml.SequenceStartEvent):
+            self._check_properties(event)
+            return self._list(event, depth)
         hint = "write the value out, or put it in quotes"
         raise self._stop("yaml-alias", "`*` begins a YAML alias, which is not read here", event, hint)
 
@@ -148,9 +147,9 @@ class _Reader:
         return _Stop(Problem(code, message, self.place_at(_mark(event.start_mark), 1), hint))
 
 
-def _mark(mark: object) -> Mark:
+def _mark(mark: Any) -> Mark:
     """A mark of libyaml, which has no common class for them; the top where it gives none."""
-    return Mark(getattr(mark, "line", 0), getattr(mark, "column", 0))
+    return Mark(0, 0) if mark is None else Mark(mark.line, mark.column)
 
 
 # ---- plain scalars ------------------------------------------------------------------------------------------------
@@ -170,10 +169,15 @@ _NUMBERS: Final[tuple[tuple[re.Pattern[str], Callable[[str], int | float]], ...]
 _NUMBER: Final = re.compile("|".join(pattern.pattern for pattern, _ in _NUMBERS))
 
 
+_BEGINS_NUMBER: Final = frozenset("-+.0123456789")
+
+
 def resolve(text: str) -> bool | int | float | str | None:
     """What a plain scalar means in the core schema (YAML 1.2 §10.3.2)."""
     if text in _WORDS:
         return _WORDS[text]
+    if text[0] not in _BEGINS_NUMBER:
+        return text
     for pattern, convert in _NUMBERS:
         if pattern.fullmatch(text):
             return convert(text)

@@ -6,6 +6,7 @@ person is for `wording`. Every model is frozen and refuses keys it does not know
 
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Annotated, Final, Literal, NamedTuple, TypeAlias
 
 from pydantic import (
@@ -218,6 +219,7 @@ class RuleSpec(_Spec):
         """Whether it has a condition in either language."""
         return self.condition is not None or self.cel is not None
 
+    @cached_property
     def namings(self) -> tuple[Naming, ...]:
         """What the rule names, each pair of methods and names with its path in the rule."""
         pairs: list[tuple[Sequence[str], Name | None, Path]] = []
@@ -291,7 +293,7 @@ class LoadedPolicy:
 
     def targets_of(self, rule: RuleSpec) -> Iterator[tuple[tuple[str, ...], tuple[NamePattern, ...]]]:
         """The pairs of methods and name patterns of a rule."""
-        for naming in rule.namings():
+        for naming in rule.namings:
             yield naming.methods, tuple(name.pattern for name in naming.names)
 
 
