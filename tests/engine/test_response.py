@@ -345,3 +345,42 @@ rules:
     for params in ({"name": "a", "arguments": {"q": 1}}, {"name": "a"}):
         asked = request("tools/call", {"iss": "https://idp", "sub": "ann"}, **params)
         assert body == filter_response(policies(text), asked, JSON, body).body
+
+
+def test_a_list_alone_is_filtered_as_one_beside_something_else() -> None:
+    entries = [
+        '{"name":"shared_a","title":"A"}',
+        '{"name":"other"}',
+        '{"title":"none"}',
+        '{"name":"shared_b","_meta":{"name":1}}',
+    ]
+    for number, more in enumerate(("", ',"nextCursor":"c"', ',"ttlMs":9999999,"_meta":{}', ',"resultType":"complete"')):
+        text = f'{{"tools":[{",".join(entries[number % 2 :])}]{more}'
+        alone, beside = filtered(result(text + "}")), filtered(result(text + ',"vendor":1}'))
+        assert beside.body.replace(b',"vendor":1', b"") == alone.body
+        assert (beside.shown, beside.hidden, beside.dropped) == (alone.shown, alone.hidden, alone.dropped)
+        assert 2 - number % 2 == alone.shown
+
+
+@pytest.mark.parametrize(
+    ("tools", "shown"),
+    [
+        ('[{"name":"shared_a","name":"other"}]', 0),
+        ('[{"name":"other","name":"shared_a"}]', 0),
+        ('[{"name":"shared_a","Name":"other"}]', 0),
+        ('[{"name":"shared_a","n\\u0061me":"other"}]', 0),
+        ('[{"n\\u0061me":"shared_a"}]', 1),
+        ('[{"name":"shared\\u005fa"}]', 1),
+    ],
+)
+def test_a_list_alone_hides_no_second_name(tools: str, shown: int) -> None:
+    found = filtered(result(f'{{"tools":{tools}}}'))
+    assert (shown, 1 - shown) == (found.shown, len(found.dropped))
+
+
+@pytest.mark.parametrize("members", ['"tools":[],"tools":[{"name":"other"}]', '"tools":[],"Tools":[{"name":"other"}]'])
+def test_a_list_alone_hides_no_second_list(members: str) -> None:
+    assert (
+        "the result has a member twice, or one that can be taken for another"
+        == filtered(result(f"{{{members}}}")).refused
+    )

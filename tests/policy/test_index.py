@@ -99,7 +99,7 @@ def test_a_full_memo_starts_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     view = View([Group([grant(rule("a"), pattern=NamePattern("glob", "n*"))])])
     for number in range(5):
         assert ([], ["a"]) == names(view.candidates("tools/call", f"n{number}"))
-    assert 2 >= len(view._memo)
+    assert 2 >= len(view.remembered("tools/call"))
 
 
 def policies(*servers: tuple[str, ...]) -> PolicySet:

@@ -19,7 +19,7 @@ from mcp_acl.expr.condition import Condition
 from mcp_acl.mcp.message import parse_json
 from mcp_acl.mcp.methods import Method
 from mcp_acl.mcp.results import Entry, read_members, watched
-from mcp_acl.policy.index import Rule, View
+from mcp_acl.policy.index import Candidates, Rule, View
 from mcp_acl.problems import EvalError, MessageError
 
 
@@ -35,8 +35,10 @@ class Listing:
     errors: dict[RuleRef, RuleError] = field(default_factory=dict)
     _settled: dict[Condition | None, bool | EvalError] = field(default_factory=dict)
     _scope: Scope = field(init=False)
+    _seen: Mapping[str, Candidates] = field(init=False)
 
     def __post_init__(self) -> None:
+        self._seen = self.view.remembered(self.row.name)
         self._scope = Scope(self.request, self.row.name, None, before_call=True)
 
     def keep(self, entries: Sequence[Entry], names: Sequence[str | None]) -> list[Entry]:
@@ -68,7 +70,8 @@ class Listing:
         return uri_refusal(self.view.settings, name, template=self.row.list_member == "uriTemplate")
 
     def _granted(self, entry: Entry, name: str) -> bool:
-        denies, allows = self.view.candidates(self.row.name, name)
+        found = self._seen.get(name)
+        denies, allows = self.view.candidates(self.row.name, name) if found is None else found
         for rule in denies:
             if self._settle(rule, entry, name) is not False:
                 return False

@@ -27,14 +27,15 @@ from mcp_acl.mcp.results import (
     NULL,
     RESULT,
     SPEAKING,
+    Entries,
     EntryReader,
+    ListReader,
     Members,
     Watched,
     find_result,
     read_list,
     read_members,
     watched,
-    write_list,
     write_members,
 )
 from mcp_acl.policy.index import PolicySet, View
@@ -45,6 +46,9 @@ _LISTS: Final[Mapping[str, tuple[Method, EntryReader]]] = {
     row.list_key: (row, EntryReader(row.list_member))
     for row in METHODS.values()
     if row.method_class is MethodClass.LIST
+}
+_ALONE: Final[Mapping[str, tuple[Method, ListReader]]] = {
+    row.name: (row, ListReader(row.list_key, row.list_member)) for row, _ in _LISTS.values()
 }
 _CACHE: Final = frozenset({"cacheScope", "ttlMs"})
 _PRIVATE: Final = msgspec.Raw(b'"private"')
@@ -127,6 +131,9 @@ class MessageFilter:
         return replace(self, request=self.request._replace(message=message)).filtered(text)
 
     def _one(self, text: bytes) -> bytes | None:
+        alone = self._list_alone(text)
+        if alone is not None:
+            return alone
         slot = find_result(text, self._matter)
         if slot is not None:
             result = self._result(slot.members)
@@ -145,6 +152,24 @@ class MessageFilter:
         result = self._result(found)
         self.report.learn(learned_of(self.view, self.request, _id_of(members), members["result"], found))
         return text if result is None else write_members({**members, "result": msgspec.Raw(result)})
+
+    def _list_alone(self, text: bytes) -> bytes | None:
+        """The list that was asked for, filtered, if the text is that and nothing else; read and written in one pass."""
+        found = _ALONE.get(self.request.message.method)
+        if (
+            found is None or self.view.settings.trust_annotations
+        ):  # then more is learned of a list than which entries it has
+            return None
+        row, reader = found
+        read = reader.read(text)
+        if read is None:
+            return None
+        response, entries = read
+        result = response["result"]
+        changed = self._filtered_list(row, row.list_key, entries)
+        if _caches(result) and self._is_private(row):
+            changed |= _cache(result, self.view.settings.max_ttl_ms)
+        return reader.write(response, changed) if changed else text
 
     def _from_server(self, text: bytes, members: Members) -> bytes | None:
         message = parse_message(text)
@@ -225,11 +250,13 @@ class MessageFilter:
                 raise MessageError("response", f"it asks the client for what is not permitted: {why}")
 
     def _list(self, row: Method, reader: EntryReader, key: str, text: msgspec.Raw) -> dict[str, object]:
-        entries = reader.read(text)
+        return self._filtered_list(row, key, reader.read(text))
+
+    def _filtered_list(self, row: Method, key: str, entries: Entries) -> dict[str, object]:
         listing = Listing(self.view, self.request, row)
         kept = listing.keep(entries.raws, entries.names)
         self.report.add(listing, len(kept))
-        return {} if len(kept) == len(entries.raws) else {key: write_list(kept)}
+        return {} if len(kept) == len(entries.raws) else {key: kept}
 
     def _deciding(self, row: Method | None, result: Members) -> Iterator[Method]:
         """The methods by whose rules a result was made or filtered: the one asked, those of its lists, reading what it names."""

@@ -6,6 +6,7 @@ goes a JSON-RPC error. What is kept leaves byte for byte as it came, but for the
 
 import re
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Final
 
 from mcp_acl.domain import Learned, Message, Reason, Request, RuleError
@@ -142,6 +143,7 @@ def refusal(
     return Filtered(JSON, body, refused=why)
 
 
+@lru_cache(maxsize=64)
 def _media(content_type: str) -> str:
     """The media type in lower case. With another charset than UTF-8 it is a type of its own, which nobody here can read."""
     media = content_type.strip().lower()

@@ -7,9 +7,10 @@ disagree on which of two counts. Bytes that are not removed leave as they came.
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from heapq import nlargest
-from typing import Final, NamedTuple, TypeAlias, TypedDict
+from types import GenericAlias
+from typing import Any, Final, NamedTuple, NotRequired, TypeAlias, TypedDict
 
 import msgspec
 
@@ -53,6 +54,14 @@ _SPACE: Final = rb"(?:\s|\\[tnrf])"
 
 Entry: TypeAlias = "msgspec.Raw | Mapping[str, str | msgspec.Raw]"
 """A list entry: its text, or its members, unread but for the one that identifies it."""
+
+
+class Response(TypedDict):
+    """A response of which the result's list is read."""
+
+    jsonrpc: str
+    id: int | str
+    result: dict[str, Any]
 
 
 class Entries(NamedTuple):
@@ -153,6 +162,9 @@ _KNOWN: Final = (
 )
 """The members of list entries in any MCP revision."""
 
+_BESIDE_LIST: Final = ("nextCursor", "_meta", "resultType", "ttlMs", "cacheScope")
+"""What a result may hold beside a list."""
+
 
 def read_list(text: bytes | msgspec.Raw) -> list[msgspec.Raw]:
     """The elements of an array, unread. Raises MessageError if it is not one."""
@@ -160,6 +172,47 @@ def read_list(text: bytes | msgspec.Raw) -> list[msgspec.Raw]:
         return _ENTRIES.decode(text)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         raise MessageError("response", "the list is not a JSON array") from None
+
+
+def _entries(member: str) -> Any:
+    """The type of a list whose entries hold nothing but members of MCP, one of which is read."""
+    known = dict.fromkeys(_KNOWN, NotRequired[msgspec.Raw])
+    return GenericAlias(list, _object({**known, member: NotRequired[str]}))
+
+
+def _object(members: dict[str, Any]) -> Any:
+    """The type of an object with these members."""
+    kind: Any = TypedDict
+    return kind("Object", members)
+
+
+class ListReader:
+    """Reads responses that are one list and nothing else."""
+
+    def __init__(self, key: str, member: str) -> None:
+        self._key = key
+        self._member = member
+        beside = dict.fromkeys(_BESIDE_LIST, NotRequired[msgspec.Raw])
+        response = _object({"jsonrpc": str, "id": int | str, "result": _object({**beside, key: _entries(member)})})
+        self._decode: Callable[[bytes], Response] = msgspec.json.Decoder(response).decode
+
+    def read(self, text: bytes) -> tuple[Response, Entries] | None:
+        """The response and its entries, if it holds nothing but members of MCP, each once, without white space.
+
+        What was read is written again and compared: a member that is repeated, not known or spelled otherwise is missing.
+        """
+        try:
+            response = self._decode(text)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            return None
+        if msgspec.json.encode(response) != text:
+            return None
+        entries = response["result"][self._key]
+        return response, Entries(entries, [entry.get(self._member) for entry in entries])
+
+    def write(self, response: Response, changed: Mapping[str, object]) -> bytes:
+        """The response with some members of its result changed."""
+        return msgspec.json.encode({**response, "result": {**response["result"], **changed}})
 
 
 class _Named(msgspec.Struct):
@@ -177,8 +230,7 @@ class EntryReader:
         self._matter = watched(member)
         named = msgspec.defstruct("Named", [("found", str, msgspec.field(name=member))], bases=(_Named,))
         self._all: msgspec.json.Decoder[list[_Named]] = msgspec.json.Decoder(list[named])  # type: ignore[valid-type]
-        entry = TypedDict("Entry", {**dict.fromkeys(_KNOWN, msgspec.Raw), member: str}, total=False)  # type: ignore[misc]
-        self._known: msgspec.json.Decoder[list[Mapping[str, str]]] = msgspec.json.Decoder(list[entry])
+        self._known: msgspec.json.Decoder[list[Mapping[str, str]]] = msgspec.json.Decoder(_entries(member))
         self._one: msgspec.json.Decoder[_Named] = msgspec.json.Decoder(named)
 
     def read(self, text: msgspec.Raw) -> Entries:

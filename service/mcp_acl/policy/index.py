@@ -220,7 +220,7 @@ class View:
     def __init__(self, groups: Sequence[Group], revision: str = "") -> None:
         self.revision = revision
         self._groups = tuple(groups)
-        self._memo: dict[tuple[str, str], Candidates] = {}
+        self._memo: dict[str, dict[str, Candidates]] = {}
         self._facts: dict[str, MethodFacts] = {}
         said = {policy: one for group in self._groups for policy, one in group.said.items()}
         self.settings = combined([said[policy] for policy in sorted(said)])
@@ -233,10 +233,18 @@ class View:
 
     def candidates(self, method: str, name: str) -> Candidates:
         """The rules that match a known method on a name."""
-        found = self._memo.get((method, name))
+        memo = self.remembered(method)
+        found = memo.get(name)
         if found is None:
             found = ordered(rule for rules in self._rules_on(method) for rule in rules.matching(name))
-            remember(self._memo, (method, name), found, len(name))
+            remember(memo, name, found, len(name))
+        return found
+
+    def remembered(self, method: str) -> dict[str, Candidates]:
+        """The candidates of names seen before, for who has many to look up. Of methods outside the table none are kept."""
+        found = self._memo.get(method)
+        if found is None:
+            found = self._memo.setdefault(method, {}) if method in METHODS else {}
         return found
 
     def without_name(self, method: str, *, spelled: bool = False, every_feature: bool = False) -> Candidates:
