@@ -6,7 +6,7 @@ Texts compare by UTF-16 code unit. Numbers of different types are equal for `==`
 import math
 import struct
 from collections.abc import Iterable, Mapping, Sequence
-from functools import reduce
+from functools import lru_cache, reduce
 from typing import Final
 
 from mcp_acl.domain import InexactNumber
@@ -256,9 +256,24 @@ def hash_ordered(values: Mapping[object, object]) -> dict[object, object]:
     size = 16
     while len(values) > size * 3 // 4:
         size *= 2
-    return {key: values[key] for key in sorted(values, key=lambda key: _bucket(key, size))}
+
+    def bucket(key: object) -> int:
+        if type(key) is str and len(key) <= _SHORT_KEY:
+            return _spread_text(key) % size
+        return _spread(hash_code(key)) % size if key is not None else 0
+
+    return {key: values[key] for key in sorted(values, key=bucket)}
 
 
-def _bucket(key: object, size: int) -> int:
-    code = hash_code(key) % 2**32 if key is not None else 0
-    return (code ^ code >> 16) % size
+def _spread(code: int) -> int:
+    unsigned = code % 2**32
+    return unsigned ^ unsigned >> 16
+
+
+_SHORT_KEY: Final = 64  # characters
+
+
+@lru_cache(maxsize=4096)
+def _spread_text(key: str) -> int:
+    """Names of arguments come again and again."""
+    return _spread(_text_hash(key))

@@ -276,16 +276,21 @@ FUNCTION_NAMES: Final = frozenset(_FUNCTIONS)
 
 def json_content(value: object) -> object:
     """A JSON value as Jackson reads it: whole numbers that fit are Integer."""
+    kind = type(value)
+    if kind in _AS_IT_IS:
+        return value
+    if kind is int:
+        return Int32(value) if INT_MIN <= value <= INT_MAX else value  # type: ignore[operator, call-overload]
     match value:
-        case bool() | str() | float() | None:
-            return value
-        case int():
-            return Int32(value) if INT_MIN <= value <= INT_MAX else value
-        case Mapping():
+        case dict() | Mapping():
             return {key: json_content(one) for key, one in value.items()}
         case list() | tuple():
             return JsonArray(map(json_content, value))
     return value
+
+
+_AS_IT_IS: Final = frozenset((str, bool, float, type(None)))
+"""Types whose values Java has as they are."""
 
 
 def _whole(digits: str) -> object:

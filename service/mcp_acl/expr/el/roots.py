@@ -7,13 +7,26 @@
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from mcp_acl.domain import InexactNumber
 from mcp_acl.expr.el.comparing import hash_ordered
 from mcp_acl.expr.el.jsonpath import json_content
 from mcp_acl.expr.el.temporal import JavaDate
-from mcp_acl.expr.el.values import Array, Attributes, Bean, Context, Headers, JsonText, LinkedList, MultiMap
+from mcp_acl.expr.el.values import (
+    NO_MAKERS,
+    Array,
+    Attributes,
+    Bean,
+    Context,
+    Headers,
+    JsonText,
+    LinkedList,
+    Makers,
+    MultiMap,
+    stored_name,
+)
 from mcp_acl.expr.nodes import Environment, Type, Variable
 
 EL_VARIABLES: Final = (
@@ -59,6 +72,7 @@ PROPERTIES: Final[Mapping[str, tuple[str, ...]]] = {
 """The properties of the roots that are objects; any other is an error."""
 
 _DATES: Final = ("exp", "nbf", "iat")
+_NUMBERS: Final = (int, float)
 _NO_CLIENT: Final = Bean({**dict.fromkeys(("c", "cn", "dn", "e", "l", "o", "ou")), "attributes": {}, "defined": False})
 _NO_TLS: Final = Bean({"client": _NO_CLIENT, "clientHost": None, "clientPort": None, "server": _NO_CLIENT})
 _NOT_GIVEN: Final[Mapping[str, object]] = {
@@ -79,25 +93,23 @@ def claims_value(claims: Mapping[str, object]) -> dict[str, object]:
         made["aud"] = [audience]
     for name in _DATES:
         seconds = made.get(name)
-        if isinstance(seconds, int | float) and not isinstance(seconds, bool):
-            made[name] = JavaDate(int(seconds) * 1000)
+        if isinstance(seconds, _NUMBERS) and not isinstance(seconds, bool):
+            made[name] = _date(int(seconds))
     return made
 
 
-def principal_makers(claims: Mapping[str, object]) -> dict[str, Callable[[], object]]:
+@lru_cache(maxsize=4096)
+def _date(seconds: int) -> JavaDate:
+    """A moment; most requests bring those of a token seen before."""
+    return JavaDate(seconds * 1000)
+
+
+def principal_makers(claims: Mapping[str, object]) -> Makers:
     """What makes the attributes that say who asks, from verified claims; without claims each is null.
 
     They are the makers of `context_root`, so no attribute of the gateway can stand in for them.
     """
-    makers: dict[str, Callable[[], object]] = {
-        "jwt.claims": lambda: claims_value(claims),
-        "jwt": lambda: Bean({"claims": claims_value(claims)}),
-        "user": lambda: claims.get("sub"),
-        "user.roles": lambda: _roles(claims),
-        "oauth.payload": lambda: json_text(claims),
-        "oauth.client_id": lambda: _client(claims),
-    }
-    return makers if claims else dict.fromkeys(makers, lambda: None)
+    return Makers(_NAMES, _OF_PRINCIPAL if claims else _OF_NOBODY, claims)
 
 
 def _roles(claims: Mapping[str, object]) -> object:
@@ -119,9 +131,9 @@ def _client(claims: Mapping[str, object]) -> object:
 # ---- roots -----------------------------------------------------------------------------------------------------------
 
 
-def context_root(attributes: Mapping[str, object], makers: Mapping[str, Callable[[], object]] | None = None) -> Context:
+def context_root(attributes: Mapping[str, object], makers: Makers = NO_MAKERS) -> Context:
     """`#context`. Attribute names may carry Gravitee's prefix or not; `makers` make values when first asked for."""
-    return Context(Attributes(attributes, makers or {}))
+    return Context(Attributes(attributes, makers))
 
 
 def request_root(headers: Headers, params: Mapping[str, Sequence[str]] | None = None, **values: object) -> Bean:
@@ -180,7 +192,20 @@ def _inexact(value: object) -> str:
 def json_map(value: object) -> object:
     """`#request.jsonContent`: a JSON object as Java's HashMap, and an empty map for anything else."""
     content = json_content(value)
-    return hash_ordered(content) if isinstance(content, Mapping) else {}
+    return hash_ordered(content) if isinstance(content, dict) else {}
+
+
+_ROWS: Final[Mapping[str, Callable[[Mapping[str, object]], object]]] = {
+    "jwt.claims": claims_value,
+    "jwt": lambda claims: Bean({"claims": claims_value(claims)}),
+    "user": lambda claims: claims.get("sub"),
+    "user.roles": _roles,
+    "oauth.payload": json_text,
+    "oauth.client_id": _client,
+}
+_NAMES: Final = frozenset(_ROWS)
+_OF_PRINCIPAL: Final = {stored_name(name): make for name, make in _ROWS.items()}
+_OF_NOBODY: Final = dict.fromkeys(_OF_PRINCIPAL, lambda _: None)
 
 
 # ---- a scope from plain data -----------------------------------------------------------------------------------------

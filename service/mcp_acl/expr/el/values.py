@@ -12,7 +12,7 @@ What gateways hand over as objects are `Bean` (named properties), `Headers`, `Mu
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Self
+from typing import Final, NamedTuple, Self
 
 from mcp_acl.expr.walk import UnknownFact
 from mcp_acl.problems import EvalError
@@ -193,6 +193,17 @@ def stored_name(name: str) -> str:
     return PREFIX + name if name in _PREFIXED else name
 
 
+class Makers(NamedTuple):
+    """What makes attributes of some facts: their `names`, and a row for each by the name Gravitee keeps it under."""
+
+    names: frozenset[str]
+    rows: Mapping[str, Callable[[Mapping[str, object]], object]]
+    facts: Mapping[str, object]
+
+
+NO_MAKERS: Final = Makers(frozenset(), {}, {})
+
+
 class Attributes(dict[str, object]):
     """Context attributes by the names Gravitee keeps them under; a name is looked up as it is, then after the prefix.
 
@@ -201,14 +212,15 @@ class Attributes(dict[str, object]):
 
     __slots__ = ("makers",)
 
-    def __init__(self, values: Mapping[str, object], makers: Mapping[str, Callable[[], object]]) -> None:
-        given = {name: value for name, value in values.items() if name.removeprefix(PREFIX) not in makers}
-        super().__init__((stored_name(name), value) for name, value in given.items())
-        self.makers = {stored_name(name): make for name, make in makers.items()}
+    def __init__(self, values: Mapping[str, object], makers: Makers) -> None:
+        if values:
+            given = {name: value for name, value in values.items() if name.removeprefix(PREFIX) not in makers.names}
+            super().__init__((stored_name(name), value) for name, value in given.items())
+        self.makers = makers
 
     def __missing__(self, key: str) -> object:
-        make = self.makers.get(key)
-        made = make() if make is not None else None
+        make = self.makers.rows.get(key)
+        made = make(self.makers.facts) if make is not None else None
         if made is not None:
             self[key] = made
         return made if made is not None or key.startswith(PREFIX) else self[PREFIX + key]
@@ -219,7 +231,7 @@ class Attributes(dict[str, object]):
 
     def stored(self) -> dict[str, object]:
         """Every attribute: what operations on the whole map see."""
-        for name in self.makers:
+        for name in self.makers.rows:
             self[name]
         return dict(self)
 
