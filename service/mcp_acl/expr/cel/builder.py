@@ -9,7 +9,7 @@ from typing import Final, NoReturn, TypeAlias
 
 import lark
 
-from mcp_acl.expr.cel.grammar import Tree, inner, span_of
+from mcp_acl.expr.cel.grammar import Tree, span_of
 from mcp_acl.expr.nodes import Call, Const, Environment, Function, Node, Value, children
 from mcp_acl.problems import EvalError, Problem, SourceError, Span, place_in
 
@@ -58,7 +58,6 @@ class Builder:
 
     def build(self, tree: Tree) -> Node:
         """The node of a syntax tree. Raises `SourceError` if it is nested too deeply to go on."""
-        tree = inner(tree)
         self._depth += 1
         if self._depth > MAX_DEPTH:
             self._too_deep(span_of(tree))

@@ -8,13 +8,26 @@ memory here, never recursion.
 import pkgutil
 import re
 from importlib.util import find_spec
-from typing import Final, TypeAlias
+from typing import Any, Final
 
 import lark
 
 from mcp_acl.problems import Problem, SourceError, Span, place_in
 
-Tree: TypeAlias = lark.Tree[lark.Token]
+
+class Tree:
+    """A rule that says something, with the parts that do: the grammar's own, without punctuation and levels of precedence.
+
+    `start` and `end` are where it stands, the outer ones with the parentheses around it.
+    """
+
+    __slots__ = ("children", "data", "end", "outer_end", "outer_start", "start")
+
+    def __init__(self, data: str, children: "list[Tree | lark.Token]", start: int, end: int) -> None:
+        self.data = data
+        self.children = children
+        self.start = self.outer_start = start
+        self.end = self.outer_end = end
 
 
 def _cel_python() -> str:
@@ -33,10 +46,6 @@ def _ours() -> str:
     return data.decode()
 
 
-_PARSER: Final = lark.Lark(
-    f"{_cel_python()}\n{_ours()}", parser="lalr", start="expr", propagate_positions=True, maybe_placeholders=False
-)
-
 _CHAINS: Final = frozenset(
     {
         "expr",
@@ -53,26 +62,54 @@ _CHAINS: Final = frozenset(
 )
 """The rules that stand for their only child, if they have but one."""
 
+_SAYING: Final = frozenset(
+    {
+        *("IDENT", "QUOTED", "INT_LIT", "UINT_LIT", "FLOAT_LIT"),
+        *("STRING_LIT", "MLSTRING_LIT", "BYTES_LIT", "BOOL_LIT", "NULL_LIT"),
+    }
+)
+"""The tokens that are no punctuation."""
+
+
+def _made(data: str, parts: "list[Tree | lark.Token]") -> Tree:
+    """What the parser makes of a rule and all of its parts."""
+    first, last = parts[0], parts[-1]
+    start = first.outer_start if isinstance(first, Tree) else first.start_pos or 0
+    end = last.outer_end if isinstance(last, Tree) else last.end_pos or 0
+    children = [part for part in parts if isinstance(part, Tree) or part.type in _SAYING]
+    if len(children) == 1 and data in _CHAINS:
+        (only,) = children
+        assert isinstance(only, Tree)
+        only.outer_start, only.outer_end = start, end
+        return only
+    return Tree(data, children, start, end)
+
+
+_MADE: Final[Any] = _made
+_PARSER: Final = lark.Lark(
+    f"{_cel_python()}\n{_ours()}",
+    parser="lalr",
+    start="expr",
+    maybe_placeholders=False,
+    keep_all_tokens=True,
+    tree_class=_MADE,
+)
+
 
 def parse_tree(text: str) -> Tree:
     """The syntax tree. Raises `SourceError` with one problem, `cel-syntax`."""
     try:
-        return inner(_PARSER.parse(text))
+        tree: Any = _PARSER.parse(text)
     except lark.UnexpectedInput as error:
         raise SourceError([_problem(text, error)]) from None
-
-
-def inner(tree: Tree) -> Tree:
-    """The first tree that says something, below the levels of precedence and parentheses around it."""
-    while tree.data in _CHAINS and len(tree.children) == 1:
-        tree = subtree(tree, 0)
+    assert isinstance(tree, Tree)
     return tree
 
 
 def subtree(tree: Tree, position: int) -> Tree:
     """A child that is a tree."""
     child = tree.children[position]
-    assert isinstance(child, lark.Tree)
+    assert isinstance(child, Tree)
     return child
 
 
@@ -86,19 +123,24 @@ def token(tree: Tree, position: int) -> lark.Token:
 def arguments(tree: Tree) -> list[Tree]:
     """The arguments of a call, whose list is its last child if it has any."""
     last = tree.children[-1]
-    return [inner(child) for child in trees(last)] if isinstance(last, lark.Tree) and last.data == "exprlist" else []
+    return trees(last) if isinstance(last, Tree) and last.data == "exprlist" else []
 
 
 def trees(tree: Tree) -> list[Tree]:
     """The children that are trees."""
-    return [child for child in tree.children if isinstance(child, lark.Tree)]
+    return [child for child in tree.children if isinstance(child, Tree)]
 
 
 def span_of(part: Tree | lark.Token) -> Span:
     """Where a part stands in the text."""
     if isinstance(part, lark.Token):
         return Span(part.start_pos or 0, part.end_pos or 0)
-    return Span(part.meta.start_pos, part.meta.end_pos)
+    return Span(part.start, part.end)
+
+
+def outer_span_of(tree: Tree) -> Span:
+    """Where a tree stands with the parentheses around it."""
+    return Span(tree.outer_start, tree.outer_end)
 
 
 # ---- syntax errors -------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple, TypeAlias
 
 from mcp_acl.expr.cel.builder import RESERVED, Builder
-from mcp_acl.expr.cel.grammar import Tree, inner, span_of, subtree, trees
+from mcp_acl.expr.cel.grammar import Tree, span_of, subtree, trees
 from mcp_acl.expr.cel.lists import SORT_BY
 from mcp_acl.expr.cel.names import simple_name
 from mcp_acl.expr.cel.operators import HAS, ITEMS, MAP_OF_PAIRS, PAIR, PAIRS, SELECT, TRUTH
@@ -145,7 +145,7 @@ def _block(builder: Builder, call: Invocation) -> Node:
 
 def _has(builder: Builder, call: Invocation) -> Node:
     """`has(e.f)`. A declared variable is there if it can be read at all."""
-    tree = inner(call.args[0])
+    tree = call.args[0]
     if tree.data != "member_dot":
         hint = "write `has(e.f)`, or `'f' in e`"
         return builder.problem("cel-arguments", "`has` takes a field", span_of(tree), hint)

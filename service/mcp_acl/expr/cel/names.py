@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 import lark
 
 from mcp_acl.expr.cel.builder import KEYWORDS, RESERVED, Builder
-from mcp_acl.expr.cel.grammar import Tree, arguments, inner, span_of, subtree, token
+from mcp_acl.expr.cel.grammar import Tree, arguments, outer_span_of, span_of, subtree, token
 from mcp_acl.expr.cel.literals import LiteralError, value_of
 from mcp_acl.expr.cel.operators import SELECT
 from mcp_acl.expr.cel.values import TYPES
@@ -38,10 +38,9 @@ class Path:
 def path_of(tree: Tree) -> Path | None:
     """The path that a tree is, or None."""
     steps: list[Step] = []
-    tree = inner(tree)
     while (step := _field(tree)) is not None:
         steps.append(step)
-        tree = inner(subtree(tree, 0))
+        tree = subtree(tree, 0)
     first = simple_name(tree)
     if first is None:
         return None
@@ -60,12 +59,11 @@ def _field(tree: Tree) -> Step | None:
 
 def simple_name(tree: Tree) -> Step | None:
     """A tree that is one name: an identifier, or one that an optimizer made: `cel.index(0)`, `cel.iterVar(0, 0)`."""
-    tree = inner(tree)
     if tree.data in {"ident", "dot_ident"}:
         word = token(tree, 0)
         return Step(str(word), tree, word)
     if tree.data == "member_dot_arg" and str(token(tree, 1)) in {"index", "iterVar"}:
-        owner = inner(subtree(tree, 0))
+        owner = subtree(tree, 0)
         numbers = [str(token(arg, 0)) for arg in arguments(tree) if arg.data == "literal"]
         if owner.data == "ident" and token(owner, 0) == "cel":
             return Step(f"cel.{token(tree, 1)}({', '.join(numbers)})", tree, None)
@@ -79,7 +77,6 @@ def field_name(word: lark.Token) -> str:
 
 def string_constant(tree: Tree) -> str | None:
     """The string a tree is, if it is a literal of one."""
-    tree = inner(tree)
     if tree.data != "literal" or token(tree, 0).type != "STRING_LIT":
         return None
     try:
@@ -146,4 +143,4 @@ _VARIABLES: Final = "variables"
 
 
 def _key_span(step: Step) -> Span:
-    return span_of(step.word) if step.word is not None else span_of(subtree(step.tree, 1))
+    return span_of(step.word) if step.word is not None else outer_span_of(subtree(step.tree, 1))

@@ -10,7 +10,7 @@ from typing import Final
 from mcp_acl.expr.cel import operators
 from mcp_acl.expr.cel.builder import KEYWORDS, RESERVED, Builder, Rule
 from mcp_acl.expr.cel.functions import GLOBALS, METHODS, NAMESPACES
-from mcp_acl.expr.cel.grammar import Tree, arguments, inner, parse_tree, span_of, subtree, token, trees
+from mcp_acl.expr.cel.grammar import Tree, arguments, parse_tree, span_of, subtree, token, trees
 from mcp_acl.expr.cel.literals import LiteralError, value_of
 from mcp_acl.expr.cel.macros import GLOBAL_MACROS, METHOD_MACROS, Invocation
 from mcp_acl.expr.cel.names import Path, field_name, path_of, resolve, variable_of
@@ -67,7 +67,7 @@ def _logic(builder: Builder, tree: Tree) -> Node:
     left = tree
     while left.data == tree.data:
         operands.append(subtree(left, 1))
-        left = inner(subtree(left, 0))
+        left = subtree(left, 0)
     built = [builder.build(operand) for operand in (left, *reversed(operands))]
     return Logic(tree.data == "conditionaland", tuple(built), TRUTH, commutative=True, span=span_of(tree))
 
@@ -218,7 +218,7 @@ def _method(builder: Builder, name: str, call: Invocation) -> Node:
 
 def _namespace(builder: Builder, receiver: Tree) -> str:
     """What stands before the dot, if it is a namespace of functions and no variable; else `''`."""
-    tree = inner(receiver)
+    tree = receiver
     name = str(token(tree, 0)) if tree.data in {"ident", "dot_ident"} else ""
     return name if name in NAMESPACES and builder.local(name) is None and name not in builder.environment else ""
 
