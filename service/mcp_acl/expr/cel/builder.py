@@ -10,6 +10,7 @@ from typing import Final, NoReturn, TypeAlias
 import lark
 
 from mcp_acl.expr.cel.grammar import Tree, span_of
+from mcp_acl.expr.cel.values import TYPES
 from mcp_acl.expr.nodes import Call, Const, Environment, Function, Node, Value, children
 from mcp_acl.problems import EvalError, Problem, SourceError, Span, place_in
 
@@ -50,6 +51,8 @@ class Builder:
         self.text = text
         self.environment = environment
         self.problems: list[Problem] = []
+        self.longest_name = max(name.count(".") for name in (*environment, *TYPES))
+        """How many dots the longest name of a variable or type has."""
         self._rules = rules
         self._open_names = open_names
         self._scope: Mapping[str, str] = {}

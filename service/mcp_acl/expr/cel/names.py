@@ -112,8 +112,7 @@ def _declared(builder: Builder, path: Path) -> tuple[int, Node | None]:
     if local is not None:
         return 1, Local(local, span=span_of(path.steps[0].tree))
     plain = sum(1 for _ in takewhile(lambda step: "." not in step.name, path.steps[1:]))
-    longest = max(name.count(".") for name in (*builder.environment, *TYPES))
-    for used in range(min(plain, longest) + 1, 0, -1):
+    for used in range(min(plain, builder.longest_name) + 1, 0, -1):
         name = ".".join(step.name for step in path.steps[:used])
         span = span_of(path.steps[used - 1].tree)
         if name in builder.environment:
