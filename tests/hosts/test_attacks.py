@@ -109,7 +109,7 @@ def test_answer_that_is_cut_in_its_body_is_a_reset() -> None:
         answer = Answer(send)
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.05):
-                await answer.only(b"x")
+                await answer.last(b"x")
         assert answer.is_cut
 
     asyncio.run(scene())

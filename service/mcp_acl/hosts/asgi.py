@@ -7,16 +7,17 @@ one place, after the last answer. So a call can neither end with status 0 that w
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, Final, TypeAlias, TypeVar
 
 from mcp_acl.adapters import health as grpc_health
-from mcp_acl.adapters.handlers import Handler, Informed, Metadata, Session, Streaming, Table, Unary
+from mcp_acl.adapters.handlers import Informed, Metadata, Session, Streaming, Table
 from mcp_acl.adapters.health import Health
 from mcp_acl.adapters.status import Code, Status, status_of
 from mcp_acl.hosts.asgi_answer import Answer, ClientGoneError, Send
+from mcp_acl.hosts.deadlines import Deadlines
 from mcp_acl.hosts.framing import CallError, Frames, is_call, timeout_of
 from mcp_acl.hosts.listening import Limits
 
@@ -46,6 +47,7 @@ class Application:
         self._idle: set[asyncio.Task[Any]] = set()
         self._refusing = False
         self._draining = asyncio.Event()
+        self._deadlines = Deadlines()
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -110,7 +112,12 @@ class Application:
         if not is_call(scope["method"], headers):
             return None
         try:
-            await self._within(scope["raw_path"], scope["headers"], receive, answer)
+            seconds = self._admitted(scope["raw_path"], headers)
+            messages = _Messages(receive, Frames(self._limits.request, headers.get(b"grpc-encoding", b"identity")))
+            if seconds is None:
+                await self._method(scope, messages, answer)
+            else:
+                await self._within(seconds, _TOO_LATE, self._method(scope, messages, answer))
         except ClientGoneError:
             raise
         except CallError as error:
@@ -119,54 +126,43 @@ class Application:
             return status_of(error)
         return _OK
 
-    async def _within(self, path: bytes, given: _Given, receive: Receive, answer: Answer) -> None:
-        """Serve a call within the time that its client gives."""
-        headers = dict(given)
+    def _admitted(self, path: bytes, headers: Mapping[bytes, bytes]) -> float | None:
+        """The time that the client gives. Raises CallError for a call that is not served, whatever it asks for."""
         if headers.get(b"te") != b"trailers":
             raise CallError(Code.INTERNAL, "the header `te: trailers` is missing, so that a status would be lost")
         # Health is asked of a service that has all it can take, too.
-        if self._active > self._limits.calls and path != grpc_health.CHECK.encode():
+        if self._active > self._limits.calls and path != _CHECK:
             raise CallError(Code.RESOURCE_EXHAUSTED, f"more than {self._limits.calls} calls at once")
-        messages = _Messages(receive, Frames(self._limits.request, headers.get(b"grpc-encoding", b"identity")))
+        return timeout_of(headers)
+
+    async def _within(self, seconds: float, what: str, waits: Awaitable[_T]) -> _T:
         try:
-            async with asyncio.timeout(timeout_of(headers)) as clock:
-                await self._method(path, given, messages, answer)
+            with self._deadlines.within(seconds) as deadline:
+                return await waits
         except TimeoutError:
-            if not clock.expired():
+            if not deadline.has_expired:
                 raise
-            raise CallError(Code.DEADLINE_EXCEEDED, "the call took longer than its client gives") from None
+            raise CallError(Code.DEADLINE_EXCEEDED, what) from None
 
-    async def _method(self, path: bytes, given: _Given, messages: "_Messages", answer: Answer) -> None:
-        if path == _CHECK:
-            return await self._unary(self._health.check, messages, answer)
-        if path == _WATCH:
-            return await self._watch(messages, answer)
-        handler = self._table.get(path)
+    async def _method(self, scope: Scope, messages: "_Messages", answer: Answer) -> None:
+        path = scope["raw_path"]
+        handler = self._health.check if path == _CHECK else self._table.get(path)
         if handler is None:
+            if path == _WATCH:
+                return await self._watch(messages, answer)
             raise CallError(Code.UNIMPLEMENTED, "there is no such method")
-        if self._refusing:
+        if self._refusing and path != _CHECK:
             raise _shutting_down()
-        return await self._handled(handler, given, messages, answer)
-
-    async def _handled(self, handler: Handler, given: _Given, messages: "_Messages", answer: Answer) -> None:
         if isinstance(handler, Streaming):
-            await self._stream(handler, _metadata(given), messages, answer)
-        elif isinstance(handler, Informed):
-            await self._unary(partial(handler.answer, _metadata(given)), messages, answer)
-        else:
-            await self._unary(handler, messages, answer)
-
-    async def _unary(self, handler: Unary, messages: "_Messages", answer: Answer) -> None:
-        await answer.only(await self._run(handler, await self._message(messages)))
+            return await self._stream(handler, _metadata(scope["headers"]), messages, answer)
+        message = await self._message(messages)
+        if isinstance(handler, Informed):
+            handler = partial(handler.answer, _metadata(scope["headers"]))
+        await answer.last(_run(handler, message) if len(message) < _LARGE else await self._run(handler, message))
+        return None
 
     async def _message(self, messages: "_Messages") -> bytes:
-        try:
-            async with asyncio.timeout(self._limits.message_seconds) as clock:
-                return await messages.only()
-        except TimeoutError:
-            if not clock.expired():
-                raise
-            raise CallError(Code.DEADLINE_EXCEEDED, "the request did not arrive in time") from None
+        return await self._within(self._limits.message_seconds, _NO_MESSAGE, messages.only())
 
     async def _stream(self, handler: Streaming, metadata: Metadata, messages: "_Messages", answer: Answer) -> None:
         """Feed each message, and read the next when its answers are taken: a client that does not read is not read from."""
@@ -232,7 +228,7 @@ class _Messages:
 
     async def only(self) -> bytes:
         """The body as exactly one message. Raises CallError."""
-        while await self._more():
+        while await self.more():
             if self._frames.has_more_than_one():
                 break
         return self._frames.only()
@@ -243,7 +239,7 @@ class _Messages:
             if self._has_ended:
                 self._frames.end()
                 return None
-            await waiting(self._more)
+            await waiting(self.more)
         return message
 
     async def check_client(self) -> None:
@@ -251,7 +247,8 @@ class _Messages:
         if (await self._receive())["type"] == "http.disconnect":
             raise ClientGoneError
 
-    async def _more(self) -> bool:
+    async def more(self) -> bool:
+        """Take what comes next. Raises CallError."""
         event = await self._receive()
         if event["type"] != "http.request":
             raise ClientGoneError
@@ -286,5 +283,7 @@ def _shutting_down() -> CallError:
 
 
 _OK: Final = Status(Code.OK)
+_TOO_LATE: Final = "the call took longer than its client gives"
+_NO_MESSAGE: Final = "the request did not arrive in time"
 _CHECK: Final = grpc_health.CHECK.encode()
 _WATCH: Final = grpc_health.WATCH.encode()

@@ -39,13 +39,20 @@ class Answer:
         self._messages += 1
         await self._body(body, more=True)
 
-    async def only(self, message: bytes) -> None:
-        """Send the one message and OK. Raises ClientGoneError."""
-        body = framed(message)
-        await self._start()
-        self._messages += 1
-        await self._body(body, more=False)
-        await self._trailers(_OK_TRAILERS)
+    async def last(self, message: bytes) -> None:
+        """Send the one message, or the last, and OK. Raises ClientGoneError."""
+        body: Event = {"type": "http.response.body", "body": framed(message), "more_body": False}
+        send = self._send
+        try:
+            if not self._has_started:
+                self._has_started = True
+                await send(_started())
+            self._messages += 1
+            await send(body)
+            self.has_ended = True
+            await send(_ended(_OK_TRAILERS))
+        except OSError:
+            raise ClientGoneError from None
 
     async def end(self, status: Status | None) -> None:
         """Send the status of a call that has none; None is for what is no gRPC call. Raises ClientGoneError."""
@@ -72,20 +79,28 @@ class Answer:
     async def _start(self) -> None:
         if not self._has_started:
             self._has_started = True
-            await self._event({**_start(200, [_OURS]), "trailers": True})
+            await self._event(_started())
 
     async def _body(self, body: bytes, *, more: bool) -> None:
         await self._event({"type": "http.response.body", "body": body, "more_body": more})
 
     async def _trailers(self, headers: _Headers) -> None:
         self.has_ended = True
-        await self._event({"type": "http.response.trailers", "headers": headers, "more_trailers": False})
+        await self._event(_ended(headers))
 
     async def _event(self, event: Event) -> None:
         try:
             await self._send(event)
         except OSError:
             raise ClientGoneError from None
+
+
+def _started() -> Event:
+    return {"type": "http.response.start", "status": 200, "headers": [_OURS], "trailers": True}
+
+
+def _ended(trailers: _Headers) -> Event:
+    return {"type": "http.response.trailers", "headers": trailers, "more_trailers": False}
 
 
 def _start(status: int, headers: _Headers) -> Event:

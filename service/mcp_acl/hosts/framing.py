@@ -14,6 +14,7 @@ PREFIX: Final = 5
 """Bytes before each message: one flag, four of length (gRPC over HTTP/2, "Length-Prefixed-Message")."""
 ENCODINGS: Final = b"identity,gzip"
 
+_USUAL_CONTENT_TYPE: Final = b"application/grpc"
 _CONTENT_TYPE: Final = re.compile(rb"application/grpc(?:[+;].*)?")
 _TIMEOUT: Final = re.compile(rb"([0-9]{1,8})([HMSmun])")
 _SECONDS: Final = {b"H": 3600.0, b"M": 60.0, b"S": 1.0, b"m": 1e-3, b"u": 1e-6, b"n": 1e-9}
@@ -29,7 +30,8 @@ class CallError(Exception):
 
 def is_call(method: str, headers: Mapping[bytes, bytes]) -> bool:
     """Whether a request is a gRPC call at all."""
-    return method == "POST" and _CONTENT_TYPE.fullmatch(headers.get(b"content-type", b"")) is not None
+    kind = headers.get(b"content-type", b"")
+    return method == "POST" and (kind == _USUAL_CONTENT_TYPE or _CONTENT_TYPE.fullmatch(kind) is not None)
 
 
 def timeout_of(headers: Mapping[bytes, bytes]) -> float | None:
@@ -52,27 +54,37 @@ class Frames:
     def __init__(self, limit: int, encoding: bytes) -> None:
         self._limit = limit
         self._encoding = encoding
+        self._whole = b""
         self._buffer = bytearray()
 
     def feed(self, chunk: bytes) -> None:
         """Take a chunk. Raises CallError if the message that it begins or continues is too long."""
-        self._buffer += chunk
-        self._check()
+        if not (self._whole or self._buffer) and len(chunk) == self._end(chunk):
+            # Most often: one message, of which no copy need be made.
+            self._whole = chunk
+        else:
+            self._buffer += self._whole
+            self._buffer += chunk
+            self._whole = b""
+            self._end(self._buffer)
 
     def next(self) -> bytes | None:
         """The next message, or None if it is not whole. Raises CallError."""
-        self._check()
-        end = PREFIX + self._length()
-        if len(self._buffer) < max(end, PREFIX):
-            return None
-        with memoryview(self._buffer) as view:
-            flag, payload = view[0], bytes(view[PREFIX:end])
-        del self._buffer[:end]
-        return _plain(flag, payload, self._encoding, self._limit)
+        if self._whole:
+            flag, payload = self._whole[0], self._whole[PREFIX:]
+            self._whole = b""
+        else:
+            end = self._end(self._buffer)
+            if len(self._buffer) < end:
+                return None
+            with memoryview(self._buffer) as view:
+                flag, payload = view[0], bytes(view[PREFIX:end])
+            del self._buffer[:end]
+        return payload if flag == 0 else _inflated(flag, payload, self._encoding, self._limit)
 
     def end(self) -> None:
         """Take the end of the body. Raises CallError if it is not the end of a message."""
-        if self._buffer:
+        if self._whole or self._buffer:
             raise CallError(Code.INTERNAL, "the request ended inside a message")
 
     def only(self) -> bytes:
@@ -89,14 +101,16 @@ class Frames:
 
     def has_more_than_one(self) -> bool:
         """Whether there is anything behind the first message, so that no more needs to be kept."""
-        return len(self._buffer) > PREFIX + self._length()
+        return len(self._buffer) > self._end(self._buffer)
 
-    def _length(self) -> int:
-        return int.from_bytes(self._buffer[1:PREFIX], "big") if len(self._buffer) >= PREFIX else 0
-
-    def _check(self) -> None:
-        if self._length() > self._limit:
+    def _end(self, buffer: bytes | bytearray) -> int:
+        """Where the first message ends, or its prefix if that is not whole. Raises CallError if the message is too long."""
+        if len(buffer) < PREFIX:
+            return PREFIX
+        length = int.from_bytes(buffer[1:PREFIX], "big")
+        if length > self._limit:
             raise CallError(Code.RESOURCE_EXHAUSTED, f"the request is larger than {self._limit} bytes")
+        return PREFIX + length
 
 
 def framed(message: bytes) -> bytes:
@@ -111,21 +125,19 @@ def percent_encoded(text: str) -> bytes:
     ).encode()
 
 
-def _plain(flag: int, payload: bytes, encoding: bytes, limit: int) -> bytes:
-    """The message, inflated if it says so (gRPC compression): never to more than the limit."""
-    if flag == 0:
-        return payload
+def _inflated(flag: int, payload: bytes, encoding: bytes, limit: int) -> bytes:
+    """A message that says that it is compressed, inflated (gRPC compression): never to more than the limit."""
     if flag != 1 or encoding == b"identity":
         raise CallError(Code.INTERNAL, "the compression flag is not what the headers say")
     if encoding != b"gzip":
         raise CallError(Code.UNIMPLEMENTED, "this compression is not supported; use gzip or identity")
     inflating = zlib.decompressobj(16 + zlib.MAX_WBITS)
     try:
-        inflated = inflating.decompress(payload, limit + 1)
+        plain = inflating.decompress(payload, limit + 1)
     except zlib.error:
         raise CallError(Code.INTERNAL, "the message is not gzip") from None
-    if len(inflated) > limit:
+    if len(plain) > limit:
         raise CallError(Code.RESOURCE_EXHAUSTED, f"the request is larger than {limit} bytes")
     if not inflating.eof or inflating.unused_data:
         raise CallError(Code.INTERNAL, "the message is not one gzip stream")
-    return inflated
+    return plain
