@@ -51,14 +51,12 @@ class Application:
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One call, or the life of the server (ASGI 3)."""
-        if scope["type"] == "lifespan":
-            await self._lifespan(receive, send)
-        elif scope["type"] == "http":
-            await self._call(scope, receive, send)
+        """One call, or the life of the server (ASGI 3).
 
-    async def _call(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One call. What leaves here has no status yet: nothing does, unless messages were sent, so that it becomes a reset."""
+        What leaves here of a call has no status yet: nothing does, unless messages were sent, so that it becomes a reset.
+        """
+        if scope["type"] != "http":
+            return await _lifespan(scope, receive, send)
         answer = Answer(send)
         self._loop = asyncio.get_running_loop()
         self._active += 1
@@ -69,13 +67,14 @@ class Application:
                     await answer.end(status)
         except ClientGoneError:
             _LOG.debug("the client of a call is gone")
-            return
+            return None
         except BaseException as error:  # noqa: BLE001 - an error that leaves here may be sent to the client as status 0
             _LOG.error("a call could not be ended", exc_info=error)
         finally:
             self._active -= 1
         if answer.is_cut:
             raise RuntimeError("the client of a call has not taken its status")
+        return None
 
     def drain(self) -> None:
         """Tell whoever watches health."""
@@ -96,14 +95,6 @@ class Application:
         for task in tuple(self._idle):
             task.cancel()
 
-    @staticmethod
-    async def _lifespan(receive: Receive, send: Send) -> None:
-        while True:
-            event = await receive()
-            await send({"type": f"{event['type']}.complete"})
-            if event["type"] == "lifespan.shutdown":
-                return
-
     # ---- a call ----------------------------------------------------------------------------------------------------
 
     async def _served(self, scope: Scope, receive: Receive, answer: Answer) -> Status | None:
@@ -117,7 +108,7 @@ class Application:
             if seconds is None:
                 await self._method(scope, messages, answer)
             else:
-                await self._within(seconds, _TOO_LATE, self._method(scope, messages, answer))
+                await self._within(seconds, scope, messages, answer)
         except ClientGoneError:
             raise
         except CallError as error:
@@ -135,14 +126,14 @@ class Application:
             raise CallError(Code.RESOURCE_EXHAUSTED, f"more than {self._limits.calls} calls at once")
         return timeout_of(headers)
 
-    async def _within(self, seconds: float, what: str, waits: Awaitable[_T]) -> _T:
+    async def _within(self, seconds: float, scope: Scope, messages: "_Messages", answer: Answer) -> None:
         try:
             with self._deadlines.within(seconds) as deadline:
-                return await waits
+                await self._method(scope, messages, answer)
         except TimeoutError:
             if not deadline.has_expired:
                 raise
-            raise CallError(Code.DEADLINE_EXCEEDED, what) from None
+            raise CallError(Code.DEADLINE_EXCEEDED, "the call took longer than its client gives") from None
 
     async def _method(self, scope: Scope, messages: "_Messages", answer: Answer) -> None:
         path = scope["raw_path"]
@@ -162,7 +153,13 @@ class Application:
         return None
 
     async def _message(self, messages: "_Messages") -> bytes:
-        return await self._within(self._limits.message_seconds, _NO_MESSAGE, messages.only())
+        try:
+            with self._deadlines.within(self._limits.message_seconds) as deadline:
+                return await messages.only()
+        except TimeoutError:
+            if not deadline.has_expired:
+                raise
+            raise CallError(Code.DEADLINE_EXCEEDED, "the request did not arrive in time") from None
 
     async def _stream(self, handler: Streaming, metadata: Metadata, messages: "_Messages", answer: Answer) -> None:
         """Feed each message, and read the next when its answers are taken: a client that does not read is not read from."""
@@ -257,6 +254,16 @@ class _Messages:
         return not self._has_ended
 
 
+async def _lifespan(scope: Scope, receive: Receive, send: Send) -> None:
+    if scope["type"] != "lifespan":
+        return
+    while True:
+        event = await receive()
+        await send({"type": f"{event['type']}.complete"})
+        if event["type"] == "lifespan.shutdown":
+            return
+
+
 def _run(run: Callable[[bytes], _T], request: bytes) -> _T:
     """What a handler gives; whatever error it ends with is a status."""
     try:
@@ -283,7 +290,5 @@ def _shutting_down() -> CallError:
 
 
 _OK: Final = Status(Code.OK)
-_TOO_LATE: Final = "the call took longer than its client gives"
-_NO_MESSAGE: Final = "the request did not arrive in time"
 _CHECK: Final = grpc_health.CHECK.encode()
 _WATCH: Final = grpc_health.WATCH.encode()

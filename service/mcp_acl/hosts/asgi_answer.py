@@ -46,11 +46,11 @@ class Answer:
         try:
             if not self._has_started:
                 self._has_started = True
-                await send(_started())
+                await send(_STARTED)
             self._messages += 1
             await send(body)
             self.has_ended = True
-            await send(_ended(_OK_TRAILERS))
+            await send(_ENDED)
         except OSError:
             raise ClientGoneError from None
 
@@ -79,7 +79,7 @@ class Answer:
     async def _start(self) -> None:
         if not self._has_started:
             self._has_started = True
-            await self._event(_started())
+            await self._event(_STARTED)
 
     async def _body(self, body: bytes, *, more: bool) -> None:
         await self._event({"type": "http.response.body", "body": body, "more_body": more})
@@ -93,10 +93,6 @@ class Answer:
             await self._send(event)
         except OSError:
             raise ClientGoneError from None
-
-
-def _started() -> Event:
-    return {"type": "http.response.start", "status": 200, "headers": [_OURS], "trailers": True}
 
 
 def _ended(trailers: _Headers) -> Event:
@@ -115,3 +111,5 @@ def _trailers(status: Status) -> _Headers:
 _OURS: Final = (b"content-type", b"application/grpc")
 _ENCODINGS: Final = (b"grpc-accept-encoding", ENCODINGS)
 _OK_TRAILERS: Final[_Headers] = [(b"grpc-status", b"0")]
+_STARTED: Final[Event] = {"type": "http.response.start", "status": 200, "headers": [_OURS], "trailers": True}
+_ENDED: Final[Event] = _ended(_OK_TRAILERS)

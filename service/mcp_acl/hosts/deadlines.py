@@ -21,24 +21,13 @@ class Deadlines:
 
     def within(self, seconds: float) -> "Deadline":
         """For a `with`: raise TimeoutError in its task if what it waits for takes longer."""
-        return Deadline(self, seconds)
+        return Deadline(self, self._due, seconds)
 
-    def add(self, deadline: "Deadline", when: float, loop: asyncio.AbstractEventLoop) -> int:
-        """Keep one, and return its tick."""
-        tick = int(when / TICK) + 1
-        self._due.setdefault(tick, set()).add(deadline)
+    def look(self, loop: asyncio.AbstractEventLoop) -> None:
+        """From here on, until nothing waits."""
         if self._looks is not loop:
             self._looks = loop
             loop.call_later(TICK, self._look, loop)
-        return tick
-
-    def remove(self, deadline: "Deadline", tick: int) -> None:
-        """Let one go that is kept, or was."""
-        together = self._due.get(tick)
-        if together is not None:
-            together.discard(deadline)
-            if not together:
-                del self._due[tick]
 
     def _look(self, loop: asyncio.AbstractEventLoop) -> None:
         now = int(loop.time() / TICK)
@@ -54,12 +43,13 @@ class Deadlines:
 class Deadline:
     """One wait. As `asyncio.timeout`, but for when it is over."""
 
-    __slots__ = ("_cancelling", "_deadlines", "_has_expired", "_seconds", "_task", "_tick")
+    __slots__ = ("_cancelling", "_deadlines", "_due", "_seconds", "_task", "_tick", "has_expired")
 
-    def __init__(self, deadlines: Deadlines, seconds: float) -> None:
+    def __init__(self, deadlines: Deadlines, due: "dict[int, set[Deadline]]", seconds: float) -> None:
         self._deadlines = deadlines
+        self._due = due
         self._seconds = seconds
-        self._has_expired = False
+        self.has_expired = False
 
     def __enter__(self) -> Self:
         loop = asyncio.get_running_loop()
@@ -67,22 +57,27 @@ class Deadline:
         assert task is not None
         self._task: asyncio.Task[Any] = task
         self._cancelling = task.cancelling()
-        self._tick = self._deadlines.add(self, loop.time() + self._seconds, loop)
+        tick = self._tick = int((loop.time() + self._seconds) / TICK) + 1
+        together = self._due.get(tick)
+        if together is None:
+            self._due[tick] = {self}
+            self._deadlines.look(loop)
+        else:
+            together.add(self)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._deadlines.remove(self, self._tick)
-        if self._has_expired and self._task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
+        together = self._due.get(self._tick)
+        if together is not None:
+            together.discard(self)
+            if not together:
+                del self._due[self._tick]
+        if self.has_expired and self._task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
             raise TimeoutError from error
-
-    @property
-    def has_expired(self) -> bool:
-        """Whether it was this one that ended the wait."""
-        return self._has_expired
 
     def expire(self) -> None:
         """Its time is over."""
-        self._has_expired = True
+        self.has_expired = True
         self._task.cancel()
