@@ -162,37 +162,37 @@ class Application:
             raise CallError(Code.DEADLINE_EXCEEDED, "the request did not arrive in time") from None
 
     async def _stream(self, handler: Streaming, metadata: Metadata, messages: "_Messages", answer: Answer) -> None:
-        """Feed each message, and read the next when its answers are taken: a client that does not read is not read from."""
+        """Feed each message, when the answers to the one before are taken: a client that does not read is not worked for."""
         session: Session = _run(lambda _: handler.open(metadata), b"")
         while not session.is_over:
-            message = await messages.next(self._waiting)
-            for one in (
-                await self._run(session.feed, message, session.held)
-                if message is not None
-                else await self._closed(session)
-            ):
-                await answer.message(one)
+            message = await self._next(messages)
+            await answer.taken()
             if message is None:
-                return
+                return await _last(answer, await self._run(lambda _: session.close(), b"", session.held))
+            answers = await self._run(session.feed, message, session.held)
+            if session.is_over:
+                return await _last(answer, answers)
+            for one in answers:
+                await answer.message(one)
+        return None
 
-    async def _closed(self, session: Session) -> Sequence[bytes]:
-        return await self._run(lambda _: session.close(), b"", session.held)
-
-    async def _waiting(self, receive: Callable[[], Awaitable[_T]]) -> _T:
-        """Wait for what comes next on a stream. Meanwhile, the end of the service ends the call."""
-        task = asyncio.current_task()
-        assert task is not None
-        self._idle.add(task)
-        try:
-            if self._refusing:
-                raise _shutting_down()
-            return await receive()
-        except asyncio.CancelledError:
-            if self._refusing:
-                raise _shutting_down() from None
-            raise
-        finally:
-            self._idle.discard(task)
+    async def _next(self, messages: "_Messages") -> bytes | None:
+        """The next message of a stream, or None at the end. Raises CallError. While this waits, the end of the service ends the call."""
+        while (message := messages.next()) is None and not messages.has_ended:
+            task = asyncio.current_task()
+            assert task is not None
+            self._idle.add(task)
+            try:
+                if self._refusing:
+                    raise _shutting_down()
+                await messages.more()
+            except asyncio.CancelledError:
+                if self._refusing:
+                    raise _shutting_down() from None
+                raise
+            finally:
+                self._idle.discard(task)
+        return message
 
     async def _run(self, run: Callable[[bytes], _T], request: bytes, held: int = 0) -> _T:
         if len(request) + held < _LARGE:
@@ -208,6 +208,7 @@ class Application:
             status = _run(self._health.watched, request)
             if status != told:
                 await answer.message(status)
+                await answer.taken()
                 told = status
             if is_last:
                 return
@@ -221,7 +222,7 @@ class _Messages:
     def __init__(self, receive: Receive, frames: Frames) -> None:
         self._receive = receive
         self._frames = frames
-        self._has_ended = False
+        self.has_ended = False
 
     async def only(self) -> bytes:
         """The body as exactly one message. Raises CallError."""
@@ -230,13 +231,11 @@ class _Messages:
                 break
         return self._frames.only()
 
-    async def next(self, waiting: Callable[[Callable[[], Awaitable[bool]]], Awaitable[bool]]) -> bytes | None:
-        """The next message, or None at the end of the body. Raises CallError. `waiting` is given what waits for the client."""
-        while (message := self._frames.next()) is None:
-            if self._has_ended:
-                self._frames.end()
-                return None
-            await waiting(self.more)
+    def next(self) -> bytes | None:
+        """The next message, or None if it has not come, or none comes any more. Raises CallError."""
+        message = self._frames.next()
+        if message is None and self.has_ended:
+            self._frames.end()
         return message
 
     async def check_client(self) -> None:
@@ -249,9 +248,9 @@ class _Messages:
         event = await self._receive()
         if event["type"] != "http.request":
             raise ClientGoneError
-        self._has_ended = not event.get("more_body", False)
+        self.has_ended = not event.get("more_body", False)
         self._frames.feed(event.get("body", b""))
-        return not self._has_ended
+        return not self.has_ended
 
 
 async def _lifespan(scope: Scope, receive: Receive, send: Send) -> None:
@@ -271,6 +270,12 @@ def _run(run: Callable[[bytes], _T], request: bytes) -> _T:
     except BaseException as error:  # noqa: BLE001 - no error of a handler ends the server, or the call without a status
         status = status_of(error)
     raise CallError(*status)
+
+
+async def _last(answer: Answer, messages: Sequence[bytes]) -> None:
+    """Send what is said last, and OK with the very last of it. OK alone is for whoever ends the call."""
+    for number, one in enumerate(messages, 1):
+        await (answer.last(one) if number == len(messages) else answer.message(one))
 
 
 async def _wait(event: asyncio.Event, seconds: float) -> None:

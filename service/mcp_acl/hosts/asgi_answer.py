@@ -3,6 +3,7 @@
 Knows no handler. Headers go out with the first message, so that an error before it can be sent as trailers-only; a status goes out once.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final, TypeAlias
 
@@ -26,6 +27,7 @@ class Answer:
         self._has_started = False
         self.has_ended = False
         self._messages = 0
+        self._passing: asyncio.Future[None] | None = None
 
     @property
     def is_cut(self) -> bool:
@@ -33,15 +35,31 @@ class Answer:
         return self._messages > 0 and not self.has_ended
 
     async def message(self, message: bytes) -> None:
-        """Send one of many messages, and wait until the client's flow control lets it pass. Raises ClientGoneError."""
+        """Send one of many messages, when the one before is taken. Raises ClientGoneError."""
         body = framed(message)
+        await self.taken()
         await self._start()
         self._messages += 1
-        await self._body(body, more=True)
+        event: Event = {"type": "http.response.body", "body": body, "more_body": True}
+        self._passing = asyncio.ensure_future(self._send(event))
+        self._passing.add_done_callback(_seen)
+
+    async def taken(self) -> None:
+        """Wait until the client's flow control has let pass what was sent. Raises ClientGoneError.
+
+        Meanwhile its next message may be on its way; with most messages this waits for nothing any more.
+        """
+        passing, self._passing = self._passing, None
+        if passing is not None:
+            try:
+                await passing
+            except OSError:
+                raise ClientGoneError from None
 
     async def last(self, message: bytes) -> None:
         """Send the one message, or the last, and OK. Raises ClientGoneError."""
         body: Event = {"type": "http.response.body", "body": framed(message), "more_body": False}
+        await self.taken()
         send = self._send
         try:
             if not self._has_started:
@@ -60,6 +78,7 @@ class Answer:
             await self._alone(status)
             return
         assert status is not None
+        await self.taken()
         await self._body(b"", more=False)
         await self._trailers(_OK_TRAILERS if status.code is Code.OK else _trailers(status))
 
@@ -93,6 +112,12 @@ class Answer:
             await self._send(event)
         except OSError:
             raise ClientGoneError from None
+
+
+def _seen(passing: "asyncio.Future[None]") -> None:
+    """Of a client that leaves, whoever receives hears."""
+    if not passing.cancelled():
+        passing.exception()
 
 
 def _ended(trailers: _Headers) -> Event:
