@@ -191,6 +191,13 @@ def test_claims_that_cannot_be_read_are_misuse() -> None:
             believed(Told(namespaces={AUTHN: space}))
 
 
+@pytest.mark.parametrize("size", [1, 10_000])
+def test_claims_are_those_that_came_whoever_came_before(size: int) -> None:
+    for name in ("ann", "bob", "ann"):
+        claims = {"sub": name, "text": "x" * size}
+        assert claims == believed(Told(namespaces=spaces(**{PAYLOAD: claims}))).claims
+
+
 def test_payload_elsewhere_does_not_count() -> None:
     told = Told(namespaces={"client.written": struct({PAYLOAD: CLAIMS}), AUTHN: struct({"another": CLAIMS})})
     assert TokenState.NONE is believed(told).token

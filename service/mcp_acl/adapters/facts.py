@@ -8,6 +8,7 @@ import base64
 import binascii
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from google.protobuf.struct_pb2 import Struct
@@ -33,6 +34,8 @@ FAILURE: Final = "jwt_failure"
 SETTING: Final = "setting `server`"
 """Where the server is from if nothing else names one."""
 
+_REMEMBERED_SIZE: Final = 4096
+"""Bytes of the largest claims that are remembered."""
 _NOT_SENT: Final = "Jwt is missing"
 """What jwt_authn says where no token came."""
 _NONE: Final[Mapping[str, Json]] = {}
@@ -134,7 +137,15 @@ def _failed(space: Struct) -> bool:
 def _claims(space: Struct, key: str) -> Mapping[str, Json]:
     if space.fields[key].WhichOneof("kind") != "struct_value":
         raise ApiError(f"the metadata `{key}` holds no claims: let `payload_in_metadata` write it")
-    return _json(space.fields[key].struct_value, key)
+    claims = space.fields[key].struct_value
+    wire = claims.SerializeToString()
+    return _json(claims, key) if len(wire) > _REMEMBERED_SIZE else _known_claims(wire, key)
+
+
+@lru_cache(1024)
+def _known_claims(wire: bytes, key: str) -> Mapping[str, Json]:
+    """A principal sends many messages with one token, and a gateway its claims with each. Nothing changes the values that are read."""
+    return _json(Struct.FromString(wire), key)
 
 
 def _in_header(values: Sequence[str]) -> tuple[TokenState, Mapping[str, Json]]:
