@@ -40,7 +40,7 @@ _SAID: Final = {"true": True, "false": False}
 def check(gate: Gate, sources: Sources, filtered_behind: bool, metadata: Metadata, body: bytes) -> bytes:
     """`Check`."""
     question, _ = question_from(sources, filtered_behind, metadata, body)
-    return reply_for(gate.check(question)).SerializeToString()
+    return reply_for(gate.check(question))
 
 
 # ---- from the wire ------------------------------------------------------------------------------------------------
@@ -81,6 +81,8 @@ def _filtered(extensions: Mapping[str, str], filtered_behind: bool) -> bool:
 
 
 def _namespaces(attributes: pb.Attributes) -> Mapping[str, Struct]:
+    if not attributes.HasField("route_metadata_context"):
+        return attributes.metadata_context.filter_metadata
     spaces = dict(attributes.metadata_context.filter_metadata)
     for name, of_route in attributes.route_metadata_context.filter_metadata.items():
         merged = Struct()
@@ -92,17 +94,20 @@ def _namespaces(attributes: pb.Attributes) -> Mapping[str, Struct]:
 
 def _headers(asked: pb.HttpRequest) -> dict[str, list[str]]:
     """By name in lower case; of pseudo headers the authority, as `Host`."""
-    headers: dict[str, list[str]] = {}
     if asked.HasField("header_map"):
         entries = [(one.key, text_of(one)) for one in asked.header_map.headers]
     else:
-        entries = [*asked.headers.items()]
+        given = asked.headers
+        entries = [(name, given[name]) for name in given]
     if len(entries) > MAX_HEADERS:
         raise ApiError(f"there are more than {MAX_HEADERS} headers; refuse such a request")
+    headers: dict[str, list[str]] = {}
+    authority: list[str] = []
     for name, value in entries:
         if not name.startswith(":"):
             headers.setdefault(name.lower(), []).append(value)
-    authority = [value for name, value in entries if name == ":authority"]
+        elif name == ":authority":
+            authority.append(value)
     if authority:
         headers.setdefault("host", authority)
     return headers
@@ -126,7 +131,7 @@ def _doubt(asked: pb.HttpRequest, headers: Mapping[str, list[str]]) -> str:
         return "the body is not as long as `content-length` says; let no filter before this one cut or change it"
     if asked.HasField("header_map"):
         return ""
-    joined = next((name for name in _SINGLE if "," in _first(headers, name)), "")
+    joined = next((name for name in _SINGLE if name in headers and "," in headers[name][0]), "")
     if joined:
         return f"`{joined}` came twice, or has a comma; set `encode_raw_headers: true` if it may have one"
     if _REPLACED in _first(headers, _MIRRORED_NAME):
@@ -147,24 +152,30 @@ def _has_body(asked: pb.HttpRequest, headers: Mapping[str, list[str]]) -> bool:
 
 
 def _first(headers: Mapping[str, list[str]], name: str) -> str:
-    return next(iter(headers.get(name, ())), "")
+    values = headers.get(name)
+    return values[0] if values else ""
 
 
 # ---- to the wire --------------------------------------------------------------------------------------------------
 
 
-def reply_for(answer: Answer) -> pb.AuthorizationResponse:
+def reply_for(answer: Answer) -> bytes:
     """The decision, what the client is answered if it is a denial, and what is told to filters and logs of Envoy."""
-    metadata = decision_struct(answer)
+    told = pb.AuthorizationResponse(dynamic_metadata=decision_struct(answer)).SerializeToString()
+    # One message after another is one message with the fields of both (protobuf encoding, "Last One Wins").
     if answer.decision.allowed:
-        status = pb.RpcStatus(code=Code.OK)
-        return pb.AuthorizationResponse(status=status, permitted=pb.Permitted(), dynamic_metadata=metadata)
+        return _PERMITTED + told
     assert answer.denial is not None
     status = pb.RpcStatus(code=Code.PERMISSION_DENIED)
-    return pb.AuthorizationResponse(status=status, denied=_denied(answer.denial), dynamic_metadata=metadata)
+    return pb.AuthorizationResponse(status=status, denied=_denied(answer.denial)).SerializeToString() + told
 
 
 def _denied(denial: Denial) -> pb.Denied:
     """Each header in both forms: Envoy reads one of them, other gateways the other."""
     headers = [set_header(name, value) for name, value in denial.headers]
     return pb.Denied(status=base.HttpStatus(code=denial.status), headers=headers, body=denial.body.decode())
+
+
+_PERMITTED: Final = pb.AuthorizationResponse(
+    status=pb.RpcStatus(code=Code.OK), permitted=pb.Permitted()
+).SerializeToString()

@@ -70,7 +70,11 @@ def headers_from(entries: base.HeaderMap) -> Headers:
         raise ApiError(f"there are more than {MAX_HEADERS} headers; refuse such a request")
     found: Headers = {}
     for entry in entries.headers:
-        found.setdefault(entry.key.lower(), []).append(text_of(entry))
+        name, value = entry.key.lower(), text_of(entry)
+        if name in found:
+            found[name].append(value)
+        else:
+            found[name] = [value]
     return found
 
 

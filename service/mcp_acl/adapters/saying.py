@@ -38,4 +38,5 @@ def set_header(name: str, value: str) -> base.HeaderValueOption:
 
 def text_of(header: base.HeaderValue) -> str:
     """The value of a header, in whichever form it came. What is not UTF-8 is replaced, because nothing may be left out."""
-    return header.raw_value.decode(errors="replace") if header.raw_value else header.value
+    raw = header.raw_value
+    return raw.decode(errors="replace") if raw else header.value
