@@ -8,8 +8,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from google.protobuf.struct_pb2 import Struct, Value
-
 from mcp_acl.adapters.facts import NAMESPACE, Told
 from mcp_acl.adapters.handlers import Metadata
 from mcp_acl.adapters.questions import MAX_HEADERS
@@ -165,24 +163,24 @@ def warn(text: str) -> None:
 # ---- to the wire --------------------------------------------------------------------------------------------------
 
 
-def denied(answer: Answer, denial: Denial) -> pb.ProcessingResponse:
+def denied(answer: Answer, denial: Denial) -> bytes:
     """The answer to the client, and why, for the access log."""
     details = f"mcp_acl_denied{{{answer.decision.reason}}}"
     immediate = _immediate(denial.status, denial.headers, denial.body, details)
-    return pb.ProcessingResponse(immediate_response=immediate, dynamic_metadata=metadata_for(answer))
+    return pb.ProcessingResponse(immediate_response=immediate).SerializeToString() + metadata_for(answer)
 
 
-def withheld(reply: Reply) -> pb.ProcessingResponse:
+def withheld(reply: Reply) -> bytes:
     """An error in the place of a response that has not begun."""
     headers = (("content-type", reply.filtered.content_type),)
-    return pb.ProcessingResponse(
-        immediate_response=_immediate(reply.status, headers, reply.filtered.body, "mcp_acl_withheld")
-    )
+    immediate = _immediate(reply.status, headers, reply.filtered.body, "mcp_acl_withheld")
+    return pb.ProcessingResponse(immediate_response=immediate).SerializeToString()
 
 
-def taken_without_an_answer() -> pb.ProcessingResponse:
+def taken_without_an_answer() -> bytes:
     """What MCP wants in answer to a notification or a response, in the place of messages of the server's that nobody has judged."""
-    return pb.ProcessingResponse(immediate_response=_immediate(202, (), b"", "mcp_acl_withheld"))
+    immediate = _immediate(202, (), b"", "mcp_acl_withheld")
+    return pb.ProcessingResponse(immediate_response=immediate).SerializeToString()
 
 
 def _immediate(status: int, headers: Sequence[tuple[str, str]], body: bytes, details: str) -> pb.ImmediateResponse:
@@ -204,9 +202,14 @@ def mutation_for(content_type: str, head: ResponseHead, *set_headers: tuple[str,
     )
 
 
-def metadata_for(answer: Answer) -> Struct:
-    """The decision as dynamic metadata, for filters that come later and the access log."""
-    return Struct(fields={NAMESPACE: Value(struct_value=decision_struct(answer))})
+def metadata_for(answer: Answer) -> bytes:
+    """The decision as dynamic metadata, for filters that come later and the access log, to be put behind an answer.
+
+    (One message after another is one message with the fields of both: protobuf encoding, "Last One Wins".)
+    """
+    told = pb.ProcessingResponse()
+    told.dynamic_metadata.fields[NAMESPACE].struct_value.CopyFrom(decision_struct(answer))
+    return told.SerializeToString()
 
 
 _LARGEST_PIECE: Final = 64 * 1024

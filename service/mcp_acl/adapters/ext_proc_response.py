@@ -12,10 +12,11 @@ from mcp_acl.adapters.status import ApiError
 from mcp_acl.gen import envoy_ext_proc_pb2 as pb
 from mcp_acl.runtime.gate import Filtering, Gate
 
-Answers = Sequence[pb.ProcessingResponse]
+Answers = Sequence[bytes]
+"""As they are sent; those that are always the same are made once."""
 
-AS_IT_IS: Final = pb.ProcessingResponse(response_body=pb.BodyResponse())
-TRAILERS: Final = pb.ProcessingResponse(response_trailers=pb.TrailersResponse())
+AS_IT_IS: Final = pb.ProcessingResponse(response_body=pb.BodyResponse()).SerializeToString()
+TRAILERS: Final = pb.ProcessingResponse(response_trailers=pb.TrailersResponse()).SerializeToString()
 
 
 class Body(Protocol):
@@ -141,10 +142,10 @@ class Buffered:
         return (TRAILERS,)
 
 
-def _replaced(body: bytes, mutation: pb.HeaderMutation | None = None) -> pb.ProcessingResponse:
+def _replaced(body: bytes, mutation: pb.HeaderMutation | None = None) -> bytes:
     change = pb.BodyMutation(body=body) if body else pb.BodyMutation(clear_body=True)
     common = pb.CommonResponse(header_mutation=mutation, body_mutation=change)
-    return pb.ProcessingResponse(response_body=pb.BodyResponse(response=common))
+    return pb.ProcessingResponse(response_body=pb.BodyResponse(response=common)).SerializeToString()
 
 
 def _sent(body: bytes, *, is_last: bool) -> Answers:
@@ -153,6 +154,6 @@ def _sent(body: bytes, *, is_last: bool) -> Answers:
             response_body=pb.BodyResponse(
                 response=pb.CommonResponse(body_mutation=pb.BodyMutation(streamed_response=piece))
             )
-        )
+        ).SerializeToString()
         for piece in pieces_of(body, is_last=is_last)
     ]

@@ -52,19 +52,25 @@ PATH: Final = "/envoy.service.ext_proc.v3.ExternalProcessor/Process"
 
 _WITHOUT_ENCODING: Final = pb.CommonResponse(header_mutation=pb.HeaderMutation(remove_headers=["accept-encoding"]))
 """A response that is encoded cannot be filtered, so none is asked for."""
-_HEADERS_TAKEN: Final = pb.ProcessingResponse(request_headers=pb.HeadersResponse(response=_WITHOUT_ENCODING))
+_TAKEN: Final = pb.HeadersResponse(response=_WITHOUT_ENCODING)
+_HEADERS_TAKEN: Final = pb.ProcessingResponse(request_headers=_TAKEN).SerializeToString()
 _BODY_AWAITED: Final = {
     mode: pb.ProcessingResponse(
-        request_headers=_HEADERS_TAKEN.request_headers,
+        request_headers=_TAKEN,
         mode_override=pb.ProcessingMode(
             request_body_mode=pb.BUFFERED, response_body_mode=mode, request_trailer_mode=pb.SEND
         ),
-    )
+    ).SerializeToString()
     for mode in (pb.STREAMED, pb.BUFFERED)
 }
 """As the gateway is set up, by the mode of the response, and trailers too: a request that has them and no body would go on unseen."""
-_TRAILERS_TAKEN: Final = pb.ProcessingResponse(request_trailers=pb.TrailersResponse())
-_LET_GO: Final = pb.ProcessingMode(response_body_mode=pb.NONE)
+_BODY_TAKEN: Final = pb.ProcessingResponse(request_body=pb.BodyResponse()).SerializeToString()
+_TRAILERS_TAKEN: Final = pb.ProcessingResponse(request_trailers=pb.TrailersResponse()).SerializeToString()
+_RESPONSE_TAKEN: Final = pb.ProcessingResponse(response_headers=pb.HeadersResponse()).SerializeToString()
+_LET_GO: Final = pb.ProcessingResponse(
+    response_headers=pb.HeadersResponse(), mode_override=pb.ProcessingMode(response_body_mode=pb.NONE)
+).SerializeToString()
+_NOT_SAID: Final = pb.ProtocolConfiguration()
 _PIECE_BY_PIECE: Final = pb.ProcessingMode(response_body_mode=pb.STREAMED)
 _PLAIN_JSON: Final = re.compile(r"application/json[ \t]*(?:;[ \t]*charset=\"?utf-8\"?[ \t]*)?", re.IGNORECASE)
 """What no client can take for an event stream."""
@@ -97,7 +103,7 @@ class ExtProcSession:
         self._metadata = metadata
         self._early_close = early_close
         self._at = _At.BEGIN
-        self._config = pb.ProtocolConfiguration()
+        self._config = _NOT_SAID
         self._facts: Facts | None = None
         self._http = Http()
         self._kept = bytearray()
@@ -124,7 +130,7 @@ class ExtProcSession:
             raise ApiError(f"`{kind or 'a message that is not known'}` does not come {self._at}")
         if request.observability_mode:
             warn(_OBSERVED)
-        return [answer.SerializeToString() for answer in step(self, request)]
+        return step(self, request)
 
     def close(self) -> Sequence[bytes]:
         """Nothing is due at the end. Raises ApiError if the request was not decided by then."""
@@ -158,7 +164,7 @@ class ExtProcSession:
     def _request_body(self, request: pb.ProcessingRequest) -> Answers:
         piece = request.request_body
         if not self._is_duplex_request:
-            return self._decided(piece.body, [pb.ProcessingResponse(request_body=pb.BodyResponse())])
+            return self._decided(piece.body, [_BODY_TAKEN])
         if len(self._kept) + len(piece.body) > DEFAULT_LIMITS.size:
             return self._decided(MessageError("size", f"it is larger than {DEFAULT_LIMITS.size:,} bytes"), [])
         self._kept += piece.body
@@ -178,15 +184,13 @@ class ExtProcSession:
     def _more_trailers(self, _: pb.ProcessingRequest) -> Answers:
         return (_TRAILERS_TAKEN,)
 
-    def _decided(self, message: bytes | MessageError, permission: Sequence[pb.ProcessingResponse]) -> Answers:
+    def _decided(self, message: bytes | MessageError, permission: Sequence[bytes]) -> Answers:
         """The answers if it is allowed, the first of them with the decision; else the denial."""
         answer = self._gate.check(self._question(message))
         if answer.denial is not None or not (answer.decision.allowed and permission):
             return self._refused(answer)
         self._at, self._answer = _At.ALLOWED, answer
-        first = pb.ProcessingResponse(dynamic_metadata=metadata_for(answer))
-        first.MergeFrom(permission[0])
-        return (first, *permission[1:])
+        return (permission[0] + metadata_for(answer), *permission[1:])
 
     def _question(self, message: bytes | MessageError) -> Question:
         facts = self._facts
@@ -238,7 +242,7 @@ class ExtProcSession:
         override: pb.ProcessingMode | None = None
         if mode == pb.BUFFERED and _media(head) != EVENT_STREAM:
             self._body = Buffered(self._gate, answer.context, head)
-            return (pb.ProcessingResponse(response_headers=pb.HeadersResponse()),)
+            return (_RESPONSE_TAKEN,)
         filtering = self._gate.filter_stream(answer.context, head.content_type, head.status)
         if filtering.head.filtered.refused:
             self._end(_At.REFUSED)
@@ -249,17 +253,17 @@ class ExtProcSession:
         self._body = Duplex(filtering) if mode == pb.FULL_DUPLEX_STREAMED else Streamed(filtering)
         mutation = mutation_for(filtering.head.filtered.content_type, head)
         headers = pb.HeadersResponse(response=pb.CommonResponse(header_mutation=mutation))
-        return (pb.ProcessingResponse(response_headers=headers, mode_override=override),)
+        return (pb.ProcessingResponse(response_headers=headers, mode_override=override).SerializeToString(),)
 
     def _let_go(self, head: ResponseHead) -> Answers:
         """Nothing of this response is to be changed: the gateway may do without us."""
         if self._config.response_body_mode == pb.FULL_DUPLEX_STREAMED and not head.is_empty:
             # No other mode can be asked for, and what is not sent back is lost.
             self._body = UntouchedDuplex()
-            return (pb.ProcessingResponse(response_headers=pb.HeadersResponse()),)
+            return (_RESPONSE_TAKEN,)
         self._body = Untouched()
         self._end(_At.RESPONDING)
-        return (pb.ProcessingResponse(response_headers=pb.HeadersResponse(), mode_override=_LET_GO),)
+        return (_LET_GO,)
 
     def _response_body(self, request: pb.ProcessingRequest) -> Answers:
         piece = request.response_body
@@ -321,9 +325,9 @@ class ExtProcSession:
     """What may come when. Anything that is not here ends the call with an error."""
 
 
-def _request_piece(piece: pb.StreamedBody) -> pb.ProcessingResponse:
+def _request_piece(piece: pb.StreamedBody) -> bytes:
     common = pb.CommonResponse(body_mutation=pb.BodyMutation(streamed_response=piece))
-    return pb.ProcessingResponse(request_body=pb.BodyResponse(response=common))
+    return pb.ProcessingResponse(request_body=pb.BodyResponse(response=common)).SerializeToString()
 
 
 def _is_filtered(needs: ResponseNeeds, head: ResponseHead) -> bool:
@@ -357,7 +361,7 @@ class _Asking(ExtProcSession):
 
     asked: Question | None = None
 
-    def _decided(self, message: bytes | MessageError, permission: Sequence[pb.ProcessingResponse]) -> Answers:  # noqa: ARG002
+    def _decided(self, message: bytes | MessageError, permission: Sequence[bytes]) -> Answers:  # noqa: ARG002
         self.asked = self._question(message)
         self._end(_At.REFUSED)
         return ()
