@@ -8,7 +8,7 @@ from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.events import DataReceived, Event, RequestReceived, StreamEnded
 from h2.exceptions import ProtocolError
-from h2.settings import Settings
+from h2.settings import SettingCodes, Settings
 
 OK = [("grpc-status", "0")]
 HEAD = [(":status", "200"), ("content-type", "application/grpc")]
@@ -53,6 +53,9 @@ class Peer:
         self.writer = writer
         if self.settings:
             self.h2.local_settings = Settings(client=False, initial_values=self.settings)  # type: ignore[arg-type]
+            # h2 does not hold its peer to the size that it says at first.
+            size = self.settings.get(SettingCodes.HEADER_TABLE_SIZE, 4096)
+            self.h2.decoder.max_allowed_table_size = size
         self.h2.initiate_connection()
         self.begun()
         while True:

@@ -37,6 +37,7 @@ class Alarm:
         self._loop = asyncio.get_running_loop()
         self._file = -1
         self._setting = _Setting()
+        self._is_set = False
         self._timer: asyncio.TimerHandle | None = None
 
     def __enter__(self) -> Self:
@@ -61,10 +62,16 @@ class Alarm:
         if self._file < 0:
             self._timer = self._loop.call_later(max(moment - time.perf_counter_ns(), 0) / _SECOND, self._ring)
             return
+        self._is_set = True
+        self._arm(moment)
+
+    def _arm(self, moment: int) -> None:
         self._setting.seconds, self._setting.ns = divmod(moment, _SECOND)
         self._libc.timerfd_settime(self._file, _ABSOLUTE, ctypes.byref(self._setting), None)
 
     def _rung(self) -> None:
-        with suppress(BlockingIOError):
-            os.read(self._file, 8)
+        """Ring. To set the timer again takes back that it has expired, as reading it would; so does to stop it, which is to set 0."""
+        self._is_set = False
         self._ring()
+        if not self._is_set:
+            self._arm(0)
