@@ -8,7 +8,9 @@ from mcp_acl.domain import Message, MessageKind, Request
 from mcp_acl.engine.completion import MAX_VALUES
 from mcp_acl.engine.response import Filtered, ResponseStream, filter_response
 from mcp_acl.engine.streaming import MAX_EVENTS
+from mcp_acl.policy.compiler import compile_policies
 from mcp_acl.policy.servers import MAX_TTL_MS
+from mcp_acl.policy.source import SourceFile
 from tests.engine.weather import policies, request
 
 POLICIES = policies()
@@ -347,6 +349,26 @@ rules:
         assert body == filter_response(policies(text), asked, JSON, body).body
 
 
+PLAIN = compile_policies(
+    [
+        SourceFile(
+            "p.yaml",
+            b"{version: 1, policy: p, rules: [{id: a, methods: [tools/list], name: {glob: 'shared_*'}, cel: 'claims != {}'}]}",
+        )
+    ]
+)
+"""Policies that trust no annotations, and so need nothing of a list but its names."""
+
+
+def plainly(body: str) -> Filtered:
+    return filter_response(PLAIN, request("tools/list", {"sub": "a"}), JSON, body.encode())
+
+
+def test_a_list_alone_is_private_if_it_depends_on_who_asks() -> None:
+    found = plainly(result('{"tools":[{"name":"shared_a"}],"ttlMs":9999999}'))
+    assert {"ttlMs": MAX_TTL_MS, "cacheScope": "private"}.items() <= json.loads(found.body)["result"].items()
+
+
 def test_a_list_alone_is_filtered_as_one_beside_something_else() -> None:
     entries = [
         '{"name":"shared_a","title":"A"}',
@@ -356,7 +378,7 @@ def test_a_list_alone_is_filtered_as_one_beside_something_else() -> None:
     ]
     for number, more in enumerate(("", ',"nextCursor":"c"', ',"ttlMs":9999999,"_meta":{}', ',"resultType":"complete"')):
         text = f'{{"tools":[{",".join(entries[number % 2 :])}]{more}'
-        alone, beside = filtered(result(text + "}")), filtered(result(text + ',"vendor":1}'))
+        alone, beside = plainly(result(text + "}")), plainly(result(text + ',"vendor":1}'))
         assert beside.body.replace(b',"vendor":1', b"") == alone.body
         assert (beside.shown, beside.hidden, beside.dropped) == (alone.shown, alone.hidden, alone.dropped)
         assert 2 - number % 2 == alone.shown
@@ -374,7 +396,7 @@ def test_a_list_alone_is_filtered_as_one_beside_something_else() -> None:
     ],
 )
 def test_a_list_alone_hides_no_second_name(tools: str, shown: int) -> None:
-    found = filtered(result(f'{{"tools":{tools}}}'))
+    found = plainly(result(f'{{"tools":{tools}}}'))
     assert (shown, 1 - shown) == (found.shown, len(found.dropped))
 
 
@@ -382,5 +404,5 @@ def test_a_list_alone_hides_no_second_name(tools: str, shown: int) -> None:
 def test_a_list_alone_hides_no_second_list(members: str) -> None:
     assert (
         "the result has a member twice, or one that can be taken for another"
-        == filtered(result(f"{{{members}}}")).refused
+        == plainly(result(f"{{{members}}}")).refused
     )
