@@ -317,6 +317,32 @@ def test_next_message_is_read_when_the_answer_is_taken() -> None:
     live(scene)
 
 
+def test_client_may_say_more_while_an_answer_passes_and_leave() -> None:
+    async def scene(app: Application) -> None:
+        one = Live(app)
+        one.put(framed(b"a"))
+        await one.settled()
+        one.read.clear()
+        one.put(framed(b"b"))
+        await one.settled()
+        one.put(framed(b"c"))
+        await one.settled()
+        assert [framed(b"a"), framed(b"b")] == answered(one.call)
+        one.read.set()
+        await one.settled()
+        assert [framed(b"a"), framed(b"b"), framed(b"c")] == answered(one.call)
+        one.leave()
+        await asyncio.wait_for(one.task, 10)
+
+    live(scene)
+
+
+def test_last_answer_of_a_stream_is_the_end_of_its_body() -> None:
+    *_, body, trailers = Call([framed(b"a")], path=STREAM).run().sent
+    assert (framed(b"1"), False) == (body["body"], body["more_body"])
+    assert [(b"grpc-status", b"0")] == trailers["headers"]
+
+
 def test_stream_whose_client_leaves_is_not_answered() -> None:
     async def scene(app: Application) -> None:
         one = Live(app)
