@@ -213,7 +213,15 @@ def command(python: str, upstream: str, flags: Sequence[str]) -> Iterator[tuple[
         free.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{free.getsockname()[1]}"
         free.close()
-        given = ["--policies", str(policies), "--upstream", f"bench=http://{upstream}/mcp", "--listen", address, "--json"]
+        given = [
+            "--policies",
+            str(policies),
+            "--upstream",
+            f"bench=http://{upstream}/mcp",
+            "--listen",
+            address,
+            "--json",
+        ]
         full = [python, "-P", "-m", "mcp_acl", "gateway", *given, *(flags or ("--envoy", envoy()))]
         said = Path(made) / "said"
         # It tells every decision: to a file, as somebody who keeps them would have it.

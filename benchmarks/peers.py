@@ -16,6 +16,9 @@ from typing import Any, Final, NamedTuple
 
 from workloads import ENTRIES, LIST_CLAIMS, team_of, tool_name
 
+from mcp_acl.bench.exchange import Call, Judge
+from mcp_acl.bench.measuring import Target
+
 HERE: Final = Path(__file__).parent
 BATCH: Final = 50
 """Resources in one CheckResources call, and actions on one: the server's default limits."""
@@ -128,11 +131,13 @@ def by_action() -> Modelling:
 class Cerbos:
     """A running server, asked about the thousand tools of the list workload."""
 
-    def __init__(self, process: Any, channel: Any, modelling: Modelling) -> None:
+    def __init__(self, process: Any, channel: Any, modelling: Modelling, address: str) -> None:
         from cerbos.svc.v1.svc_pb2_grpc import CerbosServiceStub  # noqa: PLC0415
 
+        self.address = address
+        self.pid: int = process.pid
         self._process = process
-        self._check = CerbosServiceStub(channel).CheckResources
+        self.check = CerbosServiceStub(channel).CheckResources
         self._modelling = modelling
         self.requests = self.build()
 
@@ -161,11 +166,11 @@ class Cerbos:
     def ask(self) -> None:
         """One call after the other, answers not read."""
         for request in self.requests:
-            self._check(request)
+            self.check(request)
 
     def ask_at_once(self) -> None:
         """All calls in flight together."""
-        for future in [self._check.future(request) for request in self.requests]:
+        for future in [self.check.future(request) for request in self.requests]:
             future.result()
 
     def shown(self) -> tuple[str, ...]:
@@ -173,7 +178,7 @@ class Cerbos:
         allowed = [
             answer.actions[action] == ALLOW
             for request in self.requests
-            for entry, answer in zip(request.resources, self._check(request).results, strict=True)
+            for entry, answer in zip(request.resources, self.check(request).results, strict=True)
             for action in entry.actions
         ]
         return tuple(tool_name(index) for index, one in enumerate(allowed) if one)
@@ -185,7 +190,7 @@ class Cerbos:
 
 
 @contextlib.contextmanager
-def cerbos(modelling: Modelling) -> Iterator[Cerbos]:
+def cerbos(modelling: Modelling, most: int = BATCH) -> Iterator[Cerbos]:
     """Start a server with these policies, and stop it."""
     try:
         import grpc  # noqa: PLC0415
@@ -197,20 +202,69 @@ def cerbos(modelling: Modelling) -> Iterator[Cerbos]:
     if binary is None:
         raise PeerMissingError("cerbos (npm package)")
     with tempfile.TemporaryDirectory() as made:
-        port = _configure(Path(made), modelling)
+        port = _configure(Path(made), modelling, most)
         with (Path(made) / "log").open("wb") as log:
             command = [binary, "server", "--config", f"{made}/cerbos.yaml", "--log-level", "error"]
             server = subprocess.Popen(command, stdout=log, stderr=log)
         try:
             with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
                 grpc.channel_ready_future(channel).result(_START_SECONDS)
-                yield Cerbos(psutil.Process(server.pid), channel, modelling)
+                yield Cerbos(psutil.Process(server.pid), channel, modelling, f"127.0.0.1:{port}")
         finally:
             server.terminate()
             server.wait()
 
 
-def _configure(directory: Path, modelling: Modelling) -> int:
+def cerbos_targets(ending: contextlib.ExitStack, rules: int, entries: int) -> Iterator[Target]:
+    """Cerbos asked as `mcp_acl.bench.workloads` asks us: one call of a tool, and one list whose entries are asked about together.
+
+    A policy for each tool, the one that is called with the same condition. Of the list one policy for all of its entries, which is the least
+    that there can be to do; all are in one message, for which its limit is raised. Claims are attributes of the principal, as its
+    documentation has them.
+    """
+    from cerbos.request.v1.request_pb2 import CheckResourcesRequest  # noqa: PLC0415
+
+    calls = [_policy(f"tool:t{number}", [_rule(["call"], _CALLED)]) for number in range(rules - 1)]
+    policies = [
+        *calls,
+        _policy("tool:publish", [_rule(["call"], _CALLED)]),
+        _policy("entry", [_rule(["list"], _LISTED)]),
+    ]
+    server = ending.enter_context(cerbos(Modelling(policies, lambda _: ("entry", {}, "list")), most=entries))
+    call, batch = CheckResourcesRequest(request_id="call"), CheckResourcesRequest(request_id="list")
+    for request in (call, batch):
+        request.principal.id = "user-4711"
+        request.principal.roles.append("user")
+        request.principal.attr["role"].string_value = "analyst"
+        request.principal.attr["groups"].list_value.extend(["eng", "reporting", "on-call"])
+    entry = call.resources.add(actions=["call"])
+    entry.resource.kind, entry.resource.id = "tool:publish", "publish"
+    entry.resource.attr["arguments"].struct_value.update({"amount": 250, "text": ""})
+    for number in range(entries):
+        entry = batch.resources.add(actions=["list"])
+        entry.resource.kind, entry.resource.id = "entry", f"{'hidden' if number % 2 else 'shown'}_{number}"
+    for name, request, shown, unit in (
+        ("CheckResources", call, 1, 1),
+        (f"batch of {entries}", batch, entries // 2, entries),
+    ):
+        answer = server.check(request)
+        assert shown == sum(one.actions[request.resources[0].actions[0]] == ALLOW for one in answer.results), answer
+        answer.cerbos_call_id = ""
+        facts: dict[str, str | int | float] = {"server": "Cerbos", "what": name}
+        exchange = Call(CERBOS_CHECK, [request.SerializeToString()], [_same(answer.SerializeToString())])
+        yield Target(f"Cerbos, {name}", facts, server.address, exchange, (server.pid,), unit)
+
+
+CERBOS_CHECK: Final = "/cerbos.svc.v1.CerbosService/CheckResources"
+_CALLED: Final = 'P.attr.role == "analyst" && R.attr.arguments.amount <= 1000'
+_LISTED: Final = 'P.attr.role == "analyst" && "eng" in P.attr.groups && R.id.startsWith("shown_")'
+
+
+def _same(beginning: bytes) -> Judge:
+    return lambda answer: answer.startswith(beginning)
+
+
+def _configure(directory: Path, modelling: Modelling, most: int) -> int:
     """Write policies and settings: two free ports on loopback, nothing watched, nothing reported."""
     policies = directory / "policies"
     policies.mkdir()
@@ -221,7 +275,11 @@ def _configure(directory: Path, modelling: Modelling) -> int:
         two.bind(("127.0.0.1", 0))
         grpc_port, http_port = one.getsockname()[1], two.getsockname()[1]
     settings = {
-        "server": {"grpcListenAddr": f"127.0.0.1:{grpc_port}", "httpListenAddr": f"127.0.0.1:{http_port}"},
+        "server": {
+            "grpcListenAddr": f"127.0.0.1:{grpc_port}",
+            "httpListenAddr": f"127.0.0.1:{http_port}",
+            "requestLimits": {"maxActionsPerResource": BATCH, "maxResourcesPerRequest": most},
+        },
         "storage": {"driver": "disk", "disk": {"directory": str(policies), "watchForChanges": False}},
         "telemetry": {"disabled": True},
     }
