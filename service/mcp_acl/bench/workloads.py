@@ -1,15 +1,16 @@
 """What is measured, from a seed: policies, a question, and what is the right answer. Knows no server and no clock.
 
-What is right is found out here, by the handlers themselves, under two policy sets that differ as a reload makes them differ: an answer
-is right if it begins as both of theirs do, up to what differs from answer to answer. The answer to another question never does. Of what
-gateways are told by protobuf's maps, which have no order, that much is looked at that says yes or no.
+What is right is found out here, by the handlers themselves: an answer is right if it begins as theirs does, up to what differs from answer
+to answer and from one policy set to the next, and names the rule that granted, or the reason of the denial. A service that has other policies,
+or none, never answers so.
 """
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from random import Random
-from typing import Final
+from typing import Final, NamedTuple
 
 from mcp_acl.adapters import ext_authz, ext_proc_session
 from mcp_acl.adapters.facts import SERVER_METADATA
@@ -20,6 +21,7 @@ from mcp_acl.bench import requests
 from mcp_acl.bench.exchange import Call, Judge
 from mcp_acl.domain import Http, Json, TokenState
 from mcp_acl.policy.compiler import compile_policies
+from mcp_acl.policy.index import PolicySet
 from mcp_acl.policy.source import SourceFile
 from mcp_acl.runtime.gate import Gate, Question
 
@@ -37,6 +39,8 @@ LARGEST_PAYLOAD: Final = 1024 * 1024
 
 _SERVER: Final = "bench"
 _TOOL: Final = "publish"
+_GRANTS: Final = "grants-what-is-asked"
+"""The one rule that does; a name that is in no answer for another reason."""
 _FILES: Final = 10
 _VERBS: Final = ("get", "list", "create", "update", "export", "search")
 _THINGS: Final = ("invoice", "ticket", "report", "customer", "shipment", "contract", "session", "budget")
@@ -87,8 +91,13 @@ def workload(shape: Shape, seed: int) -> Workload:
     """The workload of a shape, the same for the same seed."""
     policies = _policies(shape, Random(seed))  # noqa: S311 - the same again is what is wanted
     changed = (*policies, _file("changed", [_rule("more", "more", shape)]))
-    gates = [Gate(compile_policies(files)) for files in (policies, changed)]
-    return Workload(policies, changed, _CALLS[shape.interface](shape, gates), _units(shape))
+    return Workload(policies, changed, _CALLS[shape.interface](shape, Gate(_compiled(policies))), _units(shape))
+
+
+@lru_cache(maxsize=4)
+def _compiled(files: tuple[SourceFile, ...]) -> PolicySet:
+    """Interfaces share their policies, and large ones take seconds."""
+    return compile_policies(files)
 
 
 def _units(shape: Shape) -> int:
@@ -106,7 +115,7 @@ def _policies(shape: Shape, draw: Random) -> tuple[SourceFile, ...]:
     ]
     rules += [_some_rule(number, shape, draw) for number in range(shape.rules - len(rules) - 1)]
     last = f'[{_TOOL}, {{glob: "shown_*"}}]' if shape.interface == "filter" else _TOOL
-    rules.append(_rule("last", last, shape))
+    rules.append(_rule(_GRANTS, last, shape))
     return tuple(_file(f"p{at}", rules[at::_FILES]) for at in range(_FILES) if rules[at::_FILES])
 
 
@@ -175,31 +184,35 @@ def _tool(name: str) -> dict[str, object]:
 # ---- calls ----------------------------------------------------------------------------------------------------------
 
 
-def _checked(shape: Shape, gates: Sequence[Gate]) -> Call:
-    return _call(f"/{SERVICE}/Check", [requests.check_request(question(shape))], gates)
+def _checked(shape: Shape, gate: Gate) -> Call:
+    return _call(f"/{SERVICE}/Check", [requests.check_request(question(shape))], gate, [_Right(_grounds(shape, gate))])
 
 
-def _streamed(shape: Shape, gates: Sequence[Gate]) -> Call:
-    return _call(f"/{SERVICE}/CheckStream", [requests.check_request(question(shape))], gates, many=True)
+def _streamed(shape: Shape, gate: Gate) -> Call:
+    call = _checked(shape, gate)
+    # What it answers is what `Check` does.
+    return replace(call, path=f"/{SERVICE}/CheckStream", many=True)
 
 
-def _filtered(shape: Shape, gates: Sequence[Gate]) -> Call:
-    asked = _asked(_json({"jsonrpc": "2.0", "id": 1, "method": "tools/list"}))
-    context = gates[0].check(asked).context
-    return _call(f"/{SERVICE}/FilterResponse", [requests.filter_request(context, _listed(shape.entries))], gates)
+def _filtered(shape: Shape, gate: Gate) -> Call:
+    context = gate.check(_asked(_json({"jsonrpc": "2.0", "id": 1, "method": "tools/list"}))).context
+    request = requests.filter_request(context, _listed(shape.entries))
+    return _call(f"/{SERVICE}/FilterResponse", [request], gate, [_AS_IT_IS])
 
 
-def _authorized(shape: Shape, gates: Sequence[Gate]) -> Call:
+def _authorized(shape: Shape, gate: Gate) -> Call:
     body = requests.authorization_request(question(shape))
-    return _call(f"/{ext_authz.SERVICE}/Check", [body], gates, metadata=_GATEWAY, most=_STATUS_AND_KIND)
+    decided = _Right(_grounds(shape, gate), _STATUS_AND_KIND)
+    return _call(f"/{ext_authz.SERVICE}/Check", [body], gate, [decided], _GATEWAY)
 
 
-def _processed(shape: Shape, gates: Sequence[Gate]) -> Call:
+def _processed(shape: Shape, gate: Gate) -> Call:
     messages = requests.exchange_messages(question(shape))[: 2 if shape.denied else 3]
-    return _call(ext_proc_session.PATH, messages, gates, metadata=_GATEWAY, most=_KIND)
+    decided = _Right(_grounds(shape, gate), _KIND)
+    return _call(ext_proc_session.PATH, messages, gate, [_AS_IT_IS, decided, _AS_IT_IS][: len(messages)], _GATEWAY)
 
 
-_CALLS: Final[Mapping[str, Callable[[Shape, Sequence[Gate]], Call]]] = {
+_CALLS: Final[Mapping[str, Callable[[Shape, Gate], Call]]] = {
     "unary": _checked,
     "stream": _streamed,
     "filter": _filtered,
@@ -211,20 +224,37 @@ _CALLS: Final[Mapping[str, Callable[[Shape, Sequence[Gate]], Call]]] = {
 _GATEWAY: Final[Metadata] = ((SERVER_METADATA, _SERVER),)
 _STATUS_AND_KIND: Final = 5
 _KIND: Final = 1
-"""Bytes at the beginning of an answer to ext_authz and to ext_proc: a permission differs in them from a denial."""
+"""Bytes at the beginning of an answer to ext_authz and to ext_proc: a permission differs in them from a denial. Lengths follow, which
+grow with the ids of decisions, and maps, which have no order."""
+_TAG_AND_LENGTH: Final = 2
 
 
-def _call(  # noqa: PLR0913 - what a call is made of
-    path: str,
-    messages: Sequence[bytes],
-    gates: Sequence[Gate],
-    *,
-    metadata: Metadata = (),
-    many: bool = False,
-    most: int | None = None,
-) -> Call:
-    answers = [_answers(for_gateways(gate)[path], metadata, messages) for gate in (*gates, *gates)]
-    return Call(path, messages, [_judge(alike, most) for alike in zip(*answers, strict=True)], metadata, many)
+class _Right(NamedTuple):
+    """What every right answer holds, and how many bytes of it are the same each time; None: those before the revision, or all."""
+
+    grounds: bytes = b""
+    most: int | None = None
+
+
+_AS_IT_IS: Final = _Right()
+
+
+def _grounds(shape: Shape, gate: Gate) -> bytes:
+    """The rule that grants, as all interfaces name it, or the reason of the denial."""
+    decision = gate.check(question(shape)).decision
+    assert decision.allowed is not shape.denied, decision
+    if shape.denied:
+        return decision.reason.encode()
+    (rule,) = decision.rules
+    assert rule.rule == _GRANTS, rule
+    return _GRANTS.encode()
+
+
+def _call(path: str, messages: Sequence[bytes], gate: Gate, rights: Sequence[_Right], metadata: Metadata = ()) -> Call:
+    answers = _answers(for_gateways(gate)[path], metadata, messages)
+    revision = gate.policies.revision.encode()
+    judges = [_judge(answer, revision, right) for answer, right in zip(answers, rights, strict=True)]
+    return Call(path, messages, judges, metadata)
 
 
 def _answers(handler: Handler, metadata: Metadata, messages: Sequence[bytes]) -> list[bytes]:
@@ -241,8 +271,9 @@ def any_answer(question: Question) -> Call:
     return Call(f"/{SERVICE}/Check", [requests.check_request(question)], [requests.is_decision])
 
 
-def _judge(alike: Sequence[bytes], most: int | None) -> Judge:
-    first, last = min(alike), max(alike)
-    end = next((at for at, (one, other) in enumerate(zip(first, last, strict=False)) if one != other), len(first))
-    beginning = first[:end][:most]
-    return lambda answer: answer.startswith(beginning)
+def _judge(answer: bytes, revision: bytes, right: _Right) -> Judge:
+    before, found, _ = answer.partition(revision)
+    beginning = (before[:-_TAG_AND_LENGTH] if found else answer)[: right.most]
+    grounds = right.grounds
+    assert beginning, "every answer would be right"
+    return lambda answer: answer.startswith(beginning) and grounds in answer
