@@ -256,7 +256,7 @@ def served(wanted: Sequence[Wanted], seed: int, python: str = sys.executable) ->
             work = workload(one.shape, seed)
             key = (one.host, work.policies, one.reload)
             if key not in services:
-                services[key] = ending.enter_context(running(one.host, work.policies, python))
+                services[key] = ending.enter_context(running(one.host, work.policies, python, changes=one.reload > 0))
             targets.append(_target(one, work, services[key]))
         yield tuple(targets)
 
