@@ -42,6 +42,17 @@ _TOOL: Final = "publish"
 _GRANTS: Final = "grants-what-is-asked"
 """The one rule that does; a name that is in no answer for another reason."""
 _FILES: Final = 10
+_MATCHING: Final = (
+    '{glob: "*"}',
+    f'[{_TOOL}, {{glob: "shown_*"}}]',
+    '{glob: "*s*"}',
+    '{regex: "(publish|shown_.*)"}',
+    '{glob: "?*"}',
+    '{regex: ".*h.*"}',
+    '{glob: "*h*"}',
+    '{regex: "[a-z0-9_]+"}',
+)
+"""Names of rules that match and do not hold."""
 _VERBS: Final = ("get", "list", "create", "update", "export", "search")
 _THINGS: Final = ("invoice", "ticket", "report", "customer", "shipment", "contract", "session", "budget")
 _HEADERS: Final = {
@@ -109,10 +120,10 @@ def _units(shape: Shape) -> int:
 
 def _policies(shape: Shape, draw: Random) -> tuple[SourceFile, ...]:
     """Rules of all kinds, shared out to ten files; the last one grants the tool that is called, or what may be seen."""
-    shown = [f'"{_entry(number, shown=True)}"' for number in range(min(shape.rules - 1, shape.entries // 2))]
-    rules = [
-        _rule(f"s{number}", name, shape) for number, name in enumerate(shown if shape.interface == "filter" else ())
-    ]
+    shown = range(min(shape.rules - 1, shape.entries // 2) if shape.interface == "filter" else 0)
+    rules = [_rule(f"s{number}", f'"{_entry(number, shown=True)}"', shape) for number in shown]
+    if shape.conditions != "none" and shape.rules - len(rules) > 2 * len(_MATCHING):
+        rules += [_matching_rule(number, shape) for number in range(len(_MATCHING))]
     rules += [_some_rule(number, shape, draw) for number in range(shape.rules - len(rules) - 1)]
     last = f'[{_TOOL}, {{glob: "shown_*"}}]' if shape.interface == "filter" else _TOOL
     rules.append(_rule(_GRANTS, last, shape))
@@ -124,18 +135,28 @@ def _file(name: str, rules: Iterable[str]) -> SourceFile:
     return SourceFile(f"{name}.yaml", f"version: 1\npolicy: {name}\nservers: [{_SERVER}]\nrules:\n{lines}\n".encode())
 
 
-def _rule(name: str, tool: str, shape: Shape, effect: str = "allow") -> str:
-    condition = CONDITIONS[shape.conditions]
+def _rule(name: str, tool: str, shape: Shape, effect: str = "allow", more: str = "") -> str:
+    condition = " && ".join(filter(None, (CONDITIONS[shape.conditions], more)))
     given = f", cel: {json.dumps(condition)}" if condition else ""
     return f"{{id: {name}, effect: {effect}, methods: [tools/list, tools/call], name: {tool}{given}}}"
 
 
+def _matching_rule(number: int, shape: Shape) -> str:
+    """A rule that names what is asked, for others than the one who asks; one in four denies."""
+    others = f'"others-{number}" in claims.groups'
+    return _rule(f"m{number}", _MATCHING[number], shape, "deny" if number % 4 == 0 else "allow", others)
+
+
 def _some_rule(number: int, shape: Shape, draw: Random) -> str:
-    """A literal; one in four a glob or a regex; one in twenty denies. None names what is called or listed."""
+    """A literal; one in four a pattern, some of them for resources; one in twenty denies. None names what is called or listed."""
     stem = f"{draw.choice(_VERBS)}_{draw.choice(_THINGS)}_{number}"
     kind = draw.random()
-    tool = f'"{stem}"' if kind < 0.75 else f'{{glob: "{stem}_*"}}' if kind < 0.9 else f'{{regex: "{stem}_[a-z]+"}}'
-    return _rule(f"r{number}", tool, shape, "deny" if draw.random() < 0.05 else "allow")
+    effect = "deny" if draw.random() < 0.05 else "allow"
+    if kind >= 0.95:
+        name = f'{{template: "{draw.choice(_THINGS)}://{number}/{{part}}"}}'
+        return f"{{id: r{number}, effect: {effect}, methods: [resources/list, resources/read], name: {name}}}"
+    tool = f'"{stem}"' if kind < 0.75 else f'{{glob: "{stem}_*"}}' if kind < 0.87 else f'{{regex: "{stem}_[a-z]+"}}'
+    return _rule(f"r{number}", tool, shape, effect)
 
 
 # ---- questions ------------------------------------------------------------------------------------------------------
