@@ -26,8 +26,13 @@ _UNEXPECTED: Final = "an answer is not the one that is right"
 _Answered = Callable[[bool], None]
 
 
-async def open_grpc(address: str, call: Call, *, tls: ssl.SSLContext | None = None, seconds: float = 5.0) -> "GrpcLine":
-    """Connect to `host:port` or `unix:path`. `tls`: encrypt; it is made to offer `h2`. Raises LineError."""
+async def open_grpc(
+    address: str, call: Call, *, tls: ssl.SSLContext | None = None, tls_name: str = "", seconds: float = 5.0
+) -> "GrpcLine":
+    """Connect to `host:port` or `unix:path`. `tls`: encrypt; it is made to offer `h2`. Raises LineError.
+
+    `tls_name`: the name that must be in the certificate, where that is not the address's host.
+    """
     if tls is not None:
         tls.set_alpn_protocols(["h2"])
     authority = "localhost" if address.startswith("unix:") else address
@@ -41,7 +46,12 @@ async def open_grpc(address: str, call: Call, *, tls: ssl.SSLContext | None = No
         *call.metadata,
     ]
     connection = await connected(
-        address, lambda: Connection(headers, Read(_meaning)), lambda made: made.ready, tls=tls, seconds=seconds
+        address,
+        lambda: Connection(headers, Read(_meaning)),
+        lambda made: made.ready,
+        tls=tls,
+        seconds=seconds,
+        name=tls_name,
     )
     return GrpcLine(connection, call)
 

@@ -4,17 +4,18 @@ Services of all cases run from the beginning to the end; those of the same host 
 """
 
 import asyncio
+import json
 import os
 import platform
 import ssl
+import subprocess
 import sys
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +25,7 @@ from mcp_acl.bench.histogram import latency_of
 from mcp_acl.bench.line_grpc import open_grpc
 from mcp_acl.bench.line_http import open_http
 from mcp_acl.bench.loops import Outcome, Span, closed_loop, open_loop
+from mcp_acl.bench.opening import LineError
 from mcp_acl.bench.results import Case, Machine, Results, Round
 from mcp_acl.bench.running import Running, running
 from mcp_acl.bench.workloads import Shape, Workload, workload
@@ -36,6 +38,17 @@ _LATE: Final = 1_000_000
 _FULL: Final = 0.85
 """Of a core, from which a client is said to have been the limit."""
 _PACKAGES: Final = ("mcp-acl", "grpcio", "protobuf", "pyvoy", "uvloop")
+_ASK_VERSIONS: Final = """
+import importlib.metadata, json, platform, sys
+found = {"Python": platform.python_version()}
+for name in sys.argv[1:]:
+    try:
+        found[name] = importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        pass
+print(json.dumps(found))
+"""
+_ASK_SECONDS: Final = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +80,8 @@ class Target:
     unit: int = 1
     every: float = 0.0
     change: Callable[[int], None] | None = None
+    tls: ssl.SSLContext | None = None
+    tls_name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,20 +106,30 @@ class Run:
     rounds: dict[str, list[Round]] = field(default_factory=dict)
     reasons: dict[str, Counter[str]] = field(default_factory=dict)
     notes: dict[str, None] = field(default_factory=dict)
+    is_whole: bool = True
 
-    def measure(self, rounds: int, told: Told, tls: ssl.SSLContext | None = None) -> None:
-        """Measure; ends early, with what there is, when it is interrupted. Raises LineError."""
+    def measure(self, rounds: int, told: Told) -> None:
+        """Measure; ends early, with what there is, when it is interrupted. Raises LineError if that is nothing."""
         self._note_load()
-        with suppress(KeyboardInterrupt):
-            for number in range(rounds + 1):
-                for target in self.targets:
-                    found = run_loop(self._round(target, tls))
-                    told(Step(target.name, number, rounds, found))
-                    if number:
-                        self.rounds.setdefault(target.name, []).append(found)
-        if any(len(self.rounds.get(target.name, ())) < rounds for target in self.targets):
+        try:
+            self._measure(rounds, told)
+        except KeyboardInterrupt:
             self.notes["It was interrupted: rounds are missing."] = None
+            self.is_whole = False
+        except LineError as error:
+            if not self.rounds:
+                raise
+            self.notes[f"It ended early, rounds are missing: {error}"] = None
+            self.is_whole = False
         self._note_load()
+
+    def _measure(self, rounds: int, told: Told) -> None:
+        for number in range(rounds + 1):
+            for target in self.targets:
+                found = run_loop(self._round(target))
+                told(Step(target.name, number, rounds, found))
+                if number:
+                    self.rounds.setdefault(target.name, []).append(found)
 
     def cases(self) -> tuple[Case, ...]:
         """What was measured whole."""
@@ -126,8 +151,8 @@ class Run:
         reasons = ((name, reason) for name, found in self.reasons.items() for reason, _ in found.most_common(1))
         return (*self.notes, *(f"{name}: answers were wrong: {reason}" for name, reason in reasons))
 
-    async def _round(self, target: Target, tls: ssl.SSLContext | None) -> Round:
-        opening = (_line(target, tls) for _ in range(self.loop.connections))
+    async def _round(self, target: Target) -> Round:
+        opening = (_line(target) for _ in range(self.loop.connections))
         lines = await asyncio.gather(*opening)
         before: list[Used] = []
 
@@ -167,10 +192,10 @@ class Run:
             self.notes["The machine was busy with other things: figures say little."] = None
 
 
-async def _line(target: Target, tls: ssl.SSLContext | None) -> Line:
+async def _line(target: Target) -> Line:
     if isinstance(target.exchange, Post):
-        return await open_http(target.address, target.exchange, tls=tls)
-    return await open_grpc(target.address, target.exchange, tls=tls)
+        return await open_http(target.address, target.exchange, tls=target.tls)
+    return await open_grpc(target.address, target.exchange, tls=target.tls, tls_name=target.tls_name)
 
 
 @contextmanager
@@ -272,8 +297,8 @@ def _target(one: Wanted, work: Workload, service: Running) -> Target:
 # ---- where it was ---------------------------------------------------------------------------------------------------
 
 
-def results_of(run: Run, command: Sequence[str], before: tuple[float, ...]) -> Results:
-    """The run as it is kept; `before` is the load before it."""
+def results_of(run: Run, command: Sequence[str], before: tuple[float, ...], versions: Mapping[str, str]) -> Results:
+    """The run as it is kept; `before` is the load before it, `versions` those of what was measured."""
     return Results(
         made=datetime.now(UTC),
         command=tuple(command),
@@ -285,7 +310,7 @@ def results_of(run: Run, command: Sequence[str], before: tuple[float, ...]) -> R
             python=platform.python_version(),
             load=(*before, *load()),
         ),
-        versions={name: found for name in _PACKAGES if (found := _version(name))},
+        versions=dict(versions),
         cases=run.cases(),
         notes=run.told(),
     )
@@ -309,8 +334,13 @@ def _processor() -> str:
     return platform.machine()
 
 
-def _version(name: str) -> str:
+def versions_in(python: str) -> dict[str, str]:
+    """Of that Python, and of what of ours is installed beside it; nothing where it cannot be run."""
     try:
-        return version(name)
-    except PackageNotFoundError:
-        return ""
+        asked = subprocess.run(  # noqa: S603 - the caller's own Python
+            [python, "-P", "-c", _ASK_VERSIONS, *_PACKAGES], capture_output=True, check=True, timeout=_ASK_SECONDS
+        )
+        found: dict[str, str] = json.loads(asked.stdout)
+    except (OSError, subprocess.SubprocessError, ValueError):
+        return {}
+    return found

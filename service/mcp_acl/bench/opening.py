@@ -15,18 +15,19 @@ class LineError(Exception):
     """A line that cannot be opened. The text says why."""
 
 
-async def connected(
+async def connected(  # noqa: PLR0913 - what a connection is made of
     address: str,
     protocol: Callable[[], _Protocol],
     ready: Callable[[_Protocol], Awaitable[None]],
     *,
     tls: ssl.SSLContext | None,
     seconds: float,
+    name: str = "",
 ) -> _Protocol:
-    """A connection that is ready to be asked. Raises LineError."""
+    """A connection that is ready to be asked. `name`: the one in the certificate, where it is not the address's. Raises LineError."""
     try:
         async with asyncio.timeout(seconds):
-            transport, made = await _made(address, protocol, tls)
+            transport, made = await _made(address, protocol, tls, name or None)
             try:
                 await ready(made)
             except BaseException:
@@ -42,10 +43,12 @@ async def connected(
 
 
 async def _made(
-    address: str, protocol: Callable[[], _Protocol], tls: ssl.SSLContext | None
+    address: str, protocol: Callable[[], _Protocol], tls: ssl.SSLContext | None, name: str | None
 ) -> tuple[asyncio.Transport, _Protocol]:
     at, loop = parse_address(address, insecure=True), asyncio.get_running_loop()
     if at.file:
-        name = None if tls is None else "localhost"
+        name = None if tls is None else name or "localhost"
         return await loop.create_unix_connection(protocol, at.file, ssl=tls, server_hostname=name)
-    return await loop.create_connection(protocol, at.host, at.port, ssl=tls)
+    return await loop.create_connection(
+        protocol, at.host, at.port, ssl=tls, server_hostname=None if tls is None else name
+    )

@@ -20,9 +20,29 @@ _JWT: Final = Sources().jwt[0]
 """Namespace and key of a verified token's claims, where nothing else is set."""
 _MODES: Final = proc.ProtocolConfiguration(request_body_mode=proc.BUFFERED, response_body_mode=proc.STREAMED)
 
-_DECIDED: Final = tuple(
+_DECISIONS: Final = tuple(
     pb.CheckResponse(decision=one).SerializeToString() for one in (pb.DECISION_ALLOW, pb.DECISION_DENY)
 )
+_STATUSES: Final = (b"\n\x00", b"\n\x02\x08")
+"""Beginnings of what ext_authz is answered: the status OK, which is empty, and another one."""
+
+
+class Decisions:
+    """What was answered, yes or no. As a judge: either is right."""
+
+    def __init__(self, yes: bytes, no: bytes) -> None:
+        self.yes = self.no = 0
+        self._yes, self._no = yes, no
+
+    def __call__(self, answer: bytes) -> bool:
+        """Count it. False: it is neither."""
+        if answer.startswith(self._yes):
+            self.yes += 1
+            return True
+        if answer.startswith(self._no):
+            self.no += 1
+            return True
+        return False
 
 
 def check_request(question: Question) -> bytes:
@@ -39,9 +59,9 @@ def check_request(question: Question) -> bytes:
     return write_check(asked)
 
 
-def is_decision(answer: bytes) -> bool:
-    """Whether the answer to `Check` says yes or no."""
-    return answer.startswith(_DECIDED)
+def decisions() -> Decisions:
+    """What `Check` answers."""
+    return Decisions(*_DECISIONS)
 
 
 def filter_request(context: bytes, body: bytes) -> bytes:
@@ -56,6 +76,11 @@ def authorization_request(question: Question) -> bytes:
     )
     attributes = authz.Attributes(request=authz.Received(http=http), metadata_context=_metadata(question))
     return authz.AuthorizationRequest(attributes=attributes).SerializeToString()
+
+
+def authorizations() -> Decisions:
+    """What Envoy's ext_authz filter is answered."""
+    return Decisions(*_STATUSES)
 
 
 def exchange_messages(question: Question) -> tuple[bytes, ...]:

@@ -26,6 +26,8 @@ from mcp_acl.policy.source import SourceFile
 from mcp_acl.runtime.gate import Gate, Question
 
 INTERFACES: Final = ("unary", "stream", "filter", "ext_authz", "ext_proc")
+ASKABLE: Final = ("unary", "stream", "ext_authz")
+"""Those by which one message is decided, and nothing else is needed."""
 CONDITIONS: Final[Mapping[str, str]] = {
     "none": "",
     "claims": 'claims.role == "analyst" && "eng" in claims.groups',
@@ -287,9 +289,15 @@ def _answers(handler: Handler, metadata: Metadata, messages: Sequence[bytes]) ->
     return [handler.answer(metadata, message) if isinstance(handler, Informed) else handler(message)]
 
 
-def any_answer(question: Question) -> Call:
-    """One question to a service whose policies nobody here knows: any decision will do."""
-    return Call(f"/{SERVICE}/Check", [requests.check_request(question)], [requests.is_decision])
+def any_answer(interface: str, question: Question) -> tuple[Call, requests.Decisions]:
+    """One question to a service whose policies nobody here knows, by one of `ASKABLE`: any decision will do, and is counted."""
+    if interface == "ext_authz":
+        told = requests.authorizations()
+        metadata = ((SERVER_METADATA, question.server),)
+        return Call(f"/{ext_authz.SERVICE}/Check", [requests.authorization_request(question)], [told], metadata), told
+    told, is_stream = requests.decisions(), interface == "stream"
+    path = f"/{SERVICE}/{'CheckStream' if is_stream else 'Check'}"
+    return Call(path, [requests.check_request(question)], [told], many=is_stream), told
 
 
 def _judge(answer: bytes, revision: bytes, right: _Right) -> Judge:
