@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mcp_acl.adapters.handlers import Streaming
 from mcp_acl.adapters.health import Health
 from mcp_acl.adapters.status import Code
 from mcp_acl.hosts import asgi
@@ -335,6 +336,43 @@ def test_client_may_say_more_while_an_answer_passes_and_leave() -> None:
         await asyncio.wait_for(one.task, 10)
 
     live(scene)
+
+
+class Hearing:
+    """A session that remembers what it was fed."""
+
+    is_over = False
+    held = 0
+
+    def __init__(self) -> None:
+        self.fed: list[bytes] = []
+
+    def feed(self, message: bytes) -> list[bytes]:
+        self.fed.append(message)
+        return [message]
+
+    def close(self) -> list[bytes]:
+        return []
+
+
+def test_message_is_not_worked_on_until_the_answer_before_has_passed() -> None:
+    hearing = Hearing()
+
+    async def scene() -> None:
+        one = Live(Application({STREAM.decode(): Streaming(lambda _: hearing)}, Limits(LIMIT), Health()))
+        one.put(framed(b"a"))
+        await one.settled()
+        one.read.clear()
+        for message in (b"b", b"c", b"d"):
+            one.put(framed(message))
+        await one.settled()
+        assert [b"a", b"b"] == hearing.fed
+        one.read.set()
+        one.put(b"", more=False)
+        assert Code.OK == (await one.status())[0]
+        assert [b"a", b"b", b"c", b"d"] == hearing.fed
+
+    asyncio.run(scene())
 
 
 def test_last_answer_of_a_stream_is_the_end_of_its_body() -> None:
