@@ -20,6 +20,7 @@ from mcp_acl.hosts.asgi_answer import Answer, ClientGoneError, Send
 from mcp_acl.hosts.deadlines import Deadlines
 from mcp_acl.hosts.framing import CallError, Frames, is_call, timeout_of
 from mcp_acl.hosts.listening import Limits
+from mcp_acl.hosts.together import Together
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -29,6 +30,8 @@ _T = TypeVar("_T")
 _LOG: Final = logging.getLogger("mcp_acl")
 _LARGE: Final = 256 * 1024
 """Bytes from which a request is worked on beside the event loop: everything else, health first, goes on meanwhile."""
+_SMALL: Final = 16 * 1024
+"""Bytes below which requests that come together are worked on together."""
 _LOOK: Final = 1.0
 """Seconds between looks at what a watcher of health is told."""
 _END_SECONDS: Final = 1.0
@@ -48,6 +51,7 @@ class Application:
         self._refusing = False
         self._draining = asyncio.Event()
         self._deadlines = Deadlines()
+        self._together: Together[bytes | Status] = Together(_outcome)
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -149,8 +153,12 @@ class Application:
         message = await self._message(messages)
         if isinstance(handler, Informed):
             handler = partial(handler.answer, _metadata(scope["headers"]))
-        await answer.last(_run(handler, message) if len(message) < _LARGE else await self._run(handler, message))
-        return None
+        if len(message) >= _SMALL:
+            return await answer.last(await self._run(handler, message))
+        outcome = await self._together.answer(handler, message)
+        if isinstance(outcome, Status):
+            raise CallError(*outcome)
+        return await answer.last(outcome)
 
     async def _message(self, messages: "_Messages") -> bytes:
         try:
@@ -265,11 +273,17 @@ async def _lifespan(scope: Scope, receive: Receive, send: Send) -> None:
 
 def _run(run: Callable[[bytes], _T], request: bytes) -> _T:
     """What a handler gives; whatever error it ends with is a status."""
+    outcome = _outcome(run, request)
+    if isinstance(outcome, Status):
+        raise CallError(*outcome)
+    return outcome
+
+
+def _outcome(run: Callable[[bytes], _T], request: bytes) -> _T | Status:
     try:
         return run(request)
     except BaseException as error:  # noqa: BLE001 - no error of a handler ends the server, or the call without a status
-        status = status_of(error)
-    raise CallError(*status)
+        return status_of(error)
 
 
 async def _last(answer: Answer, messages: Sequence[bytes]) -> None:
