@@ -152,7 +152,7 @@ def test_message_is_as_long_as_is_asked_for(payload: int) -> None:
 
 
 def test_any_decision_of_a_service_that_nobody_knows_is_an_answer() -> None:
-    call = any_answer(question(Shape()))
+    call, _ = any_answer("unary", question(Shape()))
     granted, denied = (Gate(compile_policies(policies)) for policies in (workload(Shape(), 1).policies, ()))
     assert are_right(call, answers(granted, call))
     assert are_right(call, answers(denied, call))

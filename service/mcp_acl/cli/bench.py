@@ -85,9 +85,10 @@ def run(  # noqa: PLR0913 - each is a flag
     quick: Annotated[bool, typer.Option("--quick", help="Few short rounds; figures are rough.")] = False,
     seed: Annotated[int, typer.Option(metavar="N", help="What policies are made from.")] = 1,
     python: Annotated[
-        str, typer.Option(
+        str,
+        typer.Option(
             metavar="PATH", help="The Python that runs the service, where it is not this one.", show_default=False
-        )
+        ),
     ] = sys.executable,
     target: Annotated[
         str,
