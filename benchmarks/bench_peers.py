@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from typing import Final, NamedTuple
@@ -33,8 +34,8 @@ PYTHONS: Final = {
     "envoy": os.environ.get("ENVOY_PYTHON", str(HERE.parent / ".venv-envoy/bin/python")),
 }
 """The Python of each host."""
-STREAM: Final = Shape("stream", conditions="arguments")
-LIST: Final = Shape("filter", entries=100)
+STREAM: Final = replace(SHAPE, interface="stream")
+LIST: Final = Shape("filter", entries=100, matching=0)
 EMPTY: Final = ("parses", "echoes")
 
 

@@ -27,8 +27,8 @@ from mcp_acl.runtime.address import parse_address
 from mcp_acl.runtime.gate import Gate
 
 PLAIN: Final = "plain"
-SHAPE: Final = Shape(conditions="arguments")
-"""What is asked."""
+SHAPE: Final = Shape(conditions="arguments", matching=0)
+"""What is asked; one rule is tried, as by whom we are compared with."""
 CHECK: Final = f"/{SERVICE}/Check"
 
 

@@ -80,7 +80,11 @@ _CLAIMS: Final[Mapping[str, Json]] = {
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What a workload is made of. `entries`: of the list that `filter` filters; half of them may be seen. `denied`: the question is."""
+    """What a workload is made of.
+
+    `entries`: of the list that `filter` filters; half of them may be seen. `denied`: the question is. `matching`: rules that match what is
+    asked and do not hold, as far as there are rules with conditions to spare; eight at most.
+    """
 
     interface: str = "unary"
     rules: int = 100
@@ -88,6 +92,7 @@ class Shape:
     payload: int = SMALLEST_PAYLOAD
     entries: int = 100
     denied: bool = False
+    matching: int = len(_MATCHING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +130,7 @@ def _policies(shape: Shape, draw: Random) -> tuple[SourceFile, ...]:
     shown = range(min(shape.rules - 1, shape.entries // 2) if shape.interface == "filter" else 0)
     rules = [_rule(f"s{number}", f'"{_entry(number, shown=True)}"', shape) for number in shown]
     if shape.conditions != "none" and shape.rules - len(rules) > 2 * len(_MATCHING):
-        rules += [_matching_rule(number, shape) for number in range(len(_MATCHING))]
+        rules += [_matching_rule(number, shape) for number in range(shape.matching)]
     rules += [_some_rule(number, shape, draw) for number in range(shape.rules - len(rules) - 1)]
     last = f'[{_TOOL}, {{glob: "shown_*"}}]' if shape.interface == "filter" else _TOOL
     rules.append(_rule(_GRANTS, last, shape))
