@@ -87,7 +87,16 @@ def test_too_few_rounds_tell_nothing(few: int) -> None:
         found = compared(before, after)
         assert found.changes[0].verdict is Verdict.FEW
         assert found.changes[0].interval is None
-        assert "too few rounds" in found.verdict
+        assert found.verdict == "too few rounds to tell of 1: measure 5 or more"
+        assert found.is_worse
+
+
+def test_one_case_of_too_few_rounds_fails_no_others() -> None:
+    enough, few = case_of([50.0] * 5), case_of([50.0] * 3, "two")
+    found = compare(runs.a_run([enough, few]), runs.a_run([enough, few]), figures=["cpu"])
+    assert [one.verdict for one in found.changes] == [Verdict.SAME, Verdict.FEW]
+    assert found.verdict.startswith("none of 1 figures slower by more than 5 %; too few rounds to tell of 1:")
+    assert not found.is_worse
 
 
 def test_the_same_runs_are_compared_alike_every_time() -> None:

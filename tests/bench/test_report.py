@@ -128,6 +128,16 @@ def test_marks_say_their_numbers() -> None:
     assert "\n99 %: " in titles
 
 
+def test_one_message_and_a_whole_list_are_never_drawn_to_one_scale() -> None:
+    cases = [
+        runs.a_case(name=f"{name} {rules}", facts={"interface": name, "rules": rules}, cpu=cpu, unit=unit, rounds=2)
+        for name, cpu, unit in (("unary", 50.0, 1), ("filter", 900.0, 100))
+        for rules in (10, 1_000)
+    ]
+    captions = Page(html(runs.a_run(cases))).texts["figcaption"]
+    assert captions[-2:] == ["one message", "a whole list"]
+
+
 def test_every_plot_is_named_for_those_who_do_not_see_it(page: Page) -> None:
     images = [tag for tag, name, value in page.attributes if (name, value) == ("role", "img")]
     assert set(images) == {"svg"}

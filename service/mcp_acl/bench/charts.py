@@ -47,10 +47,15 @@ class View:
         return self.differing.label(case, without=(self.leading, *without))
 
     def grouped(self, cases: Iterable[Case], *without: str) -> Mapping[str, Sequence[Case]]:
-        """Cases by what they share."""
+        """Cases by what they share. One message and a whole list are never of one plot."""
+        kinds: dict[str, set[bool]] = {}
+        for case in self.cases:
+            kinds.setdefault(self.rest(case, *without), set()).add(case.unit == 1)
         found: dict[str, list[Case]] = {}
         for case in cases:
-            found.setdefault(self.rest(case, *without), []).append(case)
+            shared = self.rest(case, *without)
+            kind = ("one message" if case.unit == 1 else "a whole list") if len(kinds[shared]) > 1 else ""
+            found.setdefault(", ".join(filter(None, (shared, kind))), []).append(case)
         return found
 
 
@@ -278,7 +283,7 @@ def _against(seen: View, fact: str, groups: Sequence[tuple[str, Sequence[Case]]]
     cases = [case for _, members in groups for case in members]
     cpu = "cpu" if any(fig.values(case, fig.FIGURES["cpu"]) for case in cases) else "p50"
     over = _OVER.get(fact) or _Over(f"{_TITLES[cpu]} against {fact}", (cpu,))
-    is_each = len({case.unit for case in cases}) > 1 and over.figures[0] == cpu
+    is_each = over.figures[0] == cpu and any(len({case.unit for case in members}) > 1 for _, members in groups)
     says = "Medians of the rounds, with a line from the least to the most of them."
     if is_each:
         says += " For each entry of a list, not for the whole of it."

@@ -77,9 +77,14 @@ class Comparison:
     limit: float
 
     @property
+    def told(self) -> Sequence[Change]:
+        """Those of enough rounds."""
+        return [change for change in self.changes if change.verdict is not Verdict.FEW]
+
+    @property
     def is_worse(self) -> bool:
-        """Whether a case is slower beyond the limit, an answer was wrong, or nothing could be compared."""
-        return bool(self.wrong) or not self.changes or any(change.is_beyond for change in self.changes)
+        """Whether a case is slower beyond the limit, an answer was wrong, or nothing at all could be told: a gate must not pass then."""
+        return bool(self.wrong) or not self.told or any(change.is_beyond for change in self.changes)
 
     @property
     def verdict(self) -> str:
@@ -88,13 +93,13 @@ class Comparison:
             return "answers were wrong: figures count for nothing"
         if not self.changes:
             return "nothing could be compared"
-        few = sum(change.verdict is Verdict.FEW for change in self.changes)
-        beyond = sum(change.is_beyond for change in self.changes)
-        untold = (
-            f"; too few rounds to tell for {few} of {len(self.changes)}: measure {FEWEST_ROUNDS} or more" if few else ""
-        )
-        said = f"{beyond or 'none'} of {len(self.changes)} figures slower by more than {self.limit * 100:.6g} %"
-        return said + untold
+        few = len(self.changes) - len(self.told)
+        more = f"too few rounds to tell of {few}: measure {FEWEST_ROUNDS} or more" if few else ""
+        if not self.told:
+            return more
+        beyond = sum(change.is_beyond for change in self.told) or "none"
+        said = f"{beyond} of {len(self.told)} figures slower by more than {self.limit * 100:.6g} %"
+        return f"{said}; {more}" if more else said
 
     def lines(self) -> Sequence[str]:
         """For people; each is one line, whatever names hold."""
