@@ -1,0 +1,208 @@
+"""Measure one scenario as mcp-acl and other engines decide it: in process, and with `--servers` OPA as a server beside ours.
+
+`python benchmarks/bench_rivals.py [--quick] [--servers] [--check NAME] [--json FILE]`; rivals/README.md says who they are and how they are asked.
+"""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass, field
+from functools import partial
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from statistics import median
+from typing import Any, Final
+
+import timing
+from rich.console import Console
+from rich.table import Table
+from rivals import RIVALS, RivalMissingError, rival
+from rivals.scenario import PUBLISH, QUESTIONS, Ask, wrong
+
+MISSING: Final = 3
+"""The exit code of `--check` if the rival is not installed."""
+
+
+class WrongAnswersError(Exception):
+    """A rival that does not decide as the scenario says. The text says of what."""
+
+
+@dataclass(frozen=True)
+class Form:
+    """One way to ask one rival, held to all answers: `each` asks all questions, `one` asks the one with most to read."""
+
+    name: str
+    package: str
+    each: Callable[[], object]
+    one: Callable[[], object] | None = None
+
+
+@dataclass
+class Found:
+    """What a run has found: nanoseconds a question, round by round; and what is missing."""
+
+    forms: list[Form] = field(default_factory=list)
+    series: Mapping[str, timing.Series] = field(default_factory=dict)
+    missing: list[str] = field(default_factory=list)
+
+
+# ---- in process -----------------------------------------------------------------------------------------------------
+
+
+def forms_of(name: str) -> list[Form]:
+    """All of one rival's. Raises RivalMissingError, WrongAnswersError."""
+    module = rival(name)
+    found = [_form(_called(name, form), module.PACKAGE, make()) for form, make in module.FORMS.items()]
+    batches: Mapping[str, Callable[[], Callable[[], Sequence[bool]]]] = getattr(module, "BATCHES", {})
+    return found + [_batch(_called(name, form), module.PACKAGE, make()) for form, make in batches.items()]
+
+
+def _called(name: str, form: str) -> str:
+    return f"{name}, {form}" if form else name
+
+
+def _form(name: str, package: str, ask: Ask) -> Form:
+    _refuse(name, wrong(ask))
+    return Form(name, package, lambda: [ask(question) for question in QUESTIONS], partial(ask, PUBLISH))
+
+
+def _batch(name: str, package: str, ask: Callable[[], Sequence[bool]]) -> Form:
+    answers = zip(QUESTIONS, ask(), strict=True)
+    _refuse(name, [question.name for question, answer in answers if answer is not question.allowed])
+    return Form(name, package, ask)
+
+
+def _refuse(name: str, questions: Sequence[str]) -> None:
+    if questions:
+        raise WrongAnswersError(f"{name} answers otherwise: {', '.join(questions)}")
+
+
+def in_process(plan: timing.Plan) -> Found:
+    """Every form of every rival that is installed, side by side."""
+    found = Found()
+    for name in RIVALS:
+        try:
+            found.forms += forms_of(name)
+        except RivalMissingError as error:
+            found.missing.append(str(error))
+    variants = {form.name: timing.Variant(form.each, len(QUESTIONS)) for form in found.forms}
+    variants |= {_alone(form): timing.Variant(form.one) for form in found.forms if form.one}
+    found.series = timing.run(variants, plan)
+    return found
+
+
+def _alone(form: Form) -> str:
+    return f"{form.name} · {PUBLISH.name}"
+
+
+def table(found: Found) -> Table:
+    """A line for each form."""
+    made = Table(title="one decision in process, µs, medians of rounds", title_justify="left", title_style="bold")
+    for heading in ("engine", "version"):
+        made.add_column(heading)
+    for heading in (f"of {len(QUESTIONS)} questions", "least", "greatest", "of ours", PUBLISH.name):
+        made.add_column(heading, justify="right")
+    ours = found.series[found.forms[0].name].wall
+    for form in found.forms:
+        wall = found.series[form.name].wall
+        alone = found.series[_alone(form)].wall if form.one else []
+        figures = [f"{of(wall) / 1000:,.2f}" for of in (median, min, max)]
+        ratio = f"{median(timing.ratios(wall, ours)):,.2f}"
+        made.add_row(
+            form.name, _version(form.package), *figures, ratio, f"{median(alone) / 1000:,.2f}" if alone else ""
+        )
+    return made
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""
+
+
+# ---- servers --------------------------------------------------------------------------------------------------------
+
+
+def servers(rounds: int, seconds: float, envoy: str | None, missing: list[str]) -> Any:
+    """OPA and ours, each asked to publish, as the results of `mcp_acl.bench`."""
+    from rivals import opa  # noqa: PLC0415
+
+    from mcp_acl.bench.measuring import Loop, Run, Target, load, results_of  # noqa: PLC0415 - needs the extra `bench`
+
+    starts: list[Callable[[], AbstractContextManager[Target]]] = [opa.opa, opa.opa_envoy, opa.our_service]
+    starts += [partial(opa.our_service, "envoy", python=envoy)] if envoy else []
+    before = load()
+    with ExitStack() as ending:
+        targets = []
+        for start in starts:
+            try:
+                targets.append(ending.enter_context(start()))
+            except RivalMissingError as error:
+                missing.append(str(error))
+        run = Run(targets, Loop(in_flight=32, connections=4, seconds=seconds))
+        run.measure(rounds, lambda _: None)
+        return results_of(run, sys.argv, before)
+
+
+# ---- what was found -------------------------------------------------------------------------------------------------
+
+
+def check(name: str) -> int:
+    """Hold one rival to the answers, and time nothing."""
+    try:
+        forms = forms_of(name)
+    except RivalMissingError as error:
+        print(f"not installed: {error}")
+        return MISSING
+    except WrongAnswersError as error:
+        print(error)
+        return 1
+    print("\n".join(form.name for form in forms))
+    return 0
+
+
+def write(file: Path, found: Found, results: Any) -> None:
+    """Write every round of every figure, in nanoseconds; and of the servers what `mcp-acl bench` writes of its own."""
+    import msgspec  # noqa: PLC0415 - of mcp-acl's own
+
+    rows = {name: {"wall": one.wall, "cpu": one.cpu} for name, one in found.series.items()}
+    versions = {form.package: _version(form.package) for form in found.forms}
+    document = {"versions": versions, "load": os.getloadavg(), "missing": found.missing, "ns": rows}
+    file.write_text(
+        json.dumps(document | ({"servers": msgspec.to_builtins(results)} if results else {}), indent=2) + "\n"
+    )
+
+
+def main() -> int:
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--quick", action="store_true", help="fewer and shorter rounds; the figures are rough")
+    arguments.add_argument("--servers", action="store_true", help="OPA as a server, too, beside ours")
+    arguments.add_argument("--envoy", metavar="PYTHON", help="with the extra `envoy`: ours on that host, too")
+    arguments.add_argument("--check", choices=RIVALS, help="hold one to the answers, and time nothing")
+    arguments.add_argument("--json", type=Path, metavar="FILE", help="write every round of every figure")
+    chosen = arguments.parse_args()
+    if chosen.check:
+        return check(chosen.check)
+    found = in_process(timing.Plan(rounds=5, samples=3, sample=0.02) if chosen.quick else timing.FULL)
+    console = Console(width=max(120, Console().width))
+    console.print(table(found))
+    results = None
+    if chosen.servers:
+        from mcp_acl.bench.table import table as servers_table  # noqa: PLC0415 - needs the extra `bench`
+
+        results = servers(*((3, 1.0) if chosen.quick else (5, 3.0)), chosen.envoy, found.missing)
+        console.print(servers_table(results))
+    for name in found.missing:
+        console.print(f"not installed: {name}; see benchmarks/rivals/README.md")
+    console.print(f"load of the last minute: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
+    if chosen.json:
+        write(chosen.json, found, results)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
