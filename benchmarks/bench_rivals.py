@@ -22,6 +22,8 @@ from rich.table import Table
 from rivals import RIVALS, RivalMissingError, rival
 from rivals.scenario import PUBLISH, QUESTIONS, Ask, wrong
 
+OPA: Final = "OPA"
+"""The one that is a server."""
 MISSING: Final = 3
 """The exit code of `--check` if the rival is not installed."""
 
@@ -133,16 +135,18 @@ def servers(rounds: int, seconds: float, envoy: str | None, missing: list[str]) 
 
     from mcp_acl.bench.measuring import Loop, Run, Target, load, results_of  # noqa: PLC0415 - needs the extra `bench`
 
-    starts: list[Callable[[], AbstractContextManager[Target]]] = [opa.opa, opa.opa_envoy, opa.our_service]
-    starts += [partial(opa.our_service, "envoy", python=envoy)] if envoy else []
+    theirs: list[Callable[[], AbstractContextManager[Target]]] = [opa.opa, opa.opa_envoy]
+    pythons = {"grpcio": sys.executable} | ({"envoy": envoy} if envoy else {})
     before = load()
     with ExitStack() as ending:
-        targets = []
-        for start in starts:
+        targets: list[Target] = []
+        for start in theirs:
             try:
                 targets.append(ending.enter_context(start()))
             except RivalMissingError as error:
                 missing.append(str(error))
+        for host, python in pythons.items():
+            targets += ending.enter_context(opa.our_service(host, python=python))
         run = Run(targets, Loop(in_flight=32, connections=4, seconds=seconds))
         run.measure(rounds, lambda _: None)
         return results_of(run, sys.argv, before)
@@ -154,15 +158,31 @@ def servers(rounds: int, seconds: float, envoy: str | None, missing: list[str]) 
 def check(name: str) -> int:
     """Hold one rival to the answers, and time nothing."""
     try:
-        forms = forms_of(name)
+        forms = _servers() if name == OPA else [form.name for form in forms_of(name)]
     except RivalMissingError as error:
         print(f"not installed: {error}")
         return MISSING
-    except WrongAnswersError as error:
+    except (WrongAnswersError, AssertionError) as error:
         print(error)
         return 1
-    print("\n".join(form.name for form in forms))
+    print("\n".join(forms))
     return 0
+
+
+def _servers() -> list[str]:
+    """OPA's, each held to the answers when it starts; those that are not there are left out, if not all. Raises RivalMissingError."""
+    from rivals import opa  # noqa: PLC0415 - needs the extra `bench`
+
+    found, missing = [], []
+    for start in (opa.opa, opa.opa_envoy):
+        try:
+            with start() as target:
+                found.append(target.name)
+        except RivalMissingError as error:
+            missing.append(str(error))
+    if not found:
+        raise RivalMissingError("; ".join(missing))
+    return [*found, *missing]
 
 
 def write(file: Path, found: Found, results: Any) -> None:
@@ -182,7 +202,7 @@ def main() -> int:
     arguments.add_argument("--quick", action="store_true", help="fewer and shorter rounds; the figures are rough")
     arguments.add_argument("--servers", action="store_true", help="OPA as a server, too, beside ours")
     arguments.add_argument("--envoy", metavar="PYTHON", help="with the extra `envoy`: ours on that host, too")
-    arguments.add_argument("--check", choices=RIVALS, help="hold one to the answers, and time nothing")
+    arguments.add_argument("--check", choices=(*RIVALS, OPA), help="hold one to the answers, and time nothing")
     arguments.add_argument("--json", type=Path, metavar="FILE", help="write every round of every figure")
     chosen = arguments.parse_args()
     if chosen.check:

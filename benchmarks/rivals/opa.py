@@ -31,11 +31,13 @@ import grpc
 
 from mcp_acl.adapters import ext_authz
 from mcp_acl.adapters.facts import SERVER_METADATA
+from mcp_acl.adapters.grpc_api import SERVICE
 from mcp_acl.bench import requests
 from mcp_acl.bench.exchange import Call, Post
 from mcp_acl.bench.measuring import Target
 from mcp_acl.bench.running import running
 from mcp_acl.domain import Http, TokenState
+from mcp_acl.gen import acl_pb2 as pb
 from mcp_acl.runtime import gate
 from rivals import RivalMissingError, ours
 from rivals.scenario import PUBLISH, SERVER, Question, wrong
@@ -65,7 +67,8 @@ def opa(question: Question = PUBLISH) -> Iterator[Target]:
     """OPA over REST. Raises RivalMissingError."""
     with _started("opa", POLICY.read_text()) as (address, pid):
         _hold("OPA", partial(_over_rest, address))
-        post = Post(PATH, _body(question), _is_true, {"Content-Type": "application/json"})
+        judge = _is_true if question.allowed else _is_false
+        post = Post(PATH, _body(question), judge, {"Content-Type": "application/json"})
         yield Target("OPA, REST", {"server": "opa", "interface": "rest"}, address, post, (pid,))
 
 
@@ -82,11 +85,16 @@ def opa_envoy(question: Question = PUBLISH) -> Iterator[Target]:
 
 
 @contextmanager
-def our_service(host: str = "grpcio", question: Question = PUBLISH, python: str = sys.executable) -> Iterator[Target]:
-    """Our service, asked the same over ext_authz."""
+def our_service(
+    host: str = "grpcio", question: Question = PUBLISH, python: str = sys.executable
+) -> Iterator[tuple[Target, ...]]:
+    """Our service, asked the same over ext_authz, and over its own `Check`."""
     with running(host, ours.FILES, python) as service:
         _hold(f"mcp-acl on {host}", partial(_over_ext_authz, service.address))
-        yield _authorizing(f"mcp-acl on {host}, ext_authz", host, service.address, service.pid, question)
+        yield (
+            _authorizing(f"mcp-acl on {host}, ext_authz", host, service.address, service.pid, question),
+            _checking(f"mcp-acl on {host}, Check", host, service.address, service.pid, question),
+        )
 
 
 def envoy_policy() -> str:
@@ -103,6 +111,13 @@ def _authorizing(name: str, server: str, address: str, pid: int, question: Quest
     return Target(name, {"server": server, "interface": "ext_authz"}, address, call, (pid,))
 
 
+def _checking(name: str, server: str, address: str, pid: int, question: Question) -> Target:
+    decision = pb.DECISION_ALLOW if question.allowed else pb.DECISION_DENY
+    right = pb.CheckResponse(decision=decision).SerializeToString()
+    call = Call(f"/{SERVICE}/Check", [requests.check_request(_question(question))], [lambda one: one.startswith(right)])
+    return Target(name, {"server": server, "interface": "unary"}, address, call, (pid,))
+
+
 def _grants(answer: bytes) -> bool:
     return answer.startswith(GRANTED)
 
@@ -115,6 +130,10 @@ def _is_true(answer: bytes) -> bool:
     return answer.rstrip() == b'{"result":true}'
 
 
+def _is_false(answer: bytes) -> bool:
+    return answer.rstrip() == b'{"result":false}'
+
+
 def _body(question: Question) -> bytes:
     document = {"claims": question.claims, "tool": question.tool, "arguments": question.arguments}
     return json.dumps({"input": document}, separators=(",", ":")).encode()
@@ -122,9 +141,13 @@ def _body(question: Question) -> bytes:
 
 def _authorization(question: Question) -> bytes:
     """What Envoy asks."""
+    return requests.authorization_request(_question(question))
+
+
+def _question(question: Question) -> gate.Question:
     token = TokenState.VALID if question.claims else TokenState.NONE
     http = Http("POST", "/mcp", _HEADERS, "10.0.0.7")
-    return requests.authorization_request(gate.Question(SERVER, ours.body(question), question.claims, token, http=http))
+    return gate.Question(SERVER, ours.body(question), question.claims, token, http=http)
 
 
 # ---- whether it is answered rightly ---------------------------------------------------------------------------------
