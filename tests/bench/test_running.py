@@ -85,6 +85,14 @@ def test_service_that_does_not_start_says_why() -> None:
         pass
 
 
+def test_service_that_ends_without_a_word_is_not_called_late(tmp_path: Path) -> None:
+    ended = tmp_path / "python"
+    ended.write_text("#!/bin/sh\nexit 0\n")
+    ended.chmod(0o755)
+    with pytest.raises(ServerError, match=r"^it ended before it was ready$"), running("grpcio", (), str(ended)):
+        pass
+
+
 def test_service_that_is_never_ready_is_not_waited_for(tmp_path: Path) -> None:
     slow = tmp_path / "python"
     slow.write_text("#!/bin/sh\nexec sleep 60\n")
