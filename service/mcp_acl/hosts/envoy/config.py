@@ -55,7 +55,7 @@ class Site(NamedTuple):
 
 
 def bootstrap(listeners: Mapping[str, tuple[Listener, Config]], site: Site) -> Config:
-    """All of it. `listeners`: by name, in their order, each with its address as `tcp` or `pipe` writes it."""
+    """All of it. `listeners`: by name, in their order, each with its address as `tcp`, `pipe` or `internal` writes it."""
     made = [
         _listener(name, address, _chain(name, root(number), one, site))
         for number, (name, (one, address)) in enumerate(listeners.items())
@@ -83,7 +83,20 @@ def pipe(path: str, mode: int) -> Config:
     return {"pipe": {"path": path, "mode": mode}}
 
 
+def internal(name: str) -> Config:
+    """The address of a listener that is reached from inside the same Envoy alone, by its name."""
+    return {"envoy_internal_address": {"server_listener_name": name}}
+
+
+def is_internal(address: Config) -> bool:
+    """Whether an address is one that `internal` writes."""
+    return "envoy_internal_address" in address
+
+
 def _listener(name: str, address: Config, chain: Config) -> Config:
+    if is_internal(address):
+        # The limit is for connections from outside: whoever takes them all up must not cut off what decides.
+        return {"name": name, "internal_listener": {}, "ignore_global_conn_limit": True, "filter_chains": [chain]}
     # Reuse off: with it a forgotten old process goes on answering beside the new one, with its old policies.
     return {"name": name, "address": address, "enable_reuse_port": False, "filter_chains": [chain]}
 

@@ -10,7 +10,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from http.client import HTTPException
 from pathlib import Path
@@ -37,14 +37,17 @@ class EnvoyError(RuntimeError):
 class Envoy:
     """A process over a runtime directory."""
 
-    def __init__(self, installation: Installation, directory: Path) -> None:
+    def __init__(self, installation: Installation, directory: Path, flags: Sequence[str] = ()) -> None:
         self._installation = installation
         self._directory = directory
+        self._flags = flags
         self._process: asyncio.subprocess.Process | None = None
         self._pipe = -1
 
-    async def start(self, config: Config, told: Told, environment: Mapping[str, str]) -> None:
-        """Start it; it is not ready yet. `told` and `environment` are for the Python inside."""
+    async def start(
+        self, config: Config, told: Told, environment: Mapping[str, str], descriptors: Sequence[int] = ()
+    ) -> None:
+        """Start it; it is not ready yet. `told`, `environment` and `descriptors` are for the Python inside."""
         file = self._directory / "envoy.json"
         write_config(file, config)
         inside, self._pipe = os.pipe()
@@ -53,12 +56,12 @@ class Envoy:
             self._process = await asyncio.create_subprocess_exec(
                 self._installation.binary,
                 *("--config-path", file, "--disable-hot-restart", "--concurrency", "1", "--log-level", "error"),
-                *("--drain-strategy", "immediate", "--drain-time-s", str(int(END_SECONDS))),
+                *("--drain-strategy", "immediate", "--drain-time-s", str(int(END_SECONDS)), *self._flags),
                 stdin=subprocess.DEVNULL,
                 # Standard output is for what the process outside says.
                 stdout=sys.stderr.fileno(),
                 env={**os.environ, **self._installation.environment, **environment, VARIABLE: text},
-                pass_fds=(inside,),
+                pass_fds=(inside, *descriptors),
                 start_new_session=True,
                 # Until it is given its mode, a socket file is for this user.
                 umask=0o077,
