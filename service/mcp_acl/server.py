@@ -31,7 +31,7 @@ from mcp_acl.runtime.store import compile_sources
 from mcp_acl.runtime.supervisor import Record, Supervisor
 
 _LOG: Final = logging.getLogger("mcp_acl")
-_INSIDE: Final = "_MCP_ACL_SETTINGS"
+INSIDE: Final = "_MCP_ACL_SETTINGS"
 """The variable by which the Python inside Envoy is told the settings."""
 _END_SECONDS: Final = 2 * grpcio.GRACE
 """How long a worker may take to end after its drain."""
@@ -53,7 +53,7 @@ def serve(settings: Settings, ready: Callable[[Sequence[str], PolicySet], None])
 
         if settings.host == "envoy":
             # What is served is loaded inside; here policies and store say whether it can be.
-            engine = envoy.Engine("mcp_acl.server:inside_envoy", {_INSIDE: settings.model_dump_json()})
+            engine = envoy.Engine("mcp_acl.server:inside_envoy", {INSIDE: settings.model_dump_json()})
             asyncio.run(envoy.run(listeners, limits, engine, settings.drain, started))
             return
         follow(settings, reloader)
@@ -64,11 +64,11 @@ def serve(settings: Settings, ready: Callable[[Sequence[str], PolicySet], None])
             reloader.stop()
 
 
-def inside_envoy() -> envoy.Served:
+def inside_envoy(made: Callable[..., Gate] = Gate) -> envoy.Served:
     """What Envoy's Python serves: policies and memory of its own, for as long as that process lives."""
     log_to_stderr()
-    settings = Settings.model_validate_json(os.environ[_INSIDE])
-    gate, reloader = in_force(settings, memory_of(settings))
+    settings = Settings.model_validate_json(os.environ[INSIDE])
+    gate, reloader = in_force(settings, memory_of(settings), made)
     follow(settings, reloader)
     return envoy.Served(tables_of(settings, gate), Health(gate.is_current))
 
