@@ -10,7 +10,7 @@ from mcp_acl.cli.exits import InputError
 from mcp_acl.cli.inputs import AsJson, Policies
 from mcp_acl.cli.printing import print_lines, print_record
 from mcp_acl.cli.refusals import print_problems, reading
-from mcp_acl.cli.sights import configuration, line_of, ready_lines, ready_record, record_line
+from mcp_acl.cli.sights import configuration, joined_configuration, line_of, ready_lines, ready_record, record_line
 from mcp_acl.gateway import (
     UNNAMED,
     GatewayError,
@@ -22,9 +22,11 @@ from mcp_acl.gateway import (
     Teller,
     advice_on,
     find_envoy,
+    find_installation,
     plan_of,
     run,
 )
+from mcp_acl.hosts.envoy import Installation
 from mcp_acl.hosts.listening import ListenError
 from mcp_acl.runtime.address import AddressError
 from mcp_acl.runtime.memory import StoreError
@@ -67,6 +69,13 @@ _UpstreamCa: TypeAlias = Annotated[
     Path | None, typer.Option(metavar="FILE", help="Who must have signed the certificates of https servers.")
 ]
 _Envoy: TypeAlias = Annotated[Path | None, typer.Option(metavar="PATH", help="The Envoy to run.")]
+_OneProcess: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--one-process",
+        help="Run the service inside Envoy: experimental, faster, and it needs the extra `envoy`.",
+    ),
+]
 _Insecure: TypeAlias = Annotated[
     bool, typer.Option("--insecure", help="Allows `--listen` beyond loopback, and keys over http.")
 ]
@@ -88,6 +97,7 @@ def command(  # noqa: PLR0913 - flags
     allow_origin: _Origins = None,
     upstream_ca: _UpstreamCa = None,
     envoy: _Envoy = None,
+    one_process: _OneProcess = False,
     insecure: _Insecure = False,
     print_config: _PrintConfig = False,
     as_json: AsJson = False,
@@ -111,24 +121,25 @@ def command(  # noqa: PLR0913 - flags
     )
     try:
         plan = plan_of(given)
+        inside = find_installation(envoy) if one_process else None
         if print_config:
-            _print_config(plan)
+            _print_config(plan, inside)
         else:
-            _run(plan, find_envoy(envoy), as_json=as_json)
+            _run(plan, inside or find_envoy(envoy), as_json=as_json)
     except (GivenError, GatewayError, ListenError, AddressError, StoreError) as error:
         raise InputError(str(error)) from None
 
 
-def _run(plan: Plan, binary: Path, *, as_json: bool) -> None:
+def _run(plan: Plan, envoy: Path | Installation, *, as_json: bool) -> None:
     log_to_stderr()
     with reading(plan.policies), closing(_teller(as_json=as_json)) as teller:
-        run(plan, binary, lambda ready: _ready(plan, ready, as_json=as_json), teller)
+        run(plan, envoy, lambda ready: _ready(plan, ready, as_json=as_json), teller)
 
 
-def _print_config(plan: Plan) -> None:
+def _print_config(plan: Plan, inside: Installation | None) -> None:
     for advice in advice_on(plan):
         print_lines(f"warning: {advice}", err=True)
-    typer.echo(configuration(plan))
+    typer.echo(configuration(plan) if inside is None else joined_configuration(plan, inside))
 
 
 def _teller(*, as_json: bool) -> Teller:

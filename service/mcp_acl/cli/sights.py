@@ -3,17 +3,20 @@
 import json
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Final
 
 import typer
 import yaml
 
 from mcp_acl.cli.printing import Record, printable
-from mcp_acl.gateway import Plan, Ready, Seen, bootstrap, public_url_of, settings_of, site_of
-from mcp_acl.hosts.envoy.config import tcp
+from mcp_acl.gateway import Plan, Ready, Seen, bootstrap, joined, public_url_of, settings_of, site_of
+from mcp_acl.hosts.envoy import Installation
+from mcp_acl.hosts.envoy.config import Config, tcp
 
 _SERVICE: Final = ("127.0.0.1", 9191)
+_DIRECTORY: Final = "/run/mcp-acl"
 _LONGEST: Final = 200
 _COLOURS: Final = {"allow": "green", "deny": "red", "withheld": "red"}
 _CUT: Final = "…"
@@ -89,5 +92,21 @@ def configuration(plan: Plan) -> str:
         "# Envoy's configuration: `envoy --config-path FILE`. The service that it asks is started with",
         f"#   mcp-acl {printable(shlex.join(flags))}",
     ]
-    text: str = yaml.safe_dump(bootstrap(site), sort_keys=False, width=120)
+    return _page(head, bootstrap(site))
+
+
+def joined_configuration(plan: Plan, inside: Installation) -> str:
+    """Envoy's configuration where the service is inside it."""
+    directory = Path(_DIRECTORY)
+    settings = settings_of(plan, public_url_of(plan, plan.listen.port), f"unix:{directory}/service.sock")
+    site = site_of(plan, plan.listen.host, plan.listen.port, joined.SERVICE)
+    head = [
+        "# Envoy's configuration where the service is inside it. For reading: the Python inside ends unless the command that started it",
+        f"# lives, which is `mcp-acl gateway --one-process`; `{directory}` stands for a directory that it makes.",
+    ]
+    return _page(head, joined.bootstrap(site, settings, directory, inside.module))
+
+
+def _page(head: Sequence[str], config: Config) -> str:
+    text: str = yaml.safe_dump(config, sort_keys=False, width=120)
     return "\n".join([*head, text])

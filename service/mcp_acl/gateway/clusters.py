@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from mcp_acl.gateway.upstreams import Origin, Upstream, origin_of
-from mcp_acl.hosts.envoy.config import Config, seconds, tcp, typed
+from mcp_acl.hosts.envoy.config import Config, is_internal, seconds, tcp, typed
 
 SERVICE: Final = "mcp_acl"
 KEYS: Final = "keys"
@@ -13,6 +13,16 @@ _ALIVE_SECONDS: Final = 30.0
 _HEALTH_SECONDS: Final = 5.0
 _IDLE_SECONDS: Final = 4.0
 """How long a connection to a server is kept for another request: less than the five seconds after which Node closes it."""
+
+_RAW: Final = typed("extensions.transport_sockets.raw_buffer.v3.RawBuffer", {})
+_INTERNAL: Final[Config] = {
+    "name": "envoy.transport_sockets.internal_upstream",
+    "typed_config": typed(
+        "extensions.transport_sockets.internal_upstream.v3.InternalUpstreamTransport",
+        {"transport_socket": {"name": "envoy.transport_sockets.raw_buffer", "typed_config": _RAW}},
+    ),
+}
+"""How a listener of the same Envoy is reached. Its health is not asked for: that is done by a thread from which there is no way to it."""
 
 
 def cluster_name(upstream: Upstream) -> str:
@@ -33,6 +43,9 @@ def clusters(
 
 def _service(address: Config, streams: int) -> Config:
     http2 = {"connection_keepalive": {"interval": seconds(_ALIVE_SECONDS), "timeout": seconds(_CONNECT_SECONDS)}}
+    cluster = {**_cluster(SERVICE, "STATIC", address, streams), **_protocol({"http2_protocol_options": http2}, {})}
+    if is_internal(address):
+        return cluster | {"transport_socket": _INTERNAL}
     check = {
         "timeout": seconds(_CONNECT_SECONDS),
         "interval": seconds(_HEALTH_SECONDS),
@@ -41,11 +54,7 @@ def _service(address: Config, streams: int) -> Config:
         "healthy_threshold": 1,
         "grpc_health_check": {},
     }
-    return {
-        **_cluster(SERVICE, "STATIC", address, streams),
-        **_protocol({"http2_protocol_options": http2}, {}),
-        "health_checks": [check],
-    }
+    return cluster | {"health_checks": [check]}
 
 
 def _asked(name: str, origin: Origin, trusted: str, streams: int) -> Config:

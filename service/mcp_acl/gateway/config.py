@@ -38,7 +38,7 @@ class Site(NamedTuple):
     """Where everything is.
 
     `host` and `port` are listened on, `public_url` is what clients call that, without a slash at the end. `names` are the hosts that it is asked
-    as, empty for any; `origins` are those of pages that may ask, beside this machine's. `service` is the address where decisions are made, `admin` the socket of Envoy's own interface, if it is to have one.
+    as, empty for any; `origins` are those of pages that may ask, beside this machine's. `service` is the address where decisions are made, in this Envoy or elsewhere, `admin` the socket of Envoy's own interface, if it is to have one.
     `max_body`: bytes of a message of a client. `trusted`: a file of authorities, for servers and for what else is asked over TLS.
     """
 
@@ -87,6 +87,8 @@ def _listener(site: Site) -> Config:
     return {
         "name": LISTENER,
         "address": tcp(site.host, site.port),
+        # So that at the end it alone is drained, and not what decides about the requests that are left.
+        "traffic_direction": "INBOUND",
         # Reuse off: with it a forgotten old process goes on answering beside the new one.
         "enable_reuse_port": False,
         # A body is kept until it has been judged; a longer one is answered 413.

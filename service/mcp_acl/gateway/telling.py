@@ -1,4 +1,4 @@
-"""What is told, written beside what is decided: a reader that is slow, or has gone, holds nobody up."""
+"""What is told, written beside what is decided: from when on, and so that a reader that is slow, or has gone, holds nobody up."""
 
 import queue
 import threading
@@ -10,6 +10,35 @@ from mcp_acl.gateway.watching import Seen
 _WAITING: Final = 10_000
 """Decisions that wait to be written; beyond that they are counted."""
 _END_SECONDS: Final = 2.0
+
+
+class TellAfter:
+    """Whoever watches, from when they want to: not of what is asked to see whether it works."""
+
+    def __init__(self, tell: Callable[[Seen], None]) -> None:
+        self._tell = tell
+        self._lock = threading.Lock()
+        self._before: set[str] | None = set()
+        self._last = ""
+
+    def __call__(self, seen: Seen) -> None:
+        """Tell, if it has begun."""
+        with self._lock:
+            if self._before is None:
+                self._tell(seen)
+                return
+            self._before.add(seen.decision_id)
+            self._begin()
+
+    def after(self, decision_id: str) -> None:
+        """Begin with what comes after this decision, which may not have come yet."""
+        with self._lock:
+            self._last = decision_id
+            self._begin()
+
+    def _begin(self) -> None:
+        if self._before is not None and self._last in self._before:
+            self._before = None
 
 
 class Teller:
