@@ -101,22 +101,26 @@ def _alone(form: Form) -> str:
 
 
 def table(found: Found) -> Table:
-    """A line for each form."""
+    """A line for each form: over all questions, then the one by itself. `of ours` is CPU, which others on the machine disturb least."""
     made = Table(title="one decision in process, µs, medians of rounds", title_justify="left", title_style="bold")
     for heading in ("engine", "version"):
         made.add_column(heading)
-    for heading in (f"of {len(QUESTIONS)} questions", "least", "greatest", "of ours", PUBLISH.name):
+    for heading in ("clock", "least", "greatest", "CPU", "of ours", PUBLISH.name, "CPU"):
         made.add_column(heading, justify="right")
-    ours = found.series[found.forms[0].name].wall
+    ours = found.series[found.forms[0].name].cpu
     for form in found.forms:
-        wall = found.series[form.name].wall
-        alone = found.series[_alone(form)].wall if form.one else []
-        figures = [f"{of(wall) / 1000:,.2f}" for of in (median, min, max)]
-        ratio = f"{median(timing.ratios(wall, ours)):,.2f}"
+        every = found.series[form.name]
+        figures = [f"{of(every.wall) / 1000:,.1f}" for of in (median, min, max)]
+        ratio = f"{median(timing.ratios(every.cpu, ours)):,.2f}"
+        alone = found.series.get(_alone(form), timing.Series())
         made.add_row(
-            form.name, _version(form.package), *figures, ratio, f"{median(alone) / 1000:,.2f}" if alone else ""
+            form.name, _version(form.package), *figures, _micro(every.cpu), ratio, _micro(alone.wall), _micro(alone.cpu)
         )
     return made
+
+
+def _micro(nanoseconds: Sequence[float]) -> str:
+    return f"{median(nanoseconds) / 1000:,.1f}" if nanoseconds else ""
 
 
 def _version(package: str) -> str:
@@ -208,7 +212,7 @@ def main() -> int:
     if chosen.check:
         return check(chosen.check)
     found = in_process(timing.Plan(rounds=5, samples=3, sample=0.02) if chosen.quick else timing.FULL)
-    console = Console(width=max(120, Console().width))
+    console = Console(width=max(130, Console().width))
     console.print(table(found))
     results = None
     if chosen.servers:
