@@ -3,7 +3,7 @@
 * Compiled once to a program; `celpy.json_to_cel` converts what a question brings, as its documentation has it, each time. An error is raised, and is
   a denial; that each is logged is switched off.
 * `CompiledRunner` makes Python of the expression and is several times faster than the interpreter, which is the default; both are shown.
-* Less than ours: as C++ CEL, and types are found out only while it runs.
+* Less than ours: as C++ CEL, and types are found out only while it runs: an amount of `true` passes for a number.
 """
 
 import logging

@@ -3,7 +3,8 @@
 * Who asks is known by claims, so this is ABAC: `eval(p.when)` in the matcher, the condition in the line, as its documentation has it. A dict's members
   are read as attributes. `keyMatch` is a prefix with `*`.
 * A line whose tool does not match is not evaluated further (`&&`); an error is raised, and is a denial.
-* Less than ours: every line is tried with each question; the matcher is parsed with each question, and with `eval` anew for each line.
+* Less than ours: conditions are Python's, in which an amount of `true` passes for a number; every line is tried with each question; the
+  matcher is parsed with each question, and with `eval` anew for each line.
 * `columns` has no `eval`: what a condition may ask is a column of the policy, and one matcher reads them all. Columns are texts: a
   function of our own compares numbers. Every new kind of condition is a change of the model.
 * Tried: `FastEnforcer`, which picks lines by the exact value of a column, has no use here: names are prefixes, too.
