@@ -13,12 +13,13 @@ import pytest
 import trustme
 
 from mcp_acl.bench import measuring
+from mcp_acl.bench.compare import FEWEST_ROUNDS
 from mcp_acl.bench.measuring import Run as BenchRun
 from mcp_acl.bench.measuring import Target
 from mcp_acl.bench.opening import LineError
 from mcp_acl.bench.results import Results, Round, read_results
 from mcp_acl.bench.workloads import INTERFACES, Shape, Workload, workload
-from mcp_acl.cli import bench
+from mcp_acl.cli import bench, benching
 from mcp_acl.gen import acl_pb2 as pb
 from tests.cli.conftest import Run
 from tests.installed import ROOT, needed
@@ -58,15 +59,13 @@ def test_every_interface_is_measured_and_every_answer_is_right(run: Run, tmp_pat
 
 def test_denials_open_loops_and_reloads_are_measured(run: Run, tmp_path: Path) -> None:
     file = tmp_path / "run.json"
-    chosen = ("--host", "grpcio", "--interface", "unary", "--rules", "1,9", "--denied", "--reload", "0.5")
+    chosen = ("--host", "grpcio", "--interface", "unary", "--rules", "9", "--denied", "--reload", "0.5")
     result = run(
         "bench", *chosen, "--rate", "50", "--seconds", "1.2", "--warm-up", "0", "--rounds", "1", "--json", file
     )
     assert 0 == result.exit_code
     found = results_in(file)
-    assert [(1, 0.0), (1, 0.5), (9, 0.0), (9, 0.5)] == [
-        (case.facts["rules"], case.facts["reload"]) for case in found.cases
-    ]
+    assert [(9, 0.0), (9, 0.5)] == [(case.facts["rules"], case.facts["reload"]) for case in found.cases]
     assert all(case.rate == 50 and case.facts["denied"] == 1 for case in found.cases)
     assert all(0 < one.answers < 150 and not one.wrong for case in found.cases for one in case.rounds)
 
@@ -223,3 +222,15 @@ def test_a_run_is_shown_again(run: Run, tmp_path: Path) -> None:
     assert 0 == first.exit_code
     assert first.stdout == run("bench", "report", file).stdout
     assert 1 == json.loads(file.read_bytes())["version"]
+
+
+def test_what_is_measured_without_options_is_enough_to_be_compared(monkeypatch: pytest.MonkeyPatch, run: Run) -> None:
+    seen: list[int] = []
+
+    def measure(_: object, __: object, rounds: int, ___: object) -> int:
+        seen.append(rounds)
+        return 0
+
+    monkeypatch.setattr(benching, "measure", measure)
+    assert 0 == run("bench").exit_code
+    assert seen[0] >= FEWEST_ROUNDS

@@ -77,11 +77,13 @@ def run(  # noqa: PLR0913 - each is a flag
         int, typer.Option(metavar="N", help="Of a closed loop: questions at once.", min=1, max=10_000)
     ] = 32,
     connections: Annotated[int, typer.Option(metavar="N", help="Connections that ask.", min=1, max=1_000)] = 1,
-    seconds: Annotated[float, typer.Option(help="Seconds of each round.", min=0.1, max=3600)] = 1.5,
+    seconds: Annotated[float, typer.Option(help="Seconds of each round.", min=0.1, max=3600)] = 1.2,
     warm_up: Annotated[
         float, typer.Option(help="Seconds before each round that do not count.", min=0.0, max=600)
     ] = 0.3,
-    rounds: Annotated[int, typer.Option(metavar="N", help="Rounds that count.", min=1, max=100)] = 4,
+    rounds: Annotated[
+        int, typer.Option(metavar="N", help="Rounds that count; to compare runs, 5 or more.", min=1, max=100)
+    ] = 5,
     quick: Annotated[bool, typer.Option("--quick", help="Few short rounds; figures are rough.")] = False,
     seed: Annotated[int, typer.Option(metavar="N", help="What policies are made from.")] = 1,
     python: Annotated[
