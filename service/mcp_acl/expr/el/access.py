@@ -41,8 +41,8 @@ WHITELIST: Final = Whitelist((*strings.ROWS, *numbers.ROWS, *collections.ROWS, *
 
 _GETTERS: Final = frozenset(name for row in WHITELIST.rows() if not row.params for name in property_names(row.name))
 """Properties that may be more than a field: those that a method gives."""
-
 _KNOWN: Final = 512  # rows of one kind that are kept
+
 
 # ---- properties ------------------------------------------------------------------------------------------------------
 
