@@ -1,10 +1,12 @@
 """The table: every case on its line, in 110 columns, with colours and without."""
 
 import io
+from statistics import median
 
 import msgspec
 from rich.console import Console
 
+from mcp_acl.bench import figures as fig
 from mcp_acl.bench.results import Results
 from mcp_acl.bench.table import table
 from tests.bench import runs
@@ -45,13 +47,25 @@ def test_it_fits_its_width_whatever_names_are_long() -> None:
     assert "…" not in text
 
 
-def test_figures_are_medians_with_the_least_and_the_most_of_the_rounds() -> None:
+def test_long_numbers_fit() -> None:
+    cases = [
+        runs.a_case(name=f"{host} case", facts={"host": host}, cpu=99_999.0, rate=rate, unit=1000, wrong=9)
+        for host in ("grpcio", "envoy")
+        for rate in (100.0, 99_000.0)
+    ]
+    text = printed(runs.a_run(cases))
+    assert line_of(text, "case").split()[-3:] == ["max", "answers/s", "MiB"]
+    assert text.count(" 100 ms  ") == len(cases)
+    assert "…" not in text
+
+
+def test_figures_are_medians_and_how_far_rounds_are_apart() -> None:
     case = runs.a_case(seed=1, rounds=3)
     rounds = [
         msgspec.structs.replace(one, server_cpu=cpu) for one, cpu in zip(case.rounds, (51.0, 99.0, 55.5), strict=True)
     ]
     text = printed(runs.a_run([msgspec.structs.replace(case, rounds=tuple(rounds))]))
-    assert line_of(text, "grpcio unary").split()[2:4] == ["55.5", "51.0–99.0"]
+    assert line_of(text, "grpcio unary").split()[2:4] == ["55.5", "86%"]
 
 
 def test_without_server_cpu_the_spread_is_that_of_the_latency() -> None:
@@ -60,8 +74,18 @@ def test_without_server_cpu_the_spread_is_that_of_the_latency() -> None:
     text = printed(runs.a_run([msgspec.structs.replace(case, rounds=rounds)]))
     assert "CPU µs" not in text
     assert "MiB" not in text
-    least = min(one.latency.p50 for one in case.rounds)
-    assert f"{least:,.0f}–" in line_of(text, "grpcio unary")
+    assert "most p50 of a round" in text
+    found = [one.latency.p50 for one in case.rounds]
+    assert f"{(max(found) - min(found)) / median(found):.0%}" in line_of(text, "grpcio unary")
+
+
+def test_of_a_list_there_is_what_an_entry_costs() -> None:
+    lists = runs.a_case(facts={"host": "envoy"}, cpu=880.0, unit=100)
+    text = printed(runs.a_run([lists, runs.a_case()]))
+    assert "each: the same for each entry of a list" in text
+    assert line_of(text, "envoy").split()[2] == fig.number((lists.median(fig.FIGURES["cpu"].of) or 0.0) / 100)
+    assert line_of(text, "grpcio").split()[2].endswith("%")
+    assert "each:" not in printed(runs.a_run([runs.a_case()]))
 
 
 def test_wrong_answers_are_red_and_said_without_colours_too() -> None:
@@ -69,6 +93,7 @@ def test_wrong_answers_are_red_and_said_without_colours_too() -> None:
     cases.append(runs.a_case(seed=4, name="broken", wrong=2, rounds=3))
     plain = printed(runs.a_run(cases))
     assert "WRONG: 6 of 6,000 answers of broken" in plain
+    assert plain.count("  WRONG ") == 1
     assert "\x1b" not in plain
     assert "\x1b[1;31mWRONG: 6" in printed(runs.a_run(cases), colours=True)
 

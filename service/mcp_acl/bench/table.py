@@ -11,19 +11,29 @@ from rich.text import Text
 from mcp_acl.bench import figures as fig
 from mcp_acl.bench.results import Case, Results
 
+_EACH: Final = "each"
+_SPREAD: Final = "spread"
 _HEADS: Final = {
     "cpu": "CPU µs",
+    _EACH: "each",
+    _SPREAD: "spread",
+    "client": "client",
     "p50": "p50 µs",
     "p90": "p90",
     "p99": "p99",
     "p99.9": "p99.9",
     "max": "max",
     "rate": "answers/s",
-    "client": "client",
     "memory": "MiB",
 }
-_SPREAD: Final = "cpu", "p50"
+_MEANS: Final = {
+    "cpu": "CPU: of the service, for each answer",
+    _EACH: "each: the same for each entry of a list",
+    "client": "client: CPU of what asks, for each answer",
+}
+_OF: Final = "cpu", "p50"
 """Figures whose spread is shown: the first of them that there is."""
+_LONG: Final = 99_999.5
 _BAD: Final = "bold red"
 
 
@@ -32,7 +42,8 @@ def table(results: Results) -> RenderableType:
     cases = results.cases
     parts: list[RenderableType] = [Text(fig.printable(fig.place(results)), "bold"), Text(_how(results))]
     if cases:
-        parts += [_table(cases), Text(_legend(fig.told(cases)), "dim")]
+        names = _columns(cases)
+        parts += [_table(cases, names), Text(_legend(names), "dim")]
     parts += [*_wrong(cases), *(Text(f"note: {fig.printable(note)}", "yellow") for note in results.notes)]
     return Group(*parts)
 
@@ -43,60 +54,67 @@ def _how(results: Results) -> str:
     return fig.printable(", ".join(words))
 
 
-def _table(cases: Sequence[Case]) -> Table:
-    names = fig.told(cases)
-    shown = next((name for name in _SPREAD if name in names), "")
-    is_wrong = fig.answers(cases)[1] > 0
+def _columns(cases: Sequence[Case]) -> Sequence[str]:
+    found = {*fig.told(cases), _SPREAD}
+    if "cpu" in found and any(case.unit > 1 for case in cases):
+        found.add(_EACH)
+    return [name for name in _HEADS if name in found]
+
+
+def _table(cases: Sequence[Case], names: Sequence[str]) -> Table:
     found = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, collapse_padding=True)
     found.add_column("case", overflow="fold", min_width=16)
     for name in names:
         found.add_column(_HEADS[name], justify="right", no_wrap=True)
-        if name == shown:
-            found.add_column("min–max", justify="right", no_wrap=True, style="dim")
-    if is_wrong:
-        found.add_column("wrong", justify="right", no_wrap=True)
     for heading, label, case in _grouped(cases):
         if heading:
             found.add_row(Text(fig.printable(heading), "bold"))
-        wrong = fig.answers([case])[1]
-        counted = [_count(wrong)] if is_wrong else []
-        found.add_row(Text(fig.printable(label), _BAD if wrong else ""), *_cells(case, names, shown), *counted)
+        is_wrong = fig.answers([case])[1] > 0
+        said = Text(fig.printable(f"{label}  WRONG" if is_wrong else label), _BAD if is_wrong else "")
+        found.add_row(said, *(_cell(case, name) for name in names))
     return found
 
 
 def _grouped(cases: Sequence[Case]) -> Iterator[tuple[str, str, Case]]:
     """Each case with its label; before the first of a group, what the group shares."""
     leading = fig.leading_fact(cases)
-    if not leading:
-        yield from (("", label, case) for label, case in zip(fig.labels(cases), cases, strict=True))
-        return
     groups: dict[str, list[Case]] = {}
     for case in cases:
-        groups.setdefault(str(fig.facts_of(case)[leading]), []).append(case)
-    for value, members in groups.items():
-        heading = fig.fact_in_words(leading, value)
-        if len(members) == 1:
-            yield "", fig.differences(cases).label(members[0]), members[0]
-        for at, label in enumerate(fig.labels(members) if len(members) > 1 else ()):
-            yield "" if at else heading, f"  {label}", members[at]
+        groups.setdefault(str(fig.facts_of(case)[leading]) if leading else "", []).append(case)
+    if max(map(len, groups.values())) == 1:
+        groups = {"": list(cases)}
+    for heading, members in groups.items():
+        indent = "  " if heading else ""
+        for at, (label, case) in enumerate(zip(fig.labels(members), members, strict=True)):
+            yield "" if at else heading and fig.fact_in_words(leading, heading), f"{indent}{label}", case
 
 
-def _cells(case: Case, names: Sequence[str], shown: str) -> Iterator[str]:
-    for name in names:
-        found = fig.spread(case, fig.FIGURES[name])
-        yield "" if found is None else fig.number(found.median)
-        if name == shown:
-            yield "" if found is None else f"{fig.number(found.least)}–{fig.number(found.most)}"
+def _cell(case: Case, name: str) -> str:
+    if name == _SPREAD:
+        return _apart(case)
+    found = fig.spread(case, fig.FIGURES["cpu" if name == _EACH else name])
+    if found is None or (name == _EACH and case.unit == 1):
+        return ""
+    return _short(name, found.median / case.unit if name == _EACH else found.median)
 
 
-def _count(wrong: int) -> Text:
-    return Text(f"{wrong:,}", _BAD) if wrong else Text("0")
+def _short(name: str, value: float) -> str:
+    """What is µs and has many digits is written with its unit."""
+    is_long = value >= _LONG and fig.FIGURES["cpu" if name == _EACH else name].unit == "µs"
+    return fig.duration(value) if is_long else fig.number(value)
+
+
+def _apart(case: Case) -> str:
+    """How far the rounds are apart, in parts of their median."""
+    found = next((one for name in _OF if (one := fig.spread(case, fig.FIGURES[name]))), None)
+    return "" if found is None or not found.median else f"{(found.most - found.least) / found.median:.0%}"
 
 
 def _legend(names: Sequence[str]) -> str:
     """What the heads leave unsaid."""
-    cpu = "CPU: of the server, for each answer; " if "cpu" in names else ""
-    return f"{cpu}medians of rounds; min–max: of the rounds, of the figure before it"
+    of = next(name for name in _OF if name in names)
+    spread = f"spread: from the least to the most {_HEADS[of].removesuffix(' µs')} of a round"
+    return "; ".join([*(said for name, said in _MEANS.items() if name in names), spread, "all: medians of rounds"])
 
 
 def _wrong(cases: Sequence[Case]) -> Iterator[Text]:
