@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 import msgspec
 import pytest
 
+from mcp_acl.bench import figures as fig
 from mcp_acl.bench.report import html
 from mcp_acl.bench.results import Case, Results
 from tests.bench import runs
@@ -212,3 +213,29 @@ def test_a_case_without_cpu_has_its_latency() -> None:
     rounds = tuple(msgspec.structs.replace(one, server_cpu=None, client_cpu=None, memory=None) for one in case.rounds)
     found = headings(Page(html(runs.a_run([msgspec.structs.replace(case, rounds=rounds)]))))
     assert found[:2] == ["Latency by percentile", "Round by round"]
+
+
+def test_what_is_wrong_is_marked_where_it_is_drawn_and_what_is_hollow_is_said() -> None:
+    cases = [runs.a_case(name="right"), runs.a_case(name="broken", facts={"host": "envoy"}, wrong=1)]
+    text = html(runs.a_run(cases))
+    assert text.count("envoy, WRONG") == 1
+    assert "grpcio, WRONG" not in text
+    assert "hollow ones are beyond the scale" in text
+
+
+def test_a_fact_beyond_reason_is_said_and_not_drawn() -> None:
+    text = html(runs.a_run([runs.a_case(name=f"{rules % 7}", facts={"rules": rules}) for rules in (5, 10**400)]))
+    assert f"{10**400:,}" in text
+    assert "Server CPU against rules" not in text
+
+
+def test_a_case_that_facts_do_not_tell_from_another_has_its_name() -> None:
+    cases = [*(runs.a_case(name=name) for name in ("one", "two")), runs.a_case(facts={"host": "envoy"})]
+    assert fig.labels(cases) == ["one", "two", "envoy"]
+
+
+def test_each_process_has_a_line_in_the_table() -> None:
+    case = runs.a_case()
+    rounds = tuple(msgspec.structs.replace(one, parts={"envoy": 20.0, "python": 40.0}) for one in case.rounds)
+    text = html(runs.a_run([msgspec.structs.replace(case, rounds=rounds)]))
+    assert "<small>envoy 20.0</small><small>python 40.0</small>" in text

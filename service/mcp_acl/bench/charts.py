@@ -17,6 +17,9 @@ _NAMED: Final = (50.0, 90.0, 99.0, 99.9, 99.99, 99.999)
 """Percentages that are marked on a curve."""
 _BEYOND: Final = 10
 """Answers that must be slower than the last percentage that is drawn: of fewer it says nothing."""
+_WRONG: Final = ", WRONG"
+_LARGEST: Final = 1e15
+"""Facts that are more are not drawn: nothing that is measured is."""
 _RANGES: Final = (0.02, 0.05, 0.1, 0.25)
 """How far from the median the ends of the dots' scale may be."""
 
@@ -151,11 +154,12 @@ def parts_of(case: Case) -> Mapping[str, float]:
 
 
 def _name(seen: View, case: Case) -> str:
-    return seen.series(case) or case.name
+    return f"{seen.series(case) or case.name}{_WRONG if fig.answers([case])[1] else ''}"
 
 
 def _beside(label: str, plot: Element, *value: Child) -> Element:
-    return tag("div", tag("div", label, class_="label"), plot, tag("div", *value, class_="value"), class_="beside")
+    kind = "label wrong" if label.endswith(_WRONG) else "label"
+    return tag("div", tag("div", label, class_=kind), plot, tag("div", *value, class_="value"), class_="beside")
 
 
 def _spread_in_words(found: fig.Spread) -> str:
@@ -193,7 +197,7 @@ def _curves_of(seen: View, cases: Sequence[Case]) -> Iterator[tuple[str, Element
         yield shared, plots.lines(f"Latency by percentile, {shared}".rstrip(", "), _LATENCY, x, y, series)
 
 
-_LATENCY: Final = "How long answers took, as the client saw it, all rounds together; to the right the slowest, each nine as wide as the one before."
+_LATENCY: Final = "How long answers took, as the client saw it, all rounds together; to the right the slowest, each nine as wide as the one before. Both scales are logarithmic."
 
 
 def _curve(case: Case) -> _Curve:
@@ -276,7 +280,7 @@ def _over_numbers(seen: View) -> Iterator[Element]:
 
 
 def _is_drawn(value: fig.Fact | None) -> bool:
-    return isinstance(value, (int, float)) and 0 < value < math.inf
+    return isinstance(value, (int, float)) and 0 < value < _LARGEST
 
 
 def _against(seen: View, fact: str, groups: Sequence[tuple[str, Sequence[Case]]]) -> Element:
@@ -293,10 +297,6 @@ def _against(seen: View, fact: str, groups: Sequence[tuple[str, Sequence[Case]]]
     return _section(over.title, says, _plots(panels), legend=legend)
 
 
-def _plain(value: float) -> str:
-    return f"{value:,.15g}"
-
-
 _AXES: Final = {fig.RATE: "questions a second"}
 _TITLES: Final = {"cpu": "Server CPU", "p50": "Latency (p50)"}
 
@@ -309,8 +309,8 @@ def _panel(seen: View, fact: str, over: _Over, cases: Sequence[Case], *, is_each
     ]
     found = [value for one in series for point in one.points for value in (point.y, *(point.spread or ()))]
     numbers = [point.x for one in series for point in one.points]
-    words = _plain if over.figures == ("rate",) else fig.round_duration
-    x = plots.at_values(_AXES.get(fact, fact), numbers or [1.0], _plain)
+    words = fig.plain if over.figures == ("rate",) else fig.round_duration
+    x = plots.at_values(_AXES.get(fact, fact), numbers or [1.0], fig.plain)
     low, high = min((value for value in found if value > 0), default=1.0), max(found, default=0.0) or 1.0
     y = plots.logarithmic("", low, high, words) if over.is_logarithmic else plots.linear("", high, words)
     return plots.lines(f"{over.title}, {seen.rest(cases[0], fact)}".rstrip(", "), over.title, x, y, series)
@@ -354,7 +354,7 @@ def _noise(seen: View) -> Element:
         rows.append(tag("div", tag("div", label, class_="label"), *drawn, class_="beside"))
     says = (
         "Each dot is one round, as far from the median of its case as it was, the first round above the others. Dots that stand apart"
-        " are noise of the machine; dots that lean are drift. Differences smaller than the width of a row are none."
+        " are noise of the machine; dots that lean are drift; hollow ones are beyond the scale. Cases that differ by less than their dots are apart cannot be told from each other here."
     )
     return _section("Round by round", says, tag("div", *rows, class_=f"rows dots of{len(names)}"))
 

@@ -117,10 +117,10 @@ def shared_in_words(cases: Sequence[Case]) -> Sequence[str]:
 
 
 def labels(cases: Sequence[Case]) -> Sequence[str]:
-    """Each case by what makes it different; by its name where that does not tell them apart."""
+    """Each case by what makes it different; by its name where that does not tell it from another."""
     differing = differences(cases)
     found = [differing.label(case) for case in cases]
-    return found if all(found) and len(set(found)) == len(found) else [case.name for case in cases]
+    return [label if label and found.count(label) == 1 else case.name for label, case in zip(found, cases, strict=True)]
 
 
 def leading_fact(cases: Sequence[Case], most: int = 6) -> str:
@@ -139,7 +139,7 @@ def fact_in_words(name: str, value: Fact) -> str:
         return f"{value:,.15g}/s" if value else "closed loop"
     if isinstance(value, str):
         return value if name in _SPEAKING else f"{name} {value}"
-    return f"{name} {value:,.15g}"
+    return f"{name} {plain(value)}"
 
 
 # ---- words and numbers ----------------------------------------------------------------------------------------------
@@ -148,6 +148,11 @@ def fact_in_words(name: str, value: Fact) -> str:
 def number(value: float) -> str:
     """To about three digits."""
     return f"{value:,.0f}" if abs(value) >= 99.95 else f"{value:.1f}" if abs(value) >= 0.95 else f"{value:.2g}"
+
+
+def plain(value: float) -> str:
+    """As it was given."""
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.15g}"
 
 
 def duration(microseconds: float) -> str:

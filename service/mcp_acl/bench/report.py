@@ -179,7 +179,7 @@ def _cells(case: Case, told: Sequence[str], names_runs: bool, is_each: bool, has
         cpu = case.median(fig.FIGURES["cpu"].of)
         yield tag("td", fig.number(cpu / case.unit) if cpu is not None and case.unit > 1 else "")
     if has_parts:
-        yield tag("td", ", ".join(f"{name} {fig.number(spent)}" for name, spent in parts_of(case).items()))
+        yield tag("td", *(tag("small", f"{name} {fig.number(spent)}") for name, spent in parts_of(case).items()))
     total, wrong = fig.answers([case])
     yield tag("td", f"{wrong:,} of {total:,}", class_="bad" if wrong else "")
 
