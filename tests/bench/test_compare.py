@@ -51,6 +51,12 @@ def test_a_fifth_more_is_found_with_seven_rounds() -> None:
     assert sum(one.is_worse for one in found) >= 0.95 * len(found)
 
 
+def test_more_rounds_tell_smaller_differences() -> None:
+    draw = runs.drawn(13)
+    found = [compared(noisy(draw, rounds=30), noisy(draw, 50.0 * 1.05, rounds=30)) for _ in range(40)]
+    assert [one.changes[0].verdict for one in found].count(Verdict.SLOWER) >= 36
+
+
 def test_a_fifth_less_is_faster_and_passes() -> None:
     draw = runs.drawn(13)
     found = compared(noisy(draw, 60.0), noisy(draw))

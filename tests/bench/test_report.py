@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from mcp_acl.bench import figures as fig
+from mcp_acl.bench import plots
 from mcp_acl.bench.report import html
 from mcp_acl.bench.results import Case, Results
 from tests.bench import runs
@@ -239,3 +240,20 @@ def test_each_process_has_a_line_in_the_table() -> None:
     rounds = tuple(msgspec.structs.replace(one, parts={"envoy": 20.0, "python": 40.0}) for one in case.rounds)
     text = html(runs.a_run([msgspec.structs.replace(case, rounds=rounds)]))
     assert "<small>envoy 20.0</small><small>python 40.0</small>" in text
+
+
+def test_what_is_not_known_or_nothing_leaves_the_rest_as_it_is() -> None:
+    case = runs.a_case(rounds=2)
+    free = tuple(msgspec.structs.replace(one, server_cpu=0.0, memory=None) for one in case.rounds)
+    flags = [runs.a_case(name=f"{denied}", facts={"denied": denied}) for denied in (0, 1)]
+    nothing = msgspec.structs.replace(case, name="nothing", rounds=())
+    text = html(runs.a_run([*flags, nothing, msgspec.structs.replace(case, rounds=free)]))
+    assert "<td>–</td>" in text
+    assert "server CPU of 0 rounds" in text
+    assert ">denied</div>" in text
+
+
+def test_axes_have_round_ticks() -> None:
+    assert [round(value) for value, _ in plots.linear("", 83.0, str).ticks] == [0, 25, 50, 75, 100]
+    assert [round(value) for value, _ in plots.linear("", 0.0, str).ticks] == [0, 1]
+    assert [round(value) for value, _ in plots.at_values("", [10, 11, 100], str).ticks] == [10, 100]
