@@ -23,7 +23,7 @@ import msgspec
 from rich.console import Console
 
 from mcp_acl.bench.exchange import Post
-from mcp_acl.bench.measuring import Loop, Run, Target, load, results_of
+from mcp_acl.bench.measuring import Loop, Run, Target, load, results_of, versions_in
 from mcp_acl.bench.results import Results, write_results
 from mcp_acl.bench.running import running
 from mcp_acl.bench.table import table
@@ -269,7 +269,7 @@ def at(targets: Sequence[Target], rate: float, rounds: int, seconds: float) -> R
 
 def together(runs: Sequence[Run], before: tuple[float, ...]) -> Results:
     """One run of several."""
-    first = results_of(runs[0], sys.argv, before)
+    first = results_of(runs[0], sys.argv, before, versions_in(WITH_ENVOY))
     cases = tuple(case for run in runs for case in run.cases())
     return msgspec.structs.replace(first, cases=cases, notes=tuple(note for run in runs for note in run.told()))
 

@@ -21,7 +21,7 @@ from served import CHECK, PLAIN, SHAPE
 from timing import ratios
 
 from mcp_acl.bench.exchange import Call
-from mcp_acl.bench.measuring import Loop, Run, Target, load, results_of
+from mcp_acl.bench.measuring import Loop, Run, Target, load, results_of, versions_in
 from mcp_acl.bench.report import html
 from mcp_acl.bench.results import Results, Round, write_results
 from mcp_acl.bench.running import running
@@ -120,7 +120,7 @@ def main() -> int:
     with ExitStack() as ending:
         run = Run(tuple(targets(ending)), Loop(seconds=seconds))
         run.measure(rounds, lambda step: print(f"round {step.number}: {step.name}", file=sys.stderr))
-    results = results_of(run, sys.argv, before)
+    results = results_of(run, sys.argv, before, versions_in(PYTHONS["envoy"]))
     console = Console(width=120)
     console.print(table(results))
     shown(results, console)

@@ -1,15 +1,16 @@
 """`mcp-acl bench`: what decisions cost, as a client sees it and as the operating system counts it."""
 
-import sys
+import inspect
 from collections.abc import Sequence
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
-from typing import Annotated, Final, TypeAlias
+from typing import Annotated, Any, Final, TypeAlias
 
 import typer
 
+from mcp_acl.cli.bench_flags import Flags
 from mcp_acl.cli.exits import Exit, InputError
 from mcp_acl.cli.inputs import AsJson
 from mcp_acl.cli.printing import print_lines, print_record
@@ -22,126 +23,43 @@ _FLAGS: Final = {"entries": "--list"}
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, invoke_without_command=True)
 
-_Json: TypeAlias = Annotated[
-    Path | None, typer.Option("--json", metavar="FILE", help="Write every round to this file.")
-]
-_Html: TypeAlias = Annotated[
-    Path | None, typer.Option("--html", metavar="FILE", help="Write a report for people to this file.")
-]
 _Output: TypeAlias = Annotated[
     Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write a page for people to this file.")
 ]
 
 
-@app.callback()
-def run(  # noqa: PLR0913 - each is a flag
-    ctx: typer.Context,
-    *,
-    interface: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME", help="unary, stream, filter, ext_authz or ext_proc; may be repeated. All, without."
-        ),
-    ] = None,
-    host: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME", help="grpcio or envoy; may be repeated. Those that are installed, without."),
-    ] = None,
-    rules: Annotated[str, typer.Option(metavar="N,…", help="How many rules there are, 1 to 10000.")] = "100",
-    entries: Annotated[
-        str, typer.Option("--list", metavar="N,…", help="Entries of the list that `filter` filters, 2 to 1000.")
-    ] = "100",
-    payload: Annotated[str, typer.Option(metavar="BYTES,…", help="Bytes of the message, 200 to 1048576.")] = "200",
-    conditions: Annotated[
-        str, typer.Option(metavar="NAME,…", help="What conditions of rules read: none, claims or arguments.")
-    ] = "claims",
-    denied: Annotated[bool, typer.Option("--denied", help="Ask for what is denied.")] = False,
-    reload: Annotated[
-        float,
-        typer.Option(
-            metavar="SECONDS", help="Measure each case once more while policies change so often; 0.5 or more.", min=0.0
-        ),
-    ] = 0.0,
-    loop: Annotated[
-        str,
-        typer.Option(
-            metavar="KIND",
-            help="closed: ask again when answered. open: ask at planned moments, whether or not there are answers.",
-            show_default="closed, or open with a rate",
-        ),
-    ] = "",
-    rate: Annotated[
-        float, typer.Option(metavar="N", help="Of an open loop: questions a second.", min=0.0, max=100_000)
-    ] = 0.0,
-    in_flight: Annotated[
-        int, typer.Option(metavar="N", help="Of a closed loop: questions at once.", min=1, max=10_000)
-    ] = 32,
-    connections: Annotated[int, typer.Option(metavar="N", help="Connections that ask.", min=1, max=1_000)] = 1,
-    seconds: Annotated[float, typer.Option(help="Seconds of each round.", min=0.1, max=3600)] = 1.2,
-    warm_up: Annotated[
-        float, typer.Option(help="Seconds before each round that do not count.", min=0.0, max=600)
-    ] = 0.3,
-    rounds: Annotated[
-        int, typer.Option(metavar="N", help="Rounds that count; to compare runs, 5 or more.", min=1, max=100)
-    ] = 5,
-    quick: Annotated[bool, typer.Option("--quick", help="Few short rounds; figures are rough.")] = False,
-    seed: Annotated[int, typer.Option(metavar="N", help="What policies are made from.")] = 1,
-    python: Annotated[
-        str,
-        typer.Option(
-            metavar="PATH", help="The Python that runs the service, where it is not this one.", show_default=False
-        ),
-    ] = sys.executable,
-    target: Annotated[
-        str,
-        typer.Option(
-            metavar="ADDR",
-            help="Ask a service that runs, by unary, stream or ext_authz; the flags below say what. Any decision is an answer.",
-        ),
-    ] = "",
-    server: Annotated[str, typer.Option(metavar="ID", help="The MCP server that is asked about.")] = "",
-    message: Annotated[str, typer.Option(metavar="JSON|@FILE", help="One JSON-RPC message.")] = "",
-    claims: Annotated[str, typer.Option(metavar="JSON|@FILE", help="Verified token claims.")] = "",
-    pid: Annotated[
-        int | None, typer.Option(metavar="N", help="The process whose CPU is counted, with those it started.", min=1)
-    ] = None,
-    tls: Annotated[bool, typer.Option("--tls", help="Use TLS. Any of the flags below says so too.")] = False,
-    tls_ca: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Who signs the service's certificate (PEM).")
-    ] = None,
-    tls_cert: Annotated[Path | None, typer.Option(metavar="FILE", help="Certificate to show (PEM).")] = None,
-    tls_key: Annotated[Path | None, typer.Option(metavar="FILE", help="Its key (PEM).")] = None,
-    tls_name: Annotated[
-        str, typer.Option(metavar="NAME", help="The name in the service's certificate, where it is not the address.")
-    ] = "",
-    json_file: _Json = None,
-    html_file: _Html = None,
-) -> None:
-    """Measure what decisions cost: latency at the client, CPU and memory of the service. Less than two minutes, without options.
+def run(ctx: typer.Context, **typed: Any) -> None:
+    """Measure what decisions cost: latency at the client, CPU and memory of the service. Without options, a minute for each host, and their start.
 
     Ends with 1 if an answer was wrong, or rounds are missing. `mcp-acl bench compare A B` compares two runs that were written with
     `--json`, `mcp-acl bench report A` shows one.
     """
-    given = _given(ctx)
+    flags, given = Flags(**typed), _given(ctx)
     if ctx.invoked_subcommand is not None:
         if given:
             raise InputError(f"{_flag(given[0])}: it is for a run; give it without `{ctx.invoked_subcommand}`")
         return
-    _check_loop(given, loop, rate, in_flight, connections)
+    _check_loop(given, flags.loop, flags.rate, flags.in_flight, flags.connections)
     _refuse(
         given,
-        *((_OF_OUR_OWN, "with `--target` what runs is asked") if target else (_OF_A_TARGET, "it is for `--target`")),
+        *(
+            (_OF_OUR_OWN, "with `--target` what runs is asked")
+            if flags.target
+            else (_OF_A_TARGET, "it is for `--target`")
+        ),
     )
-    benching = _with_extra()
-    if quick:
-        seconds, warm_up, rounds = min(seconds, 0.5), min(warm_up, 0.2), min(rounds, 3)
-    asking = benching.Loop(in_flight, connections, rate, seconds, warm_up, seed)
-    if target:
-        security = benching.Security(tls, tls_ca, tls_cert, tls_key, tls_name)
-        what = benching.Asked(target, interface or (), server, message, claims, pid, security)
-    else:
-        what = benching.Choice(interface or (), host or (), rules, entries, payload, conditions, denied, reload, python)
-    raise typer.Exit(benching.measure(what, asking, rounds, benching.Files(json_file, html_file)))
+    raise typer.Exit(_with_extra().measure(flags))
+
+
+_PARAMETERS: Final = [
+    inspect.Parameter("ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context),
+    *(
+        one.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+        for one in inspect.signature(Flags, eval_str=True).parameters.values()
+    ),
+]
+run.__signature__ = inspect.Signature(_PARAMETERS)  # type: ignore[attr-defined]
+app.callback()(run)
 
 
 @app.command()

@@ -23,6 +23,7 @@ from mcp_acl.bench.requests import Decisions
 from mcp_acl.bench.results import Results, ResultsError, read_results, write_results
 from mcp_acl.bench.running import SHORTEST_RELOAD, ServerError
 from mcp_acl.bench.table import table
+from mcp_acl.cli.bench_flags import Flags
 from mcp_acl.cli.exits import Exit, InputError
 from mcp_acl.cli.inputs import bytes_of, object_of, text_of
 from mcp_acl.domain import TokenState
@@ -39,8 +40,8 @@ _MOST_CASES: Final = 100
 class Choice(NamedTuple):
     """What was chosen on the command line, as it was typed."""
 
-    interfaces: Sequence[str]
-    hosts: Sequence[str]
+    interface: Sequence[str] | None
+    host: Sequence[str] | None
     rules: str
     entries: str
     payload: str
@@ -101,13 +102,13 @@ class Files(NamedTuple):
 
 def wanted(choice: Choice) -> list[Wanted]:
     """The cases of a run. Raises InputError."""
-    chosen = _names("--interface", choice.interfaces or work.INTERFACES, work.INTERFACES)
+    chosen = _names("--interface", choice.interface or work.INTERFACES, work.INTERFACES)
     if choice.denied and chosen == ["filter"]:
         raise InputError("--denied: `filter` filters what may be seen, and denies nothing; name another interface")
     if choice.reload and choice.reload < SHORTEST_RELOAD:
         raise InputError(f"--reload: a service takes no changes that come sooner than {SHORTEST_RELOAD:g} s; say more")
     installed = HOSTS if choice.python != sys.executable or find_spec("pyvoy") else HOSTS[:1]
-    hosts = _names("--host", choice.hosts or installed, HOSTS)
+    hosts = _names("--host", choice.host or installed, HOSTS)
     shapes = [shape for interface in chosen for shape in _shapes(interface, choice)]
     reloads = (0.0, choice.reload) if choice.reload else (0.0,)
     found = [Wanted(*one) for one in product(hosts, shapes, reloads)]
@@ -168,9 +169,11 @@ def _targets(asked: Asked) -> tuple[list[Target], list[Decisions]]:
 # ---- what is measured -----------------------------------------------------------------------------------------------
 
 
-def measure(what: Choice | Asked, loop: Loop, rounds: int, files: Files) -> Exit:
+def measure(flags: Flags) -> Exit:
     """Measure services of our own, or one that runs, and tell of it. Raises InputError."""
+    files = Files(flags.json_file, flags.html_file)
     files.check()
+    what, (loop, rounds) = _what(flags), _how(flags)
     try:
         results, is_whole = _asked(what, loop, rounds) if isinstance(what, Asked) else _served(what, loop, rounds)
     except ServerError as error:
@@ -179,6 +182,22 @@ def measure(what: Choice | Asked, loop: Loop, rounds: int, files: Files) -> Exit
         raise InputError(str(error)) from None
     found = tell(results, files)
     return found if is_whole else Exit.DENIED
+
+
+def _what(flags: Flags) -> Choice | Asked:
+    if not flags.target:
+        return Choice(*[getattr(flags, name) for name in Choice._fields])
+    security = Security(flags.tls, flags.tls_ca, flags.tls_cert, flags.tls_key, flags.tls_name)
+    named = flags.server, flags.message, flags.claims
+    return Asked(flags.target, flags.interface or (), *named, flags.pid, security)
+
+
+def _how(flags: Flags) -> tuple[Loop, int]:
+    """When is asked, and how many rounds."""
+    seconds, warm_up, rounds = flags.seconds, flags.warm_up, flags.rounds
+    if flags.quick:
+        seconds, warm_up, rounds = min(seconds, 0.5), min(warm_up, 0.2), min(rounds, 3)
+    return Loop(flags.in_flight, flags.connections, flags.rate, seconds, warm_up, flags.seed), rounds
 
 
 def _served(choice: Choice, loop: Loop, rounds: int) -> tuple[Results, bool]:

@@ -38,10 +38,9 @@ from mcp_acl.problems import EvalError
 WHITELIST: Final = Whitelist((*strings.ROWS, *numbers.ROWS, *collections.ROWS, *dates.ROWS))
 """Every method and constructor an expression may call."""
 
-
 _GETTERS: Final = frozenset(name for row in WHITELIST.rows() if not row.params for name in property_names(row.name))
 """Properties that may be more than a field: those that a method gives."""
-_KNOWN: Final = 512  # rows of one kind that are kept
+_once: Final = lru_cache(512, typed=True)
 
 
 # ---- properties ------------------------------------------------------------------------------------------------------
@@ -71,9 +70,9 @@ def _context_property(context: Context, name: str) -> object:
 
 
 def _array_property(array: Array, name: str) -> object:
-    if name != "length":
-        raise EvalError(f"an array has no property `{shown(name)}`: it has `length`")
-    return Int32(len(array.items))
+    if name == "length":
+        return Int32(len(array.items))
+    raise EvalError(f"an array has no property `{shown(name)}`: it has `length`")
 
 
 def _bean_property(bean: Bean, name: str) -> object:
@@ -106,7 +105,7 @@ _PROPERTY_READERS: Final[Mapping[type, Callable[..., object]]] = {
 }
 
 
-@lru_cache(_KNOWN, typed=True)
+@_once
 def property_of(name: str, *, safe: bool = False) -> Function:
     """Read a property."""
 
@@ -117,7 +116,7 @@ def property_of(name: str, *, safe: bool = False) -> Function:
     return Function(f".{name}", run, inline=inline.key(name), pace=pace, metered=weighed_method(name, run), key=name)
 
 
-@lru_cache(_KNOWN, typed=True)
+@_once
 def attribute_of(name: str) -> Function:
     """Read a context attribute: `#context.attributes[name]` in one step."""
 
@@ -128,7 +127,7 @@ def attribute_of(name: str) -> Function:
     return Function("attribute", run, inline=inline.attribute(name), pace=FLAT, key=name)
 
 
-@lru_cache(_KNOWN, typed=True)
+@_once
 def bean_property_of(name: str) -> Function:
     """Read a property that a root object is known to have."""
 
@@ -197,7 +196,7 @@ _INDEX_READERS: Final[Mapping[type, Callable[..., object]]] = {
 }
 
 
-@lru_cache(_KNOWN, typed=True)
+@_once
 def index_of(key: str | Int32, *, safe: bool = False) -> Function:
     """Index with a constant."""
 
@@ -214,7 +213,7 @@ def index_of(key: str | Int32, *, safe: bool = False) -> Function:
     return Function("[…]", run, inline=inline.position(int(key)), metered=in_loop, key=key)
 
 
-@lru_cache(_KNOWN, typed=True)
+@_once
 def bare_index(name: str, *, safe: bool = False) -> Function:
     """`target[name]`, unquoted: a key of a map, and an error on anything else (a property of the root, which is null)."""
 
@@ -240,7 +239,7 @@ INDEX: Final = Function("[…]", read_index, doc="an element by position, an ent
 # ---- methods ---------------------------------------------------------------------------------------------------------
 
 
-@lru_cache(_KNOWN, typed=True)
+@_once
 def method_of(name: str, *, safe: bool = False, reads_now: bool = False) -> Function:
     """Call a method: the receiver, then the arguments, then (if it `reads_now`) the request's time."""
 
@@ -281,9 +280,7 @@ def constructor_of(reference: ClassRef, *, reads_now: bool) -> Function:
     return Function(f"new {owner.name}", run, metered=weighed(run))
 
 
-COMPONENTS: Final = frozenset(
-    ("int", "long", "double", "boolean", "String", "Integer", "Long", "Double", "Boolean", "Object")
-)
+COMPONENTS: Final = frozenset("int long double boolean String Integer Long Double Boolean Object".split())
 """Of what arrays can be made."""
 
 _MAX_ARRAY: Final = 1_000
