@@ -30,6 +30,12 @@ def other_python() -> str:
     return str(needed(ROOT / ".venv-envoy" / "bin" / "python", "Python with Envoy", "WITHOUT_ENVOY"))
 
 
+@pytest.fixture(autouse=True)
+def importable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """That Python has what mcp-acl needs, and not mcp-acl itself."""
+    monkeypatch.setenv("PYTHONPATH", str(ROOT / "service"))
+
+
 @pytest.mark.parametrize("host", ["grpcio", "envoy"])
 def test_service_answers_uses_the_processor_and_is_gone_at_the_end(host: str) -> None:
     with running(host, WORK.policies, other_python() if host == "envoy" else sys.executable) as service:

@@ -20,6 +20,7 @@ from mcp_acl.bench.opening import LineError
 from mcp_acl.bench.results import Results, Round, read_results
 from mcp_acl.bench.workloads import INTERFACES, Shape, Workload, workload
 from mcp_acl.cli import bench, benching
+from mcp_acl.cli.bench_flags import Flags
 from mcp_acl.gen import acl_pb2 as pb
 from tests.cli.conftest import Run
 from tests.installed import ROOT, needed
@@ -39,6 +40,12 @@ def other_python(host: str) -> tuple[str, ...]:
     if host == "grpcio":
         return ()
     return "--python", str(needed(ROOT / ".venv-envoy" / "bin" / "python", "Python with Envoy", "WITHOUT_ENVOY"))
+
+
+@pytest.fixture(autouse=True)
+def importable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """That Python has what mcp-acl needs, and not mcp-acl itself."""
+    monkeypatch.setenv("PYTHONPATH", str(ROOT / "service"))
 
 
 @pytest.mark.parametrize("host", ["grpcio", "envoy"])
@@ -227,8 +234,8 @@ def test_a_run_is_shown_again(run: Run, tmp_path: Path) -> None:
 def test_what_is_measured_without_options_is_enough_to_be_compared(monkeypatch: pytest.MonkeyPatch, run: Run) -> None:
     seen: list[int] = []
 
-    def measure(_: object, __: object, rounds: int, ___: object) -> int:
-        seen.append(rounds)
+    def measure(flags: Flags) -> int:
+        seen.append(flags.rounds)
         return 0
 
     monkeypatch.setattr(benching, "measure", measure)
