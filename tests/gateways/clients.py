@@ -57,16 +57,21 @@ def over_http2(port: int, *, method: str = "POST", body: bytes = b"", trailers: 
         return _answer(sock, connection)
 
 
-def burst(port: int, message: bytes, number: int) -> None:
-    """Requests that are cut off (RST_STREAM) as soon as they are sent, all on one connection."""
+def burst(port: int, message: bytes, number: int) -> int:
+    """Requests that are cut off (RST_STREAM) as soon as they are sent, all on one connection: how many, before it was closed."""
     with socket.create_connection(("127.0.0.1", port), SECONDS) as sock:
         connection = _begun(sock)
-        for _ in range(number):
+        for sent in range(number):
             stream = connection.get_next_available_stream_id()
-            connection.send_headers(stream, _head("POST"))
-            connection.send_data(stream, message, end_stream=True)
+            connection.send_headers(stream, _head("POST"), end_stream=not message)
+            if message:
+                connection.send_data(stream, message, end_stream=True)
             connection.reset_stream(stream, h2.errors.ErrorCodes.CANCEL)
-            sock.sendall(connection.data_to_send())
+            try:
+                sock.sendall(connection.data_to_send())
+            except OSError:
+                return sent
+    return number
 
 
 def _begun(sock: socket.socket) -> h2.connection.H2Connection:

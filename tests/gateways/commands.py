@@ -15,9 +15,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from tests.installed import envoy
+from tests.hosts.running import python_of
+from tests.installed import ROOT, envoy
 
 SECONDS: Final = 30.0
+FORMS: Final = ("two processes", "one process")
 REVISION: Final = "2025-11-25"
 
 
@@ -96,22 +98,36 @@ class Gateway:
         self._lines.put("")
 
 
+def started(form: str, program: str = "mcp_acl") -> list[str]:
+    """The command in one of its forms, up to its own flags."""
+    if form == "one process":
+        return [python_of("envoy"), "-P", "-m", program, "gateway", "--one-process"]
+    return [sys.executable, "-P", "-m", program, "gateway", "--envoy", str(envoy())]
+
+
+def environment_of_tests() -> dict[str, str]:
+    """With what the Python that has Envoy inside is to find here."""
+    return {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "service"), str(ROOT)])}
+
+
 @contextmanager
-def gateway(
+def gateway(  # noqa: PLR0913 - flags
     directory: Path,
     policies: Path,
     upstreams: Sequence[str],
     *flags: str,
     listen: str = "127.0.0.1:0",
     json_: bool = True,
+    form: str = FORMS[0],
+    program: str = "mcp_acl",
 ) -> Iterator[Gateway]:
-    """Run the command, with its directories of its own under `directory`. It has ended when this has."""
+    """Run the command in one of its forms, with its directories of its own under `directory`. It has ended when this has."""
     log, temporary = directory / "gateway.log", directory / "tmp"
     temporary.mkdir(exist_ok=True)
-    command = [sys.executable, "-P", "-m", "mcp_acl", "gateway", "--policies", str(policies), "--listen", listen]
-    command += ["--envoy", str(envoy()), *(["--json"] if json_ else []), *flags]
+    command = [*started(form, program), "--policies", str(policies), "--listen", listen]
+    command += [*(["--json"] if json_ else []), *flags]
     command += [part for one in upstreams for part in ("--upstream", one)]
-    environment = {**os.environ, "TMPDIR": str(temporary)}
+    environment = {**environment_of_tests(), "TMPDIR": str(temporary)}
     with (
         log.open("w") as stream,
         subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stream, text=True, env=environment) as process,

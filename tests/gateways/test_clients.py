@@ -53,9 +53,9 @@ class World(NamedTuple):
             self.directly[line] = talk(self.clients[line.client], self.servers[line.server], line, "admin", self.tokens)
         return self.directly[line]
 
-    def seen(self, line: Line, style: str, principal: str) -> Sequence[Any]:
+    def seen(self, line: Line, gateway: str, principal: str) -> Sequence[Any]:
         """What a principal sees through a gateway."""
-        return talk(self.clients[line.client], self.gateways[style][line.server], line, principal, self.tokens)
+        return talk(self.clients[line.client], self.gateways[gateway][line.server], line, principal, self.tokens)
 
 
 def policies(style: str) -> Mapping[str, str]:
@@ -84,6 +84,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         gateways = {
             style: stack.enter_context(through(directory / style, policies(style), urls, flags)) for style in STYLES
         }
+        single = through(directory / "single", policies("explicit"), urls, flags, form="one process")
+        gateways["one process"] = stack.enter_context(single)
         yield World(urls, gateways, stack.enter_context(clients(directory)), tokens, {})
 
 
@@ -111,9 +113,20 @@ def test_without_a_gateway_everybody_gets_everything(world: World, line: Line) -
 def test_a_principal_gets_what_the_table_says_and_is_told_so_of_the_rest(
     world: World, line: Line, principal: str, style: str
 ) -> None:
-    found = zip(line.steps, world.direct(line), world.seen(line, style, principal), strict=True)
+    assert [] == differences(world, line, style, principal, style)
+
+
+@pytest.mark.parametrize("line", {line.server: line for line in LINES}.values(), ids=str)
+@pytest.mark.parametrize("principal", PRINCIPALS[:1])
+def test_it_is_the_same_where_gateway_and_service_are_one_process(world: World, line: Line, principal: str) -> None:
+    assert [] == differences(world, line, "explicit", principal, "one process")
+
+
+def differences(world: World, line: Line, style: str, principal: str, gateway: str) -> list[Any]:
+    """What was done, was to be seen and was seen, where the last two differ."""
+    found = zip(line.steps, world.direct(line), world.seen(line, gateway, principal), strict=True)
     expected = [(step["do"], wanted(line, style, step, principal, direct), seen) for step, direct, seen in found]
-    assert [] == [one for one in expected if one[1] != one[2]]
+    return [one for one in expected if one[1] != one[2]]
 
 
 def wanted(line: Line, style: str, step: Mapping[str, Any], principal: str, direct: Any) -> Any:

@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 import pytest
 import yaml
 
+from tests.gateways.commands import FORMS
 from tests.gateways.suites import SERVER, SUITES, Results, run, serving
 from tests.gateways.through import through
 from tests.gateways.tokens import Signers
@@ -26,9 +27,14 @@ class Found(NamedTuple):
     through: Results
 
 
-@pytest.fixture(scope="module", params=SUITES)
+LEGS: Final = [*((leg, FORMS[0]) for leg in SUITES), ("0.2.0-alpha.12, 2025-11-25", FORMS[1])]
+"""Each suite, and one of them where gateway and service are one process."""
+
+
+@pytest.fixture(scope="module", params=LEGS, ids=", ".join)
 def found(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Found]:
-    suite = SUITES[request.param]
+    leg, form = request.param
+    suite = SUITES[leg]
     if suite.server_flags is not None:
         by_go(SERVER)
     directory = tmp_path_factory.mktemp("conformance")
@@ -39,10 +45,10 @@ def found(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     flags: list[str | Path] = ["--jwks", keys, "--allow-anonymous"]
     with (
         serving(suite, directory) as url,
-        through(directory / "gateway", {"conformance.yaml": POLICY}, {"fixture": url}, flags) as gateway,
+        through(directory / "gateway", {"conformance.yaml": POLICY}, {"fixture": url}, flags, form) as gateway,
     ):
         directly = run(suite, url, directory / "directly", token)
-        yield Found(request.param, directly, run(suite, gateway["fixture"], directory / "through", token))
+        yield Found(leg, directly, run(suite, gateway["fixture"], directory / "through", token))
 
 
 def differences(found: Found) -> list[dict[str, Any]]:

@@ -1,6 +1,5 @@
 """Real Envoy, set up as it should be, and the real service as its ext_proc: what clients see, and what reaches the server."""
 
-import json
 import signal
 import socket
 import ssl
@@ -9,7 +8,6 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from http.client import HTTPException, HTTPSConnection
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -18,14 +16,22 @@ from tests.certificates import Certified
 from tests.gateways import clients
 from tests.gateways.engines import HOSTS, Engine, engine
 from tests.gateways.envoys import Gateway, Knobs, gateway
+from tests.gateways.exchanges import (
+    CALL,
+    EXCHANGES,
+    JSON,
+    LIST,
+    NOTE,
+    RESULT,
+    SSE,
+    check_exchange,
+    check_open_stream,
+    check_trailers,
+    tools_in,
+)
 from tests.gateways.upstreams import Answer, Arrived, Upstream, chunked, event, listing, whole
-from tests.runtime.weather import body, call
+from tests.runtime.weather import call
 
-LIST = body("tools/list")
-CALL = call("forecast", city="Oslo")
-RESULT = b'{"jsonrpc":"2.0","id":1,"result":{"content":[]}}'
-NOTE = body("notifications/initialized", None)
-JSON, SSE = "application/json", "text/event-stream"
 STREAMS = "cluster.engine.upstream_rq_active"
 MODES = {
     "STREAMED": {},
@@ -33,21 +39,6 @@ MODES = {
     "FULL_DUPLEX_STREAMED": {"response_body_mode": "FULL_DUPLEX_STREAMED"},
     "all duplex": {"response_body_mode": "FULL_DUPLEX_STREAMED", "request_body_mode": "FULL_DUPLEX_STREAMED"},
 }
-
-EXCHANGES: dict[str, tuple[bytes, str, Answer, Any]] = {
-    "a list": (LIST, "POST", whole(listing()), ["forecast"]),
-    "a list in chunks": (LIST, "POST", chunked([listing()[:9], listing()[9:]], JSON), ["forecast"]),
-    "a list as events": (LIST, "POST", chunked([event(listing())], SSE), ["forecast"]),
-    "a long list": (LIST, "POST", whole(listing(*(f"tool-{i}" for i in range(9000)), "forecast")), ["forecast"]),
-    "a stream": (b"", "GET", chunked([event(listing())[:30], event(listing())[30:]], SSE), ["forecast"]),
-    "a call": (CALL, "POST", whole(RESULT), RESULT),
-    "a call that is denied": (call("delete"), "POST", whole(RESULT), b"no_matching_rule"),
-    "a notification": (NOTE, "POST", whole(b"", "", "202 Accepted"), b""),
-    "no message": (b"", "POST", whole(RESULT), b"message_refused"),
-    "the end of a session": (b"", "DELETE", whole(b"", ""), b""),
-    "a result that is no list": (LIST, "POST", whole(b"[]", JSON), b"withheld"),
-}
-"""What is asked, how the server answers, and what the client gets of it: names of tools, or what is in the body."""
 
 
 @pytest.fixture(scope="module", params=MODES)
@@ -60,60 +51,17 @@ def running(
         yield found
 
 
-def tools_in(got: clients.Got) -> list[str]:
-    text = got.body.decode()
-    (data,) = [line[6:] for line in text.splitlines() if line.startswith("data: ")] or [text]
-    return [tool["name"] for tool in json.loads(data)["result"]["tools"]]
-
-
 @pytest.mark.parametrize("name", EXCHANGES)
 def test_client_sees_the_same_in_every_mode(running: Gateway, server: Upstream, name: str) -> None:
-    message, method, answer, expected = EXCHANGES[name]
-    server.reset(answer)
-    got = clients.ask(running.port, message, method, accept_encoding="gzip")
-    assert not got.broken
-    if isinstance(expected, list):
-        assert expected == tools_in(got)
-    else:
-        assert expected in got.body
-    reached = (b"refused" not in got.body and b"no_matching_rule" not in got.body) or b"withheld" in got.body
-    assert [method] * reached == [one.method for one in server.arrived]
-    assert not any("accept-encoding" in one.headers for one in server.arrived)
+    check_exchange(running.port, server, name)
 
 
-@pytest.mark.parametrize("trailers", [False, True])
-def test_body_before_trailers_is_decided(running: Gateway, server: Upstream, trailers: bool) -> None:
-    server.reset(whole(RESULT))
-    assert RESULT == clients.over_http2(running.port, body=CALL, trailers=trailers).body
-    assert [CALL] == [one.body for one in server.arrived]
-    server.reset(whole(RESULT))
-    assert b"no_matching_rule" in clients.over_http2(running.port, body=call("delete"), trailers=trailers).body
-    assert [] == server.arrived
-
-
-def test_request_with_trailers_and_no_body_is_decided(running: Gateway, server: Upstream) -> None:
-    server.reset(chunked([event(listing())], SSE))
-    assert b"message_refused" in clients.over_http2(running.port, trailers=True).body
-    assert [] == server.arrived
-    assert ["forecast"] == tools_in(clients.over_http2(running.port, method="GET", trailers=True))
+def test_what_has_trailers_is_decided(running: Gateway, server: Upstream) -> None:
+    check_trailers(running.port, server)
 
 
 def test_stream_stays_open_and_is_filtered_event_by_event(running: Gateway, server: Upstream) -> None:
-    more = threading.Event()
-
-    def pieces() -> Iterator[bytes]:
-        yield event(listing("forecast", "delete"))
-        more.wait(clients.SECONDS)
-        yield event(listing("delete"))
-
-    server.reset(chunked(pieces(), SSE))
-    with clients.opened(running.port, method="GET", last_event_id="1") as response:
-        first = response.read1(65536)
-        assert b"forecast" in first
-        assert b"delete" not in first
-        more.set()
-        assert b"delete" not in response.read()
-    assert "1" == server.arrived[0].headers["last-event-id"]
+    check_open_stream(running.port, server)
 
 
 def test_burst_of_requests_that_are_cut_off_leaves_nothing_behind(running: Gateway, server: Upstream) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from mcp_acl.cli.demo.everything import everything
 from tests.conftest import ROOT
-from tests.gateways.commands import SECONDS, Gateway, Recording, ask, call, gateway, recording
+from tests.gateways.commands import FORMS, SECONDS, Gateway, Recording, ask, call, gateway, recording
 from tests.gateways.signing import AUDIENCE, ISSUER, Issuer
 from tests.gateways.upstreams import upstream, whole
 from tests.peers.running import talking
@@ -78,13 +78,15 @@ def reason_of(reply: Mapping[str, Any]) -> str:
 # ---- real clients, a real server ------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def behind(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+@pytest.fixture(scope="module", params=FORMS)
+def behind(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     """A gateway before the MCP project's server, by a name that has addresses of both kinds."""
     place = tmp_path_factory.mktemp("everything")
     with (
         everything(ROOT / "tests" / "node" / "node_modules") as port,
-        gateway(place, ROOT / "policies" / "everything", [f"everything=http://localhost:{port}/mcp"]) as running,
+        gateway(
+            place, ROOT / "policies" / "everything", [f"everything=http://localhost:{port}/mcp"], form=request.param
+        ) as running,
     ):
         yield running
 
@@ -114,9 +116,10 @@ def test_decisions_are_shown_as_they_are_made(behind: Gateway, tmp_path: Path) -
 # ---- where requests go ----------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def routed(place: Path, policies: Path, server: Recording) -> Iterator[Gateway]:
-    with gateway(place, policies, [f"weather={server.url}"], "--allow-origin", "https://inspector.example") as running:
+@pytest.fixture(scope="module", params=FORMS)
+def routed(request: pytest.FixtureRequest, place: Path, policies: Path, server: Recording) -> Iterator[Gateway]:
+    flags = ("--allow-origin", "https://inspector.example")
+    with gateway(place, policies, [f"weather={server.url}"], *flags, form=request.param) as running:
         yield running
 
 
@@ -278,13 +281,17 @@ def test_server_without_a_name_keeps_its_paths(tmp_path: Path, policies: Path, s
 # ---- tokens ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", params=FORMS)
 def guarded(
-    tmp_path_factory: pytest.TempPathFactory, policies: Path, server: Recording, keys: str
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    policies: Path,
+    server: Recording,
+    keys: str,
 ) -> Iterator[Gateway]:
     place = tmp_path_factory.mktemp("guarded")
     flags = ("--jwks", keys, "--issuer", ISSUER, "--audience", AUDIENCE, "--public-url", "https://mcp.example")
-    with gateway(place, policies, [f"weather={server.url}"], *flags) as running:
+    with gateway(place, policies, [f"weather={server.url}"], *flags, form=request.param) as running:
         yield running
 
 
@@ -376,7 +383,10 @@ def test_without_keys_the_token_is_the_servers(routed: Gateway, server: Recordin
 # ---- attacks --------------------------------------------------------------------------------------------------------
 
 
-def test_no_attack_of_the_corpus_gets_through_and_every_twin_does(tmp_path: Path, keys: str, issuer: Issuer) -> None:
+@pytest.mark.parametrize("form", FORMS)
+def test_no_attack_of_the_corpus_gets_through_and_every_twin_does(
+    tmp_path: Path, keys: str, issuer: Issuer, form: str
+) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         canary = f"127.0.0.1:{taken.getsockname()[1]}"
     command = [sys.executable, "-P", "-m", "mcp_acl", "attack"]
@@ -385,7 +395,7 @@ def test_no_attack_of_the_corpus_gets_through_and_every_twin_does(tmp_path: Path
     policies.mkdir()
     (policies / "demo.yaml").write_text(asked.stdout[asked.stdout.index("# The one policy") :])
     flags = ("--jwks", keys, "--issuer", ISSUER, "--audience", AUDIENCE)
-    with gateway(tmp_path, policies, [f"demo=http://{canary}/mcp"], *flags) as running:
+    with gateway(tmp_path, policies, [f"demo=http://{canary}/mcp"], *flags, form=form) as running:
         tokens = ["--token", issuer.token(role="member"), "--other-token", issuer.token(sub="bob")]
         target = ["--target", running.ready["servers"]["demo"], "--canary", canary]
         ended = subprocess.run([*command, *target, *tokens, "--strict"], capture_output=True, text=True, check=False)

@@ -1,6 +1,7 @@
 """The life of `mcp-acl gateway`: what keeps it from starting, what it follows while it runs, and that nothing of it is left."""
 
 import http.client
+import importlib.util
 import json
 import os
 import shutil
@@ -18,19 +19,25 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+import yaml
+from typer.testing import CliRunner
 
+from mcp_acl.cli import app
 from tests import installed
 from tests.certificates import Certified
 from tests.conftest import ROOT
 from tests.gateways.commands import (
+    FORMS,
     SECONDS,
     Gateway,
     Recording,
     ask,
     call,
+    environment_of_tests,
     gateway,
     processes_of,
     recording,
+    started,
 )
 from tests.gateways.signing import Issuer
 
@@ -41,6 +48,9 @@ servers: [weather]
 rules:
   - {id: forecasts, methods: [tools/list, tools/call], name: forecast}
 """
+
+
+in_both_forms = pytest.mark.parametrize("form", FORMS)
 
 
 @pytest.fixture
@@ -82,19 +92,24 @@ def is_clean(directory: Path) -> bool:
 # ---- the end --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])
-def test_signal_ends_all_of_it_with_0(tmp_path: Path, policies: Path, server: Recording, sign: signal.Signals) -> None:
-    with gateway(tmp_path, policies, [f"weather={server.url}"]) as running:
+@pytest.mark.parametrize(
+    ("sign", "form"), [(signal.SIGTERM, FORMS[0]), (signal.SIGINT, FORMS[0]), (signal.SIGTERM, FORMS[1])]
+)
+def test_signal_ends_all_of_it_with_0(
+    tmp_path: Path, policies: Path, server: Recording, sign: signal.Signals, form: str
+) -> None:
+    with gateway(tmp_path, policies, [f"weather={server.url}"], form=form) as running:
         assert ["forecast"] == tools_of(running)
         running.process.send_signal(sign)
         assert 0 == running.ended()
         assert is_clean(tmp_path)
 
 
-def test_stream_that_never_ends_does_not_keep_it(tmp_path: Path, policies: Path) -> None:
+@in_both_forms
+def test_stream_that_never_ends_does_not_keep_it(tmp_path: Path, policies: Path, form: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/mcp"
-        with gateway(tmp_path, policies, [f"weather={url}"]) as running:
+        with gateway(tmp_path, policies, [f"weather={url}"], form=form) as running:
             connection = http.client.HTTPConnection("127.0.0.1", running.port, timeout=SECONDS)
             connection.request("GET", "/weather/mcp", headers={"Accept": "text/event-stream"})
             assert "HTTP GET" == running.seen("HTTP GET")["method"]
@@ -104,19 +119,22 @@ def test_stream_that_never_ends_does_not_keep_it(tmp_path: Path, policies: Path)
     assert is_clean(tmp_path)
 
 
-@pytest.mark.parametrize("program", ["envoy", "python"])
+@pytest.mark.parametrize(("program", "form"), [("envoy", FORMS[0]), ("python", FORMS[0]), ("envoy", FORMS[1])])
 def test_end_of_envoy_or_of_its_keeper_is_the_end_of_all(
-    tmp_path: Path, policies: Path, server: Recording, program: str
+    tmp_path: Path, policies: Path, server: Recording, program: str, form: str
 ) -> None:
-    with gateway(tmp_path, policies, [f"weather={server.url}"]) as running:
+    with gateway(tmp_path, policies, [f"weather={server.url}"], form=form) as running:
         os.kill(child(tmp_path, program), signal.SIGKILL)
         assert 2 == running.ended()
         assert "Envoy was ended by SIGKILL; what it says is above, and the gateway has ended" in running.line()
         assert is_clean(tmp_path)
 
 
-def test_nothing_is_left_when_the_command_is_killed(tmp_path: Path, policies: Path, server: Recording) -> None:
-    with gateway(tmp_path, policies, [f"weather={server.url}"]) as running:
+@in_both_forms
+def test_nothing_is_left_when_the_command_is_killed(
+    tmp_path: Path, policies: Path, server: Recording, form: str
+) -> None:
+    with gateway(tmp_path, policies, [f"weather={server.url}"], form=form) as running:
         running.process.kill()
         running.process.wait(SECONDS)
         until(partial(is_clean, tmp_path))
@@ -125,8 +143,9 @@ def test_nothing_is_left_when_the_command_is_killed(tmp_path: Path, policies: Pa
 # ---- while it runs --------------------------------------------------------------------------------------------------
 
 
-def test_policies_follow_their_files(tmp_path: Path, policies: Path, server: Recording) -> None:
-    with gateway(tmp_path, policies, [f"weather={server.url}"]) as running:
+@in_both_forms
+def test_policies_follow_their_files(tmp_path: Path, policies: Path, server: Recording, form: str) -> None:
+    with gateway(tmp_path, policies, [f"weather={server.url}"], form=form) as running:
         assert ["forecast"] == tools_of(running)
         new = tmp_path / "new.yaml"
         new.write_text(POLICY.replace("name: forecast", "name: history"))
@@ -134,9 +153,10 @@ def test_policies_follow_their_files(tmp_path: Path, policies: Path, server: Rec
         until(lambda: tools_of(running) == ["history"])
 
 
-def test_lines_are_for_people(tmp_path: Path, policies: Path, server: Recording) -> None:
+@in_both_forms
+def test_lines_are_for_people(tmp_path: Path, policies: Path, server: Recording, form: str) -> None:
     with gateway(
-        tmp_path, policies, [f"weather={server.url}"], json_=False, listen=f"127.0.0.1:{free_port()}"
+        tmp_path, policies, [f"weather={server.url}"], json_=False, listen=f"127.0.0.1:{free_port()}", form=form
     ) as running:
         line = running.line()
         url = line.split()[-1]
@@ -181,7 +201,7 @@ def test_server_with_a_certificate_for_another_name_is_not_believed(
             assert [] == server.arrived
 
 
-@pytest.mark.parametrize("scheme", ["http", "https"])
+@pytest.mark.parametrize(("scheme", "form"), [("http", FORMS[0]), ("https", FORMS[0]), ("https", FORMS[1])])
 def test_keys_are_fetched_from_a_url(  # noqa: PLR0913, PLR0917 - fixtures
     tmp_path: Path,
     policies: Path,
@@ -189,6 +209,7 @@ def test_keys_are_fetched_from_a_url(  # noqa: PLR0913, PLR0917 - fixtures
     certified: Certified,
     monkeypatch: pytest.MonkeyPatch,
     scheme: str,
+    form: str,
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(certified.client_ca))
     issuer = Issuer()
@@ -200,7 +221,7 @@ def test_keys_are_fetched_from_a_url(  # noqa: PLR0913, PLR0917 - fixtures
             keys.socket = tls.wrap_socket(keys.socket, server_side=True)
         threading.Thread(target=keys.serve_forever, daemon=True).start()
         url = f"{scheme}://localhost:{keys.server_address[1]}/jwks.json"
-        with gateway(tmp_path, policies, [f"weather={server.url}"], "--jwks", url) as running:
+        with gateway(tmp_path, policies, [f"weather={server.url}"], "--jwks", url, form=form) as running:
             until(lambda: ask(running.port, "/weather/mcp", call("ping"), token=issuer.token()).status == 200)
             while "ann" != running.seen("ping")["principal"]:
                 continue
@@ -224,21 +245,22 @@ def test_server_that_is_not_there_is_told_and_503(tmp_path: Path, policies: Path
 # ---- what keeps it from starting ------------------------------------------------------------------------------------
 
 
-def failed(policies: Path, *flags: str, envoy: str = "") -> str:
+def failed(policies: Path, *flags: str, form: str = FORMS[0]) -> str:
     """What is said when it does not start."""
-    command = [sys.executable, "-P", "-m", "mcp_acl", "gateway", "--policies", str(policies)]
-    command += ["--envoy", envoy or str(installed.envoy()), *flags]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=2 * SECONDS, check=False)
+    command = [*started(form), "--policies", str(policies), *flags]
+    env = environment_of_tests()
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=2 * SECONDS, check=False, env=env)
     assert 2 == ended.returncode, ended.stderr
     assert "" == ended.stdout
     assert "Traceback" not in ended.stderr
     return ended.stderr
 
 
-def test_port_that_is_taken_is_named(policies: Path) -> None:
+@in_both_forms
+def test_port_that_is_taken_is_named(policies: Path, form: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         listen = f"127.0.0.1:{taken.getsockname()[1]}"
-        said = failed(policies, "--upstream", "http://127.0.0.1:1/mcp", "--listen", listen)
+        said = failed(policies, "--upstream", "http://127.0.0.1:1/mcp", "--listen", listen, form=form)
     assert f"error: cannot listen on `{listen}`: it is in use" in said
 
 
@@ -246,25 +268,40 @@ def test_url_that_is_none_is_named(policies: Path) -> None:
     assert "error: --upstream: `localhost` is no http or https URL" in failed(policies, "--upstream", "localhost")
 
 
-def test_policies_that_are_refused_are_named(policies: Path) -> None:
+@in_both_forms
+def test_policies_that_are_refused_are_named(policies: Path, form: str) -> None:
     (policies / "weather.yaml").write_text("version: 1\npolicy: weather\nrulez: []\n")
-    said = failed(policies, "--upstream", "http://127.0.0.1:1/mcp", "--listen", "127.0.0.1:0")
+    said = failed(policies, "--upstream", "http://127.0.0.1:1/mcp", "--listen", "127.0.0.1:0", form=form)
     assert "rulez" in said
     assert "weather.yaml:3" in said
 
 
 def test_envoy_that_is_none_is_named(policies: Path) -> None:
     flags = ("--upstream", "http://127.0.0.1:1/mcp", "--listen", "127.0.0.1:0")
-    assert "error: Envoy ended with code 0" in failed(policies, *flags, envoy=str(shutil.which("true")))
-    assert "is no program that can be run" in failed(policies, *flags, envoy="/nowhere")
+    assert "error: Envoy ended with code 0" in failed(policies, *flags, "--envoy", str(shutil.which("true")))
+    assert "is no program that can be run" in failed(policies, *flags, "--envoy", "/nowhere")
+
+
+def test_one_process_has_an_envoy_of_its_own(policies: Path) -> None:
+    said = failed(policies, "--upstream", "http://127.0.0.1:1/mcp", "--envoy", "/bin/true", form=FORMS[1])
+    assert "error: --envoy: with `--one-process` Envoy is the one that its Python module was made for" in said
+
+
+def test_one_process_without_the_extra_says_what_to_install(policies: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    given = ["gateway", "--policies", str(policies), "--upstream", "http://127.0.0.1:1/mcp", "--one-process"]
+    ended = CliRunner().invoke(app, given)
+    assert 2 == ended.exit_code
+    assert "error: --one-process: Envoy is not installed beside this Python; install `mcp-acl[envoy]`" in ended.stderr
 
 
 # ---- the configuration for an Envoy of one's own --------------------------------------------------------------------
 
 
-def printed(policies: Path, *flags: str) -> str:
-    command = [sys.executable, "-P", "-m", "mcp_acl", "gateway", "--policies", str(policies), "--print-config", *flags]
-    return subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=True).stdout
+def printed(policies: Path, *flags: str, form: str = FORMS[0]) -> str:
+    command = [*started(form), "--policies", str(policies), "--print-config", *flags]
+    env = environment_of_tests()
+    return subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=True, env=env).stdout
 
 
 def test_configuration_is_one_that_envoy_takes(tmp_path: Path, policies: Path) -> None:
@@ -296,6 +333,16 @@ def test_configuration_is_one_that_envoy_takes(tmp_path: Path, policies: Path) -
         command = [str(installed.envoy()), "--mode", "validate", "--config-path", str(file), "--log-level", "error"]
         asked = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
         assert 0 == asked.returncode, asked.stderr
+
+
+def test_configuration_of_one_process_is_the_one_that_runs(tmp_path: Path, policies: Path, server: Recording) -> None:
+    listen = f"127.0.0.1:{free_port()}"
+    flags = ("--upstream", f"weather={server.url}")
+    text = printed(policies, *flags, "--listen", listen, form=FORMS[1])
+    assert text.startswith("# Envoy's configuration where the service is inside it.")
+    with gateway(tmp_path, policies, [f"weather={server.url}"], listen=listen, form=FORMS[1]):
+        (file,) = (tmp_path / "tmp").glob("*/envoy.json")
+        assert yaml.safe_load(text.replace("/run/mcp-acl", str(file.parent))) == json.loads(file.read_text())
 
 
 def test_configuration_works_with_the_service_that_it_names(tmp_path: Path, policies: Path, server: Recording) -> None:

@@ -2,21 +2,24 @@
 
 import json
 import subprocess
-import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from tests.installed import envoy
+from tests.gateways.commands import FORMS, environment_of_tests, started
 
 SECONDS: Final = 20.0
 
 
 @contextmanager
 def through(
-    directory: Path, policies: Mapping[str, str], servers: Mapping[str, str], flags: Sequence[str | Path] = ()
+    directory: Path,
+    policies: Mapping[str, str],
+    servers: Mapping[str, str],
+    flags: Sequence[str | Path] = (),
+    form: str = FORMS[0],
 ) -> Iterator[Mapping[str, str]]:
     """Run a gateway on policy files, by their names, and yield the URL at which it has each server.
 
@@ -26,22 +29,13 @@ def through(
     for name, text in policies.items():
         (directory / name).write_text(text)
     upstreams = [f"--upstream={name}={url}" for name, url in servers.items()]
-    command: list[str | Path] = [
-        sys.executable,
-        "-m",
-        "mcp_acl",
-        "gateway",
-        "--policies",
-        directory,
-        "--listen",
-        "127.0.0.1:0",
-    ]
-    command += ["--json", "--envoy", envoy(), *upstreams, *flags]
+    command: list[str | Path] = [*started(form), "--policies", directory, "--listen", "127.0.0.1:0", "--json"]
+    command += [*upstreams, *flags]
     log, decisions = directory / "log", directory / "decisions"
     with (
         log.open("wb") as errors,
         decisions.open("wb") as output,
-        subprocess.Popen(command, stdout=output, stderr=errors) as process,
+        subprocess.Popen(command, stdout=output, stderr=errors, env=environment_of_tests()) as process,
     ):
         try:
             first = _first_line(process, decisions)
