@@ -1,4 +1,4 @@
-"""Measure one scenario as mcp-acl and other engines decide it: in process, and with `--servers` OPA as a server beside ours.
+"""Measure one scenario as mcp-acl and other engines decide it: in process, and with `--servers` OPA and Cerbos as servers beside ours.
 
 `python benchmarks/bench_rivals.py [--quick] [--servers] [--check NAME] [--json FILE]`; rivals/README.md says who they are and how they are asked.
 """
@@ -23,7 +23,9 @@ from rivals import RIVALS, RivalMissingError, rival
 from rivals.scenario import PUBLISH, QUESTIONS, Ask, wrong
 
 OPA: Final = "OPA"
-"""The one that is a server."""
+CERBOS: Final = "Cerbos"
+SERVERS: Final = (OPA, CERBOS)
+"""Those that are servers."""
 MISSING: Final = 3
 """The exit code of `--check` if the rival is not installed."""
 
@@ -134,26 +136,26 @@ def _version(package: str) -> str:
 
 
 def servers(rounds: int, seconds: float, envoy: str | None, missing: list[str]) -> Any:
-    """OPA and ours, each asked to publish, as the results of `mcp_acl.bench`."""
-    from rivals import opa  # noqa: PLC0415
+    """Theirs and ours, each asked to publish, and those that know lists for a list, as the results of `mcp_acl.bench`."""
+    from rivals import cerbos_server, opa  # noqa: PLC0415
 
-    from mcp_acl.bench.measuring import Loop, Run, Target, load, results_of  # noqa: PLC0415 - needs the extra `bench`
+    from mcp_acl.bench.measuring import Loop, Run, load, results_of, versions_in  # noqa: PLC0415 - needs the extra `bench`
 
-    theirs: list[Callable[[], AbstractContextManager[Target]]] = [opa.opa, opa.opa_envoy]
     pythons = {"grpcio": sys.executable} | ({"envoy": envoy} if envoy else {})
     before = load()
     with ExitStack() as ending:
-        targets: list[Target] = []
-        for start in theirs:
+        targets: list[Any] = []
+        for start in (start for starts in _starts().values() for start in starts):
             try:
-                targets.append(ending.enter_context(start()))
+                targets += ending.enter_context(start())
             except RivalMissingError as error:
                 missing.append(str(error))
         for host, python in pythons.items():
             targets += ending.enter_context(opa.our_service(host, python=python))
+            targets.append(ending.enter_context(cerbos_server.our_list(host, python=python)))
         run = Run(targets, Loop(in_flight=32, connections=4, seconds=seconds))
         run.measure(rounds, lambda _: None)
-        return results_of(run, sys.argv, before)
+        return results_of(run, sys.argv, before, versions_in(sys.executable))
 
 
 # ---- what was found -------------------------------------------------------------------------------------------------
@@ -162,7 +164,7 @@ def servers(rounds: int, seconds: float, envoy: str | None, missing: list[str]) 
 def check(name: str) -> int:
     """Hold one rival to the answers, and time nothing."""
     try:
-        forms = _servers() if name == OPA else [form.name for form in forms_of(name)]
+        forms = _servers(name) if name in SERVERS else [form.name for form in forms_of(name)]
     except RivalMissingError as error:
         print(f"not installed: {error}")
         return MISSING
@@ -173,15 +175,20 @@ def check(name: str) -> int:
     return 0
 
 
-def _servers() -> list[str]:
-    """OPA's, each held to the answers when it starts; those that are not there are left out, if not all. Raises RivalMissingError."""
-    from rivals import opa  # noqa: PLC0415 - needs the extra `bench`
+def _starts() -> Mapping[str, Sequence[Callable[[], AbstractContextManager[Sequence[Any]]]]]:
+    """Their servers, by who they are."""
+    from rivals import cerbos_server, opa  # noqa: PLC0415 - needs the extra `bench`
 
+    return {OPA: (opa.opa, opa.opa_envoy), CERBOS: (cerbos_server.cerbos,)}
+
+
+def _servers(name: str) -> list[str]:
+    """Theirs, each held to the answers when it starts; those that are not there are left out, if not all. Raises RivalMissingError."""
     found, missing = [], []
-    for start in (opa.opa, opa.opa_envoy):
+    for start in _starts()[name]:
         try:
-            with start() as target:
-                found.append(target.name)
+            with start() as targets:
+                found += [target.name for target in targets]
         except RivalMissingError as error:
             missing.append(str(error))
     if not found:
@@ -204,9 +211,9 @@ def write(file: Path, found: Found, results: Any) -> None:
 def main() -> int:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--quick", action="store_true", help="fewer and shorter rounds; the figures are rough")
-    arguments.add_argument("--servers", action="store_true", help="OPA as a server, too, beside ours")
+    arguments.add_argument("--servers", action="store_true", help="OPA and Cerbos as servers, too, beside ours")
     arguments.add_argument("--envoy", metavar="PYTHON", help="with the extra `envoy`: ours on that host, too")
-    arguments.add_argument("--check", choices=(*RIVALS, OPA), help="hold one to the answers, and time nothing")
+    arguments.add_argument("--check", choices=(*RIVALS, *SERVERS), help="hold one to the answers, and time nothing")
     arguments.add_argument("--json", type=Path, metavar="FILE", help="write every round of every figure")
     chosen = arguments.parse_args()
     if chosen.check:

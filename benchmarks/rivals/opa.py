@@ -63,25 +63,25 @@ _HEADERS: Final = {"content-type": ("application/json",), "accept": ("applicatio
 
 
 @contextmanager
-def opa(question: Question = PUBLISH) -> Iterator[Target]:
+def opa(question: Question = PUBLISH) -> Iterator[tuple[Target, ...]]:
     """OPA over REST. Raises RivalMissingError."""
     with _started("opa", POLICY.read_text()) as (address, pid):
         _hold("OPA", partial(_over_rest, address))
         judge = _is_true if question.allowed else _is_false
         post = Post(PATH, _body(question), judge, {"Content-Type": "application/json"})
-        yield Target("OPA, REST", {"server": "opa", "interface": "rest"}, address, post, (pid,))
+        yield (Target("OPA, REST", {"server": "opa", "interface": "rest"}, address, post, (pid,)),)
 
 
 @contextmanager
-def opa_envoy(question: Question = PUBLISH) -> Iterator[Target]:
+def opa_envoy(question: Question = PUBLISH) -> Iterator[tuple[Target, ...]]:
     """OPA with its plugin over ext_authz. Raises RivalMissingError."""
-    (port,) = _free_ports(1)
+    (port,) = free_ports(1)
     plugin = {"addr": f"127.0.0.1:{port}", "path": "envoy/authz/allow"}
     settings = [f"--set=plugins.envoy_ext_authz_grpc.{name}={value}" for name, value in plugin.items()]
     with _started("opa-envoy", envoy_policy(), settings) as (_, pid):
         address = f"127.0.0.1:{port}"
         _hold("OPA, ext_authz", partial(_over_ext_authz, address))
-        yield _authorizing("OPA, ext_authz", "opa-envoy", address, pid, question)
+        yield (_authorizing("OPA, ext_authz", "opa-envoy", address, pid, question),)
 
 
 @contextmanager
@@ -182,7 +182,7 @@ def _started(program: str, policy: str, flags: Sequence[str] = ()) -> Iterator[t
     found = shutil.which(program, path=os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", ""))))
     if found is None:
         raise RivalMissingError(f"OPA as a server: there is no `{program}`")
-    (port,) = _free_ports(1)
+    (port,) = free_ports(1)
     address = f"127.0.0.1:{port}"
     with tempfile.TemporaryDirectory() as made:
         file = Path(made) / POLICY.name
@@ -210,7 +210,8 @@ def _wait(process: "subprocess.Popen[bytes]", url: str, log: Path) -> None:
     raise AssertionError(f"OPA does not start: {log.read_text(errors='replace')[-1000:]}")
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
+    """Ports of loopback that nobody has, so far."""
     sockets = [socket.socket() for _ in range(count)]
     try:
         for one in sockets:

@@ -26,24 +26,24 @@ policy: acme
 servers: [acme]
 rules:
   - id: everyone
-    methods: [tools/call]
+    methods: [tools/list, tools/call]
     name: [echo, clock, search]
     cel: has(claims.sub)
   - id: reports
-    methods: [tools/call]
+    methods: [tools/list, tools/call]
     name: {glob: "report_*"}
     cel: '"reporting" in claims.groups'
   - id: publishing
-    methods: [tools/call]
+    methods: [tools/list, tools/call]
     name: publish
     cel: 'claims.role == "analyst" && mcp.arguments.amount <= 1000 && mcp.arguments.path.startsWith("/public/")'
   - id: deletions
-    methods: [tools/call]
+    methods: [tools/list, tools/call]
     name: {glob: "delete_*"}
     cel: claims.role == "admin"
   - id: no-deletions-by-contractors
     effect: deny
-    methods: [tools/call]
+    methods: [tools/list, tools/call]
     name: {glob: "delete_*"}
     cel: claims.contractor
 """

@@ -1,4 +1,4 @@
-"""The scenario: one server of 20 tools, five rules, 24 questions with the decision that is right. Knows no engine.
+"""The scenario: one server of 20 tools, five rules, 24 questions with the decision that is right, a list. Knows no engine.
 
 * whoever is authenticated, which is whoever has a `sub`, calls `echo`, `clock` and `search`;
 * members of the group `reporting` call tools whose names begin with `report_`;
@@ -31,6 +31,10 @@ class Question(NamedTuple):
     arguments: Mapping[str, Any]
     allowed: bool
 
+
+LISTED: Final = tuple(f"{'report' if number % 2 == 0 else 'ledger'}_{number}" for number in range(100))
+"""A list of tools of which a reporter sees every other one."""
+SEEN: Final = LISTED[::2]
 
 Ask = Callable[[Question], bool]
 """What a rival makes: the decision about one question, its data converted within."""

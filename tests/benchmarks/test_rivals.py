@@ -23,7 +23,7 @@ def held(python: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
 
-@pytest.mark.parametrize("name", ["mcp-acl", "C++ CEL", "cel-python", "Cedar", "Casbin", "rego-cpp", "OPA"])
+@pytest.mark.parametrize("name", ["mcp-acl", "C++ CEL", "cel-python", "Cedar", "Casbin", "rego-cpp", "OPA", "Cerbos"])
 def test_every_rival_that_is_installed_gives_the_answers_of_the_scenario(name: str) -> None:
     for python in PYTHONS:
         if Path(python).exists():
