@@ -219,8 +219,8 @@ def cerbos_targets(ending: contextlib.ExitStack, rules: int, entries: int) -> It
     """Cerbos asked as `mcp_acl.bench.workloads` asks us: one call of a tool, and one list whose entries are asked about together.
 
     A policy for each tool, the one that is called with the same condition. Of the list one policy for all of its entries, which is the least
-    that there can be to do; all are in one message, for which its limit is raised. Claims are attributes of the principal, as its
-    documentation has them.
+    that there can be to do; all are in one message, for which its limit is raised. Then as actions, 50 on a resource: a fraction of the work,
+    for a policy that asks for no attribute of an entry. Claims are attributes of the principal, as its documentation has them.
     """
     from cerbos.request.v1.request_pb2 import CheckResourcesRequest  # noqa: PLC0415
 
@@ -229,10 +229,11 @@ def cerbos_targets(ending: contextlib.ExitStack, rules: int, entries: int) -> It
         *calls,
         _policy("tool:publish", [_rule(["call"], _CALLED)]),
         _policy("entry", [_rule(["list"], _LISTED)]),
+        _policy("server", [_rule(["list:shown_*"], _MEMBER)]),
     ]
     server = ending.enter_context(cerbos(Modelling(policies, lambda _: ("entry", {}, "list")), most=entries))
-    call, batch = CheckResourcesRequest(request_id="call"), CheckResourcesRequest(request_id="list")
-    for request in (call, batch):
+    call, batch, actions = (CheckResourcesRequest(request_id=name) for name in ("call", "list", "actions"))
+    for request in (call, batch, actions):
         request.principal.id = "user-4711"
         request.principal.roles.append("user")
         request.principal.attr["role"].string_value = "analyst"
@@ -243,25 +244,34 @@ def cerbos_targets(ending: contextlib.ExitStack, rules: int, entries: int) -> It
     for number in range(entries):
         entry = batch.resources.add(actions=["list"])
         entry.resource.kind, entry.resource.id = "entry", f"{'hidden' if number % 2 else 'shown'}_{number}"
+    for first in range(0, entries, BATCH):
+        entry = actions.resources.add(
+            actions=[f"list:{one.resource.id}" for one in batch.resources[first : first + BATCH]]
+        )
+        entry.resource.kind, entry.resource.id = "server", f"page-{first}"
     for name, request, shown, unit in (
         ("CheckResources", call, 1, 1),
         (f"batch of {entries}", batch, entries // 2, entries),
+        (f"{entries} actions", actions, entries // 2, entries),
     ):
         answer = server.check(request)
-        assert shown == sum(one.actions[request.resources[0].actions[0]] == ALLOW for one in answer.results), answer
-        answer.cerbos_call_id = ""
+        assert shown == sum(effect == ALLOW for one in answer.results for effect in one.actions.values()), answer
         facts: dict[str, str | int | float] = {"server": "Cerbos", "what": name}
-        exchange = Call(CERBOS_CHECK, [request.SerializeToString()], [_same(answer.SerializeToString())])
+        exchange = Call(CERBOS_CHECK, [request.SerializeToString()], [_allows(shown, answer.SerializeToString())])
         yield Target(f"Cerbos, {name}", facts, server.address, exchange, (server.pid,), unit)
 
 
+_ALLOWED: Final = b"\x10\x01"
+"""An action's effect, on the wire."""
 CERBOS_CHECK: Final = "/cerbos.svc.v1.CerbosService/CheckResources"
 _CALLED: Final = 'P.attr.role == "analyst" && R.attr.arguments.amount <= 1000'
-_LISTED: Final = 'P.attr.role == "analyst" && "eng" in P.attr.groups && R.id.startsWith("shown_")'
+_MEMBER: Final = 'P.attr.role == "analyst" && "eng" in P.attr.groups'
+_LISTED: Final = f'{_MEMBER} && R.id.startsWith("shown_")'
 
 
-def _same(beginning: bytes) -> Judge:
-    return lambda answer: answer.startswith(beginning)
+def _allows(count: int, right: bytes) -> Judge:
+    """As many permissions in an answer of that length: actions are a map, which is written in any order."""
+    return lambda answer: len(answer) == len(right) and answer.count(_ALLOWED) == count
 
 
 def _configure(directory: Path, modelling: Modelling, most: int) -> int:

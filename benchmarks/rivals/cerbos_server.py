@@ -10,6 +10,10 @@
   raised; *actions*, 50 on each of two resources, which is within its limits. `cerbos-fastmcp` makes a call for each tool, which is 100 × the
   figure of a call.
 
+* Tried, all at once on a busy machine: one thread (`GOMAXPROCS=1`) takes up to a third off a call with four connections and nothing with one;
+  `GOGC=400` a fifth off lists; one connection is better for it than four or sixteen. Variables reach it through whoever starts it. By actions a list
+  costs it a sixth of what it costs by resources.
+
 Servers listen on loopback and are stopped by their process.
 """
 
@@ -44,6 +48,8 @@ EACH: Final = 50
 """Actions that may be asked for one resource, by its limits."""
 
 _ALLOW: Final = 1
+_ALLOWED: Final = b"\x10\x01"
+"""An action's effect, on the wire."""
 _START_SECONDS: Final = 60.0
 
 
@@ -159,17 +165,14 @@ def _over_grpc(channel: Any, question: Question) -> bool:
 
 
 def _judge(channel: Any, name: str, request: Any) -> Judge:
-    """The same answer, but for the call's id, which is its last field."""
+    """As many permissions in an answer of the same length: actions are a map, which is written in any order."""
     answer = _answered(channel, request)
+    effects = {action: effect for entry in answer.results for action, effect in entry.actions.items()}
     if "list" in name:
-        effects = {action: effect for entry in answer.results for action, effect in entry.actions.items()}
         shown = [tool for tool in LISTED if effects[f"tools/list::{tool}"] == _ALLOW]
         assert shown == list(SEEN), f"Cerbos, {name}: shown: {', '.join(shown)}"
-        long = len(answer.SerializeToString())
-        return lambda one: len(one) == long  # actions are a map, written in any order
-    answer.cerbos_call_id = ""
-    right = answer.SerializeToString()
-    return lambda one: one.startswith(right)
+    count, length = list(effects.values()).count(_ALLOW), len(answer.SerializeToString())
+    return lambda one: len(one) == length and one.count(_ALLOWED) == count
 
 
 # ---- the server -----------------------------------------------------------------------------------------------------
