@@ -11,6 +11,7 @@ KEYS: Final = "keys"
 _CONNECT_SECONDS: Final = 5.0
 _ALIVE_SECONDS: Final = 30.0
 _HEALTH_SECONDS: Final = 5.0
+_FRAMES: Final = 1_000_000
 _IDLE_SECONDS: Final = 4.0
 """How long a connection to a server is kept for another request: less than the five seconds after which Node closes it."""
 
@@ -42,7 +43,13 @@ def clusters(
 
 
 def _service(address: Config, streams: int) -> Config:
-    http2 = {"connection_keepalive": {"interval": seconds(_ALIVE_SECONDS), "timeout": seconds(_CONNECT_SECONDS)}}
+    http2 = {
+        "connection_keepalive": {"interval": seconds(_ALIVE_SECONDS), "timeout": seconds(_CONNECT_SECONDS)},
+        # By default a thousand frames that end calls, if they wait to be sent, are the end of the connection, and of everybody's calls on
+        # it: one client that breaks off what it began would be enough.
+        "max_outbound_frames": _FRAMES,
+        "max_outbound_control_frames": _FRAMES,
+    }
     cluster = {**_cluster(SERVICE, "STATIC", address, streams), **_protocol({"http2_protocol_options": http2}, {})}
     if is_internal(address):
         return cluster | {"transport_socket": _INTERNAL}
