@@ -57,21 +57,38 @@ def over_http2(port: int, *, method: str = "POST", body: bytes = b"", trailers: 
         return _answer(sock, connection)
 
 
-def burst(port: int, message: bytes, number: int) -> int:
-    """Requests that are cut off (RST_STREAM) as soon as they are sent, all on one connection: how many, before it was closed."""
+def burst(port: int, message: bytes, number: int) -> None:
+    """Requests that are cut off (RST_STREAM) as soon as they are sent, all on one connection."""
     with socket.create_connection(("127.0.0.1", port), SECONDS) as sock:
         connection = _begun(sock)
-        for sent in range(number):
-            stream = connection.get_next_available_stream_id()
-            connection.send_headers(stream, _head("POST"), end_stream=not message)
-            if message:
-                connection.send_data(stream, message, end_stream=True)
-            connection.reset_stream(stream, h2.errors.ErrorCodes.CANCEL)
-            try:
-                sock.sendall(connection.data_to_send())
-            except OSError:
-                return sent
-    return number
+        for _ in range(number):
+            _cut_off(sock, connection, message)
+
+
+def is_sent_away(port: int, number: int) -> bool:
+    """Whether so many requests that are cut off, on one connection, are its end."""
+    with socket.create_connection(("127.0.0.1", port), SECONDS) as sock:
+        connection = _begun(sock)
+        try:
+            for _ in range(number):
+                _cut_off(sock, connection, b"")
+            while data := sock.recv(65536):
+                if any(isinstance(one, h2.events.ConnectionTerminated) for one in connection.receive_data(data)):
+                    return True
+        except TimeoutError:
+            return False
+        except OSError:
+            return True
+        return True
+
+
+def _cut_off(sock: socket.socket, connection: h2.connection.H2Connection, message: bytes) -> None:
+    stream = connection.get_next_available_stream_id()
+    connection.send_headers(stream, _head("POST"), end_stream=not message)
+    if message:
+        connection.send_data(stream, message, end_stream=True)
+    connection.reset_stream(stream, h2.errors.ErrorCodes.CANCEL)
+    sock.sendall(connection.data_to_send())
 
 
 def _begun(sock: socket.socket) -> h2.connection.H2Connection:

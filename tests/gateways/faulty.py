@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Final
 
 import mcp_acl.gateway.config
@@ -94,9 +95,14 @@ class FaultyGate(WatchedGate):
         return super().check(question)
 
 
+def _replaced(module: ModuleType, name: str, value: object) -> None:
+    assert hasattr(module, name)
+    setattr(module, name, value)
+
+
 def served() -> Served:
     """What Envoy loads."""
-    inside.WatchedGate = FaultyGate  # type: ignore[misc]
+    _replaced(inside, "WatchedGate", FaultyGate)
     return inside.served()
 
 
@@ -107,9 +113,9 @@ def _write_config(file: Path, config: Any) -> None:
 
 
 if __name__ == "__main__":
-    mcp_acl.gateway.config._MESSAGE_SECONDS = PATIENCE  # type: ignore[misc]
-    single.FACTORY = "tests.gateways.faulty:served"  # type: ignore[misc]
-    running.WatchedGate = FaultyGate  # type: ignore[misc]
+    _replaced(mcp_acl.gateway.config, "_MESSAGE_SECONDS", PATIENCE)
+    _replaced(single, "FACTORY", "tests.gateways.faulty:served")
+    _replaced(running, "WatchedGate", FaultyGate)
     if CHANGE in os.environ:
-        process.write_config = _write_config
+        _replaced(process, "write_config", _write_config)
     app()

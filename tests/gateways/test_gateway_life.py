@@ -288,7 +288,8 @@ def test_one_process_has_an_envoy_of_its_own(policies: Path) -> None:
 
 
 def test_one_process_without_the_extra_says_what_to_install(policies: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "pyvoy" else find(name))
     given = ["gateway", "--policies", str(policies), "--upstream", "http://127.0.0.1:1/mcp", "--one-process"]
     ended = CliRunner().invoke(app, given)
     assert 2 == ended.exit_code

@@ -17,9 +17,8 @@ _END_SECONDS: Final = 2.0
 
 def sender(descriptor: int) -> Teller:
     """What tells whoever reads the other end. One that does not read holds nobody up."""
-    stream = os.fdopen(descriptor, "wb", buffering=0)
     return Teller(
-        lambda seen: _write(stream.fileno(), line_of(seen)),
+        lambda seen: _write(descriptor, line_of(seen)),
         lambda missed: _LOG.warning("%d decisions are not shown", missed),
     )
 

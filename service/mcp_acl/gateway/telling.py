@@ -19,7 +19,7 @@ class TellAfter:
         self._tell = tell
         self._lock = threading.Lock()
         self._before: set[str] | None = set()
-        self._last = ""
+        self._last: str | None = None
 
     def __call__(self, seen: Seen) -> None:
         """Tell, if it has begun."""
