@@ -22,6 +22,7 @@ from mcp_acl.adapters.questions import question_from as asked_and_sequence
 from mcp_acl.adapters.reflection import PATHS
 from mcp_acl.adapters.status import ApiError
 from mcp_acl.adapters.table import for_gateways, for_people
+from mcp_acl.adapters.wire import length_delimited
 from mcp_acl.domain import Direction, Http, InexactNumber, Message, MessageKind, Reason, ResponseNeeds, TokenState
 from mcp_acl.gen import acl_pb2 as pb
 from mcp_acl.gen import acl_unread_pb2 as unread
@@ -149,6 +150,24 @@ def test_a_request_in_two_parts_is_the_one_that_protobuf_makes_of_them(
 ) -> None:
     body = request(**one).SerializeToString() + pb.CheckRequest(**other).SerializeToString()
     assert question_from(pb.CheckRequest.FromString(body)) == asked_and_sequence(body)[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "part"),
+    [
+        ("principal", pb.Principal(claims_json=b'{"sub":"ann"}')),
+        ("http", pb.Http(path="/mcp")),
+        ("attributes", Struct(fields={"a": Value(bool_value=True)})),
+        ("time", Timestamp(seconds=300)),
+    ],
+)
+def test_parts_that_are_no_messages_by_themselves_do_not_become_one(name: str, part: Any) -> None:
+    """Else what is said in one part could be read as text of another."""
+    field, whole = pb.CheckRequest.DESCRIPTOR.fields_by_name[name].number, part.SerializeToString()
+    for cut in range(1, len(whole)):
+        halves = length_delimited(field, whole[:cut]) + length_delimited(field, whole[cut:])
+        with pytest.raises(ApiError, match="CheckRequest"):
+            asked_and_sequence(request().SerializeToString() + halves)
 
 
 def test_what_is_absent_has_its_default() -> None:

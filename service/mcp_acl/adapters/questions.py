@@ -66,6 +66,8 @@ def question_from(body: bytes) -> tuple[Question, int]:
 def _question(body: bytes) -> tuple[Question, int]:
     """One message after another is one with the fields of both (protobuf encoding, "Last One Wins")."""
     request = unread.UnreadCheckRequest.FromString(body)
+    if max(map(len, (request.principal, request.http, request.attributes, request.time))) > 1:
+        pb.CheckRequest.FromString(body)  # refuses parts that are no messages by themselves: together they may be one
     direction = _DIRECTIONS.get(request.direction)
     if direction is None:
         raise ApiError("`direction` must be client to server or server to client")
