@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -40,6 +41,7 @@ from tests.gateways.commands import (
     started,
 )
 from tests.gateways.signing import Issuer
+from tests.gateways.upstreams import chunked, event, listing, upstream
 
 POLICY: Final = """
 version: 1
@@ -117,6 +119,35 @@ def test_stream_that_never_ends_does_not_keep_it(tmp_path: Path, policies: Path,
             assert 0 == running.ended()
             connection.close()
     assert is_clean(tmp_path)
+
+
+@in_both_forms
+def test_what_is_under_way_at_the_end_is_still_filtered(tmp_path: Path, policies: Path, form: str) -> None:
+    ending = threading.Event()
+
+    def pieces() -> Iterator[bytes]:
+        yield event(listing("forecast", "delete"))
+        ending.wait(SECONDS)
+        yield event(listing("delete", "forecast"))
+
+    with upstream() as server:
+        server.reset(chunked(pieces(), "text/event-stream"))
+        url = f"http://127.0.0.1:{server.port}/mcp"
+        with (
+            gateway(tmp_path, policies, [f"weather={url}"], form=form) as running,
+            closing(http.client.HTTPConnection("127.0.0.1", running.port, timeout=SECONDS)) as connection,
+        ):
+            connection.request("GET", "/weather/mcp", headers={"Accept": "text/event-stream"})
+            response = connection.getresponse()
+            body = response.read1(65536)
+            running.process.terminate()
+            # As long as it takes to be told: what comes now comes while it drains.
+            time.sleep(0.3)
+            ending.set()
+            body += response.read()
+            assert 2 == body.count(b"forecast")
+            assert b"delete" not in body
+            assert 0 == running.ended()
 
 
 @pytest.mark.parametrize(("program", "form"), [("envoy", FORMS[0]), ("python", FORMS[0]), ("envoy", FORMS[1])])
