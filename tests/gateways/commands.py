@@ -8,7 +8,8 @@ import ssl
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -203,6 +204,20 @@ def processes_of(directory: Path) -> list[str]:
     """What runs with something in the temporary directory of a gateway."""
     asked = subprocess.run(["/bin/ps", "-eww", "-o", "pid=,args="], capture_output=True, text=True, check=True)
     return [line for line in asked.stdout.splitlines() if str(directory / "tmp") in line]
+
+
+def until(holds: Callable[[], bool]) -> None:
+    """Wait for something."""
+    end = time.monotonic() + SECONDS
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def free_port() -> int:
+    """A port that nobody has at the moment."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        return int(taken.getsockname()[1])
 
 
 def _answer_to(body: bytes) -> bytes:

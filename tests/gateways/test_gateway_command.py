@@ -82,13 +82,10 @@ def reason_of(reply: Mapping[str, Any]) -> str:
 def behind(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     """A gateway before the MCP project's server, by a name that has addresses of both kinds."""
     place = tmp_path_factory.mktemp("everything")
-    with (
-        everything(ROOT / "tests" / "node" / "node_modules") as port,
-        gateway(
-            place, ROOT / "policies" / "everything", [f"everything=http://localhost:{port}/mcp"], form=request.param
-        ) as running,
-    ):
-        yield running
+    with everything(ROOT / "tests" / "node" / "node_modules") as port:
+        upstreams = [f"everything=http://localhost:{port}/mcp"]
+        with gateway(place, ROOT / "policies" / "everything", upstreams, form=request.param) as running:
+            yield running
 
 
 @pytest.mark.parametrize("name", ["python", "typescript-1"])

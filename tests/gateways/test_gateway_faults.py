@@ -5,8 +5,7 @@ import os
 import signal
 import subprocess
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -24,6 +23,7 @@ from tests.gateways.commands import (
     processes_of,
     recording,
     started,
+    until,
 )
 from tests.gateways.faulty import CHANGE, CHANGES, GO_ON
 
@@ -71,13 +71,6 @@ def status_of(running: Gateway, name: str) -> int:
         return ask(running.port, "/weather/mcp", call("tools/call", name=name)).status
     except (OSError, http.client.HTTPException):
         return 0
-
-
-def until(holds: Callable[[], bool]) -> None:
-    end = time.monotonic() + SECONDS
-    while not holds():
-        assert time.monotonic() < end
-        time.sleep(0.02)
 
 
 def called(server: Recording) -> list[bytes]:
