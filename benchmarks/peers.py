@@ -191,28 +191,35 @@ class Cerbos:
 
 @contextlib.contextmanager
 def cerbos(modelling: Modelling, most: int = BATCH) -> Iterator[Cerbos]:
-    """Start a server with these policies, and stop it."""
-    try:
+    """Start a server with these policies, and stop it. Raises PeerMissingError."""
+    policies = {f"{number}.json": json.dumps(policy) for number, policy in enumerate(modelling.policies)}
+    with cerbos_server(policies, most) as (address, pid):
         import grpc  # noqa: PLC0415
         import psutil  # noqa: PLC0415
+
+        with grpc.insecure_channel(address) as channel:
+            grpc.channel_ready_future(channel).result(_START_SECONDS)
+            yield Cerbos(psutil.Process(pid), channel, modelling, address)
+
+
+@contextlib.contextmanager
+def cerbos_server(policies: Mapping[str, str], most: int = BATCH) -> Iterator[tuple[str, int]]:
+    """Run a server with the texts of these files, for so many resources in a message: its address and its process. Raises PeerMissingError."""
+    try:
         from cerbos.svc.v1 import svc_pb2_grpc  # noqa: F401, PLC0415
     except ImportError as error:
-        raise PeerMissingError("cerbos (Python package), psutil") from error
+        raise PeerMissingError("cerbos (Python package)") from error
     binary = next(HERE.glob("node_modules/@cerbos/cerbos-*/cerbos-*"), None)
     if binary is None:
         raise PeerMissingError("cerbos (npm package)")
     with tempfile.TemporaryDirectory() as made:
-        port = _configure(Path(made), modelling, most)
-        with (Path(made) / "log").open("wb") as log:
-            command = [binary, "server", "--config", f"{made}/cerbos.yaml", "--log-level", "error"]
-            server = subprocess.Popen(command, stdout=log, stderr=log)
-        try:
-            with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
-                grpc.channel_ready_future(channel).result(_START_SECONDS)
-                yield Cerbos(psutil.Process(server.pid), channel, modelling, f"127.0.0.1:{port}")
-        finally:
-            server.terminate()
-            server.wait()
+        port = _configure(Path(made), policies, most)
+        command = [binary, "server", "--config", f"{made}/cerbos.yaml", "--log-level", "error"]
+        with (Path(made) / "log").open("wb") as log, subprocess.Popen(command, stdout=log, stderr=log) as server:
+            try:
+                yield f"127.0.0.1:{port}", server.pid
+            finally:
+                server.terminate()
 
 
 def cerbos_targets(ending: contextlib.ExitStack, rules: int, entries: int) -> Iterator[Target]:
@@ -274,12 +281,12 @@ def _allows(count: int, right: bytes) -> Judge:
     return lambda answer: len(answer) == len(right) and answer.count(_ALLOWED) == count
 
 
-def _configure(directory: Path, modelling: Modelling, most: int) -> int:
-    """Write policies and settings: two free ports on loopback, nothing watched, nothing reported."""
-    policies = directory / "policies"
-    policies.mkdir()
-    for number, policy in enumerate(modelling.policies):
-        (policies / f"{number}.json").write_text(json.dumps(policy))
+def _configure(directory: Path, policies: Mapping[str, str], most: int) -> int:
+    """Write policies and settings: two free ports on loopback, nothing watched, counted or reported."""
+    place = directory / "policies"
+    place.mkdir()
+    for name, text in policies.items():
+        (place / name).write_text(text)
     with socket.socket() as one, socket.socket() as two:
         one.bind(("127.0.0.1", 0))
         two.bind(("127.0.0.1", 0))
@@ -288,9 +295,10 @@ def _configure(directory: Path, modelling: Modelling, most: int) -> int:
         "server": {
             "grpcListenAddr": f"127.0.0.1:{grpc_port}",
             "httpListenAddr": f"127.0.0.1:{http_port}",
+            "metricsEnabled": False,
             "requestLimits": {"maxActionsPerResource": BATCH, "maxResourcesPerRequest": most},
         },
-        "storage": {"driver": "disk", "disk": {"directory": str(policies), "watchForChanges": False}},
+        "storage": {"driver": "disk", "disk": {"directory": str(place), "watchForChanges": False}},
         "telemetry": {"disabled": True},
     }
     (directory / "cerbos.yaml").write_text(json.dumps(settings))

@@ -43,3 +43,16 @@ class Certified:
         issued = self.authority.issue_cert(*names, common_name=subject)
         chain = b"".join(pem.bytes() for pem in issued.cert_chain_pems)
         return grpc.ssl_channel_credentials(self.root, issued.private_key_pem.bytes(), chain)
+
+
+def secured(directory: Path) -> tuple[grpc.ServerCredentials, dict[str, list[str]]]:
+    """Credentials of a service called `acl.internal` that asks for a certificate, and the flags by which a command shows one."""
+    authority = trustme.CA()
+    own, client = authority.issue_cert("acl.internal"), authority.issue_cert("client")
+    root = authority.cert_pem.bytes()
+    files = {"ca": root, "cert": client.cert_chain_pems[0].bytes(), "key": client.private_key_pem.bytes()}
+    for name, pem in files.items():
+        (directory / name).write_bytes(pem)
+    pair = (own.private_key_pem.bytes(), own.cert_chain_pems[0].bytes())
+    credentials = grpc.ssl_server_credentials([pair], root, require_client_auth=True)
+    return credentials, {name: [f"--tls-{name}", str(directory / name)] for name in files}

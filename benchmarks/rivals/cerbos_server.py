@@ -18,9 +18,7 @@ Servers listen on loopback and are stopped by their process.
 """
 
 import json
-import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -28,6 +26,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import grpc
+import peers
 
 from mcp_acl.adapters.grpc_api import SERVICE
 from mcp_acl.bench import requests
@@ -38,7 +37,6 @@ from mcp_acl.domain import TokenState
 from mcp_acl.policy.compiler import compile_policies
 from mcp_acl.runtime import gate
 from rivals import RivalMissingError, ours
-from rivals.opa import free_ports
 from rivals.scenario import LISTED, PUBLISH, REPORTER, SEEN, SERVER, Question, wrong
 
 POLICY: Final = Path(__file__).with_name("acme.cerbos.yaml")
@@ -180,36 +178,8 @@ def _judge(channel: Any, name: str, request: Any) -> Judge:
 
 @contextmanager
 def _started() -> Iterator[tuple[str, int]]:
-    """Run it on free ports; its address, and its process."""
     try:
-        from cerbos.svc.v1 import svc_pb2_grpc  # noqa: F401, PLC0415 - may be missing
-    except ImportError as error:
-        raise RivalMissingError(f"Cerbos: {error.name}") from error
-    program = next(Path(__file__).parents[1].glob("node_modules/@cerbos/cerbos-*/cerbos-*"), None)
-    if program is None:
-        raise RivalMissingError("Cerbos: its npm package")
-    with tempfile.TemporaryDirectory() as made:
-        directory = Path(made)
-        (directory / "policies").mkdir()
-        (directory / "policies" / "acme.yaml").write_text(POLICY.read_text())
-        addresses = [f"127.0.0.1:{port}" for port in free_ports(2)]
-        (directory / "cerbos.yaml").write_text(json.dumps(_settings(addresses, directory / "policies")))
-        command = [program, "server", f"--config={made}/cerbos.yaml", "--log-level=error"]
-        with (directory / "log").open("wb") as log, subprocess.Popen(command, stdout=log, stderr=log) as process:
-            try:
-                yield addresses[0], process.pid
-            finally:
-                process.terminate()
-
-
-def _settings(addresses: Sequence[str], policies: Path) -> Any:
-    return {
-        "server": {
-            "grpcListenAddr": addresses[0],
-            "httpListenAddr": addresses[1],
-            "metricsEnabled": False,
-            "requestLimits": {"maxActionsPerResource": EACH, "maxResourcesPerRequest": len(LISTED)},
-        },
-        "storage": {"driver": "disk", "disk": {"directory": str(policies), "watchForChanges": False}},
-        "telemetry": {"disabled": True},
-    }
+        with peers.cerbos_server({"acme.yaml": POLICY.read_text()}, len(LISTED)) as found:
+            yield found
+    except peers.PeerMissingError as error:
+        raise RivalMissingError(f"Cerbos: {error}") from error

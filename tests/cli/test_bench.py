@@ -7,10 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import grpc
 import psutil
 import pytest
-import trustme
 
 from mcp_acl.bench import measuring
 from mcp_acl.bench.compare import FEWEST_ROUNDS
@@ -22,6 +20,7 @@ from mcp_acl.bench.workloads import INTERFACES, Shape, Workload, workload
 from mcp_acl.cli import bench, benching
 from mcp_acl.cli.bench_flags import Flags
 from mcp_acl.gen import acl_pb2 as pb
+from tests.certificates import secured
 from tests.cli.conftest import Run
 from tests.installed import ROOT, needed
 from tests.serving import Handler, answering, serving
@@ -138,15 +137,7 @@ def test_service_that_runs_is_asked_and_what_it_says_is_counted(
 
 
 def test_service_with_tls_is_asked_with_what_it_asks_for(run: Run, tmp_path: Path) -> None:
-    authority = trustme.CA()
-    own, client = authority.issue_cert("acl.internal"), authority.issue_cert("bench")
-    root = authority.cert_pem.bytes()
-    files = {"ca": root, "cert": client.cert_chain_pems[0].bytes(), "key": client.private_key_pem.bytes()}
-    for name, pem in files.items():
-        (tmp_path / name).write_bytes(pem)
-    given = {name: [f"--tls-{name}", str(tmp_path / name)] for name in files}
-    pair = (own.private_key_pem.bytes(), own.cert_chain_pems[0].bytes())
-    credentials = grpc.ssl_server_credentials([pair], root, require_client_auth=True)
+    credentials, given = secured(tmp_path)
     with answering(allowing(), credentials=credentials) as address:
         ask = ["bench", "--target", address, "--server", "weather", "--message", PING, *SHORT, *given["ca"]]
         shown = [*given["cert"], *given["key"]]

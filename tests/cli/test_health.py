@@ -8,9 +8,9 @@ from pathlib import Path
 
 import grpc
 import pytest
-import trustme
 from grpc_health.v1 import health_pb2  # type: ignore[import-untyped]
 
+from tests.certificates import secured
 from tests.cli.conftest import Run
 from tests.serving import Handler, Status, answering, serving
 
@@ -89,15 +89,7 @@ def test_socket_file_is_asked_by_the_program_itself(policies: Path, tmp_path: Pa
 
 
 def test_service_with_tls_is_asked_with_what_it_asks_for(run: Run, tmp_path: Path) -> None:
-    authority = trustme.CA()
-    own, client = authority.issue_cert("acl.internal"), authority.issue_cert("health")
-    root = authority.cert_pem.bytes()
-    files = {"ca": root, "cert": client.cert_chain_pems[0].bytes(), "key": client.private_key_pem.bytes()}
-    for name, pem in files.items():
-        (tmp_path / name).write_bytes(pem)
-    given = {name: [f"--tls-{name}", str(tmp_path / name)] for name in files}
-    pair = (own.private_key_pem.bytes(), own.cert_chain_pems[0].bytes())
-    credentials = grpc.ssl_server_credentials([pair], root, require_client_auth=True)
+    credentials, given = secured(tmp_path)
     with answering(saying(health_pb2.HealthCheckResponse.SERVING), credentials=credentials) as address:
         ask = ["health", "--address", address, *given["ca"]]
         shown = [*given["cert"], *given["key"]]

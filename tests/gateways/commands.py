@@ -21,6 +21,14 @@ from tests.installed import ROOT, envoy
 
 SECONDS: Final = 30.0
 FORMS: Final = ("two processes", "one process")
+FORECASTS: Final = """
+version: 1
+policy: weather
+servers: [weather]
+rules:
+  - {id: forecasts, methods: [tools/list, tools/call], name: forecast}
+"""
+"""A policy of one rule."""
 REVISION: Final = "2025-11-25"
 
 

@@ -1,9 +1,11 @@
 """What runs for all tests of gateways: one server behind them, and the service on each host."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from tests.gateways.commands import FORECASTS
 from tests.gateways.engines import HOSTS, Engine, engine
 from tests.gateways.upstreams import Upstream, json_list, upstream
 from tests.installed import envoy
@@ -36,3 +38,12 @@ def plain_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     envoy()
     with engine("grpcio", tmp_path_factory.mktemp("engine"), "--mtls-principals") as running:
         yield running
+
+
+@pytest.fixture
+def policies(tmp_path: Path) -> Path:
+    """Policies of one rule, for `mcp-acl gateway`."""
+    directory = tmp_path / "policies"
+    directory.mkdir()
+    (directory / "weather.yaml").write_text(FORECASTS)
+    return directory

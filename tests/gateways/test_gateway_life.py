@@ -16,7 +16,6 @@ from contextlib import closing
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Final
 
 import pytest
 from typer.testing import CliRunner
@@ -24,6 +23,7 @@ from typer.testing import CliRunner
 from mcp_acl.cli import app
 from tests.certificates import Certified
 from tests.gateways.commands import (
+    FORECASTS,
     FORMS,
     SECONDS,
     Gateway,
@@ -41,24 +41,7 @@ from tests.gateways.commands import (
 from tests.gateways.signing import Issuer
 from tests.gateways.upstreams import chunked, event, listing, upstream
 
-POLICY: Final = """
-version: 1
-policy: weather
-servers: [weather]
-rules:
-  - {id: forecasts, methods: [tools/list, tools/call], name: forecast}
-"""
-
-
 in_both_forms = pytest.mark.parametrize("form", FORMS)
-
-
-@pytest.fixture
-def policies(tmp_path: Path) -> Path:
-    directory = tmp_path / "policies"
-    directory.mkdir()
-    (directory / "weather.yaml").write_text(POLICY)
-    return directory
 
 
 @pytest.fixture(scope="module")
@@ -170,7 +153,7 @@ def test_policies_follow_their_files(tmp_path: Path, policies: Path, server: Rec
     with gateway(tmp_path, policies, [f"weather={server.url}"], form=form) as running:
         assert ["forecast"] == tools_of(running)
         new = tmp_path / "new.yaml"
-        new.write_text(POLICY.replace("name: forecast", "name: history"))
+        new.write_text(FORECASTS.replace("name: forecast", "name: history"))
         new.replace(policies / "weather.yaml")
         until(lambda: tools_of(running) == ["history"])
 

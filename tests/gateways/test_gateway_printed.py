@@ -6,7 +6,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
 
 import pytest
 import yaml
@@ -27,22 +26,6 @@ from tests.gateways.commands import (
     until,
 )
 from tests.gateways.signing import Issuer
-
-POLICY: Final = """
-version: 1
-policy: weather
-servers: [weather]
-rules:
-  - {id: forecasts, methods: [tools/list, tools/call], name: forecast}
-"""
-
-
-@pytest.fixture
-def policies(tmp_path: Path) -> Path:
-    directory = tmp_path / "policies"
-    directory.mkdir()
-    (directory / "weather.yaml").write_text(POLICY)
-    return directory
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,5 @@
 """Files become one set: equal texts share a condition, order leaves no trace, problems stand where the text stands."""
 
-import gc
-
 import pytest
 
 from mcp_acl.policy.compiler import compile_policies
@@ -161,17 +159,3 @@ def test_star_covers_the_methods_of_its_feature() -> None:
     assert view is not None
     assert 1 == len(view.candidates("prompts/get", "x").allows)
     assert 0 == len(view.candidates("tools/call", "x").allows)
-
-
-@pytest.mark.parametrize("collects", [True, False])
-def test_the_collector_is_left_as_it_was(collects: bool) -> None:
-    was = gc.isenabled()
-    try:
-        (gc.enable if collects else gc.disable)()
-        compile_policies([SourceFile("p.yaml", b"version: 1\npolicy: p\nrules: []\n")])
-        assert collects == gc.isenabled()
-        with pytest.raises(SourceError):
-            compile_policies([SourceFile("p.yaml", b"")])
-        assert collects == gc.isenabled()
-    finally:
-        (gc.enable if was else gc.disable)()

@@ -1,13 +1,17 @@
 """Reading a directory: which files, and what is said of those that cannot be read."""
 
+import gc
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
-from mcp_acl.policy.source import MAX_SIZE
+from mcp_acl.policy.compiler import compile_policies
+from mcp_acl.policy.index import PolicySet
+from mcp_acl.policy.source import MAX_SIZE, SourceFile
 from mcp_acl.problems import SourceError
+from mcp_acl.runtime import store
 from mcp_acl.runtime.store import load_policies, read_policies, read_scenarios
 from tests.runtime.weather import WEATHER
 
@@ -114,3 +118,27 @@ def test_directory_is_compiled_with_its_commit(tmp_path: Path) -> None:
     (tmp_path / ".git" / "HEAD").write_text("0123456789abcdef0123456789abcdef01234567\n")
     assert ["weather"] == [policy.id for policy in plain.policies]
     assert f"{plain.revision}+git.0123456789ab" == load_policies(tmp_path).revision
+
+
+@pytest.mark.parametrize("collects", [True, False])
+def test_policies_are_compiled_without_the_collector_which_is_left_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, collects: bool
+) -> None:
+    seen: list[bool] = []
+
+    def compiled(files: Sequence[SourceFile], commit: str = "") -> PolicySet:
+        seen.append(gc.isenabled())
+        return compile_policies(files, commit)
+
+    monkeypatch.setattr(store, "compile_policies", compiled)
+    was = gc.isenabled()
+    try:
+        (gc.enable if collects else gc.disable)()
+        (tmp_path / "p.yaml").write_text("version: 1\npolicy: p\nrules: []\n")
+        load_policies(tmp_path)
+        (tmp_path / "p.yaml").write_text("")
+        with pytest.raises(SourceError):
+            load_policies(tmp_path)
+        assert ([False, False], collects) == (seen, gc.isenabled())
+    finally:
+        (gc.enable if was else gc.disable)()

@@ -66,25 +66,24 @@ def question_from(body: bytes) -> tuple[Question, int]:
 def _question(body: bytes) -> tuple[Question, int]:
     """One message after another is one with the fields of both (protobuf encoding, "Last One Wins")."""
     request = unread.UnreadCheckRequest.FromString(body)
-    if max(map(len, (request.principal, request.http, request.attributes, request.time))) > 1:
+    parts = principal, http, attributes, time = request.principal, request.http, request.attributes, request.time
+    if max(map(len, parts)) > 1:
         pb.CheckRequest.FromString(body)  # refuses parts that are no messages by themselves: together they may be one
     direction = _DIRECTIONS.get(request.direction)
     if direction is None:
         raise ApiError("`direction` must be client to server or server to client")
-    token, claims = _remembered_principal(b"".join(request.principal))
-    http = b"".join(request.http)
-    attributes = b"".join(request.attributes)
+    token, claims = _remembered_principal(b"".join(principal))
     question = Question(
         request.server,
         request.raw or _message(request, body),
         claims,
         token,
         direction,
-        _http(http) if http else _NO_HTTP,
-        _json("attributes", Struct.FromString(attributes)) if attributes else _NOTHING,
+        _http(b"".join(http)) if http else _NO_HTTP,
+        _json("attributes", Struct.FromString(b"".join(attributes))) if attributes else _NOTHING,
         request.session_id,
         request.filters_responses,
-        _time(request.time) if request.time else None,
+        _time(time) if time else None,
     )
     return question, request.sequence
 

@@ -5,13 +5,14 @@ the decision.
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import IntEnum
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 from mcp_acl.problems import AclError, EvalError, MessageError, SourceError
 
 _LOG: Final = logging.getLogger("mcp_acl")
+_T = TypeVar("_T")
 
 
 class Code(IntEnum):
@@ -67,3 +68,11 @@ def status_of(error: BaseException) -> Status:
         _LOG.error("a call failed", exc_info=error)
         return _BUG
     return Status(code, str(error))
+
+
+def outcome_of(run: Callable[[bytes], _T], request: bytes) -> _T | Status:
+    """What a handler gives, or the status that it ends with, whatever error that is: none ends the server, or the call without a status."""
+    try:
+        return run(request)
+    except BaseException as error:  # noqa: BLE001 - SystemExit and a cancelled task included
+        return status_of(error)

@@ -1,7 +1,9 @@
 """What a connection of HTTP/2 keeps of a request, and what it tells it. Knows no connection and no gRPC."""
 
+from abc import ABC, abstractmethod
 
-class Stream:
+
+class Stream(ABC):
     """One request and its answer. What is to be done about it is for those that are made of it."""
 
     __slots__ = ("id", "is_sent", "pending", "received", "room")
@@ -13,18 +15,18 @@ class Stream:
         self.pending = b""
         self.is_sent = False
 
+    @abstractmethod
     def data(self, payload: bytes) -> None:
         """Take a piece of the answer."""
-        raise NotImplementedError
 
+    @abstractmethod
     def head(self, meaning: str) -> None:
         """Take headers that are not the last."""
-        raise NotImplementedError
 
+    @abstractmethod
     def end(self, meaning: str | None) -> None:
         """Take the end: the trailers, or None where the answer ended without."""
-        raise NotImplementedError
 
+    @abstractmethod
     def fail(self, reason: str) -> None:
         """There is no end, and why."""
-        raise NotImplementedError

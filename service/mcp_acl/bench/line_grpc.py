@@ -5,6 +5,7 @@ client, step by step, is answered with the last message: it is then that a gatew
 """
 
 import ssl
+from abc import abstractmethod
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
@@ -142,12 +143,13 @@ class _Messages(Stream):
         else:
             self.fail(meaning)
 
+    @abstractmethod
     def message(self, message: bytes) -> None:
-        raise NotImplementedError
+        """Take a message."""
 
+    @abstractmethod
     def over(self) -> None:
         """Take the end with the status OK."""
-        raise NotImplementedError
 
 
 class _Once(_Messages):

@@ -156,9 +156,8 @@ class MessageFilter:
     def _list_alone(self, text: bytes) -> bytes | None:
         """The list that was asked for, filtered, if the text is that and nothing else; read and written in one pass."""
         found = _ALONE.get(self.request.message.method)
-        if (
-            found is None or self.view.settings.trust_annotations
-        ):  # then more is learned of a list than which entries it has
+        # Of a server that is trusted more is learned from a list than which entries it has.
+        if found is None or self.view.settings.trust_annotations:
             return None
         row, reader = found
         read = reader.read(text)

@@ -15,12 +15,12 @@ from typing import Any, Final, TypeAlias, TypeVar
 from mcp_acl.adapters import health as grpc_health
 from mcp_acl.adapters.handlers import Informed, Metadata, Session, Streaming, Table
 from mcp_acl.adapters.health import Health
-from mcp_acl.adapters.status import Code, Status, status_of
+from mcp_acl.adapters.status import Code, Status, outcome_of, status_of
 from mcp_acl.hosts.asgi_answer import Answer, ClientGoneError, Send
 from mcp_acl.hosts.deadlines import Deadlines
 from mcp_acl.hosts.framing import CallError, Frames, is_call, timeout_of
 from mcp_acl.hosts.listening import Limits
-from mcp_acl.hosts.together import Together
+from mcp_acl.hosts.together import LARGE, SMALL, Together
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -28,10 +28,6 @@ _Given: TypeAlias = Iterable[tuple[bytes, bytes]]
 _T = TypeVar("_T")
 
 _LOG: Final = logging.getLogger("mcp_acl")
-_LARGE: Final = 256 * 1024
-"""Bytes from which a request is worked on beside the event loop: everything else, health first, goes on meanwhile."""
-_SMALL: Final = 16 * 1024
-"""Bytes below which requests that come together are worked on together."""
 _LOOK: Final = 1.0
 """Seconds between looks at what a watcher of health is told."""
 _END_SECONDS: Final = 1.0
@@ -51,7 +47,7 @@ class Application:
         self._refusing = False
         self._draining = asyncio.Event()
         self._deadlines = Deadlines()
-        self._together: Together[bytes | Status] = Together(_outcome)
+        self._together: Together[bytes | Status] = Together(outcome_of)
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -153,7 +149,7 @@ class Application:
         message = await self._message(messages)
         if isinstance(handler, Informed):
             handler = partial(handler.answer, _metadata(scope["headers"]))
-        if len(message) >= _SMALL:
+        if len(message) >= SMALL:
             return await answer.last(await self._run(handler, message))
         outcome = await self._together.answer(handler, message)
         if isinstance(outcome, Status):
@@ -203,7 +199,7 @@ class Application:
         return message
 
     async def _run(self, run: Callable[[bytes], _T], request: bytes, held: int = 0) -> _T:
-        if len(request) + held < _LARGE:
+        if len(request) + held < LARGE:
             return _run(run, request)
         return await asyncio.get_running_loop().run_in_executor(self._pool, _run, run, request)
 
@@ -273,17 +269,10 @@ async def _lifespan(scope: Scope, receive: Receive, send: Send) -> None:
 
 def _run(run: Callable[[bytes], _T], request: bytes) -> _T:
     """What a handler gives; whatever error it ends with is a status."""
-    outcome = _outcome(run, request)
+    outcome = outcome_of(run, request)
     if isinstance(outcome, Status):
         raise CallError(*outcome)
     return outcome
-
-
-def _outcome(run: Callable[[bytes], _T], request: bytes) -> _T | Status:
-    try:
-        return run(request)
-    except BaseException as error:  # noqa: BLE001 - no error of a handler ends the server, or the call without a status
-        return status_of(error)
 
 
 async def _last(answer: Answer, messages: Sequence[bytes]) -> None:

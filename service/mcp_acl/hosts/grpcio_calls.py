@@ -16,17 +16,13 @@ import grpc
 from mcp_acl.adapters import health as grpc_health
 from mcp_acl.adapters.handlers import Handler, Informed, Metadata, Session, Streaming, Unary
 from mcp_acl.adapters.health import Health
-from mcp_acl.adapters.status import Code, Status, status_of
+from mcp_acl.adapters.status import Code, Status, outcome_of
 from mcp_acl.hosts.listening import Limits, Listener
-from mcp_acl.hosts.together import Together
+from mcp_acl.hosts.together import LARGE, SMALL, Together
 
 _SETTLE: Final = 0.5
 _QUIET: Final = 0.02
 """Seconds: how long calls are given to settle, and how long nothing must happen for them to have settled."""
-_LARGE: Final = 256 * 1024
-"""Bytes from which a request is worked on beside the event loop: everything else, health first, goes on meanwhile."""
-_SMALL: Final = 16 * 1024
-"""Bytes below which requests that come together are worked on together."""
 _END_SECONDS: Final = 5.0
 """How long a call may take to end with an error."""
 _LOOK: Final = 1.0
@@ -48,7 +44,7 @@ class Calls(grpc.GenericRpcHandler):
         self._active = 0
         self._health = health
         self._pool = pool
-        self._together: Together[bytes | Status] = Together(_outcome)
+        self._together: Together[bytes | Status] = Together(outcome_of)
         self._moves = 0
         self._idle: set[asyncio.Task[Any]] = set()
         self._refusing = False
@@ -120,7 +116,7 @@ class Calls(grpc.GenericRpcHandler):
 
     async def _unary(self, handler: Unary, _: object, context: _Context) -> bytes:
         message = await self._message(context)
-        is_small = len(message) < _SMALL
+        is_small = len(message) < SMALL
         outcome = await (self._together.answer(handler, message) if is_small else self._outcome(handler, message))
         if isinstance(outcome, Status):
             await _abort(context, outcome)
@@ -140,7 +136,7 @@ class Calls(grpc.GenericRpcHandler):
 
     async def _stream(self, handler: Streaming, _: object, context: _Context) -> None:
         """Feed each message, and read the next when its answers are written: a client that does not read is not read from."""
-        session: Session | Status = _outcome(lambda _: handler.open(_metadata(context)), b"")
+        session: Session | Status = outcome_of(lambda _: handler.open(_metadata(context)), b"")
         if isinstance(session, Status):
             await _abort(context, session)
         held = [session]
@@ -183,9 +179,9 @@ class Calls(grpc.GenericRpcHandler):
             await context.write(answer)
 
     async def _outcome(self, run: Callable[[bytes], _T], request: bytes, held: int = 0) -> _T | Status:
-        if len(request) + held < _LARGE:
-            return _outcome(run, request)
-        return await asyncio.get_running_loop().run_in_executor(self._pool, _outcome, run, request)
+        if len(request) + held < LARGE:
+            return outcome_of(run, request)
+        return await asyncio.get_running_loop().run_in_executor(self._pool, outcome_of, run, request)
 
     async def _watch(self, _: object, context: _Context) -> None:
         """A watcher is told of every change, and let go at the end, so that it does not hold the drain up."""
@@ -193,7 +189,7 @@ class Calls(grpc.GenericRpcHandler):
         told = b""
         while True:
             is_last = self._draining.is_set()
-            status = _outcome(self._health.watched, request)
+            status = outcome_of(self._health.watched, request)
             if isinstance(status, Status):
                 await _abort(context, status)
             elif status != told:
@@ -252,10 +248,3 @@ async def _abort(context: _Context, status: Status) -> NoReturn:
 
 async def _refuse(_: object, context: _Context) -> None:
     await _abort(context, _SHUTTING_DOWN)
-
-
-def _outcome(run: Callable[[bytes], _T], request: bytes) -> _T | Status:
-    try:
-        return run(request)
-    except BaseException as error:  # noqa: BLE001 - no error of a handler ends the server, or the call without a status
-        return status_of(error)

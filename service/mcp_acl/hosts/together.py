@@ -10,6 +10,10 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final, Generic, TypeVar
 
+SMALL: Final = 16 * 1024
+"""Bytes of a request below which it is worked on together with others."""
+LARGE: Final = 256 * 1024
+"""Bytes from which it is worked on beside the event loop: everything else, health first, goes on meanwhile."""
 MOST: Final = 32
 """How many requests are waited for."""
 TURNS: Final = 6

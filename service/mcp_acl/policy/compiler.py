@@ -1,10 +1,8 @@
 """Policy files → `PolicySet`: every condition compiled, every rule in its index, or every problem at once."""
 
-import gc
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, TypeAlias
 
@@ -34,23 +32,6 @@ def compile_policies(files: Sequence[SourceFile], commit: str = "") -> PolicySet
 
     Raises SourceError with every problem and finding of every file if there is one problem.
     """
-    with _uncollected():
-        return _compiled(files, commit)
-
-
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """Without the collector: nearly all that is made while loading stays, and looking for what does not would take a third of the time."""
-    collects = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if collects:
-            gc.enable()
-
-
-def _compiled(files: Sequence[SourceFile], commit: str) -> PolicySet:
     policies, problems = load_policies(files)
     compiler = _Compiler([*problems, *check_policies(policies)])
     compiled = [(policy, compiler.policy(policy)) for policy in policies]

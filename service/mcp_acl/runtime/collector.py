@@ -1,9 +1,9 @@
-"""The interpreter while a set is loaded beside requests: who gets the lock, and when the garbage collector runs.
+"""The interpreter while a set is loaded: when the garbage collector runs, and who gets the lock where requests are answered meanwhile.
 
-Knows nothing of policies. A thread that computes keeps the interpreter's lock for `sys.getswitchinterval()` each time another
-wants it, and an answer needs it several times: so the interval is short meanwhile. A full collection holds the lock from beginning to end
-and looks at all that was made so far, again and again: so there is none meanwhile, one at the end, and what is left is frozen,
-which is to say that no later collection looks at it. It is freed all the same with its last user.
+Knows nothing of policies. Nearly all that is made while loading stays, and the collector would look at it again and again, for a third of the
+time, and with the lock from beginning to end: so there is no collection meanwhile, one at the end, and what is left is frozen, which
+is to say that no later collection looks at it. It is freed all the same with its last user. A thread that computes keeps the interpreter's
+lock for `sys.getswitchinterval()` each time another wants it, and an answer needs it several times: so the interval is short meanwhile.
 """
 
 import gc
@@ -14,19 +14,28 @@ from typing import Final
 
 SLICE: Final = 0.0001
 """Seconds."""
-_NEVER: Final = 1 << 30
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Do not collect."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.enable()
 
 
 @contextmanager
 def beside_requests() -> Iterator[None]:
-    """Let other threads go first, and do not collect in full."""
-    interval, thresholds = sys.getswitchinterval(), gc.get_threshold()
+    """Let other threads go first."""
+    interval = sys.getswitchinterval()
     sys.setswitchinterval(min(interval, SLICE))
-    gc.set_threshold(thresholds[0], thresholds[1], _NEVER)
     try:
         yield
     finally:
-        gc.set_threshold(*thresholds)
         sys.setswitchinterval(interval)
 
 

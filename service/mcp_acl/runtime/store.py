@@ -16,6 +16,7 @@ from mcp_acl.policy.compiler import compile_policies
 from mcp_acl.policy.index import PolicySet
 from mcp_acl.policy.source import MAX_SIZE, SourceFile
 from mcp_acl.problems import Place, Problem, SourceError
+from mcp_acl.runtime.collector import uncollected
 from mcp_acl.runtime.commit import commit_of
 from mcp_acl.runtime.stamps import Stamp, stamp_from, stamp_of
 
@@ -64,12 +65,13 @@ def read_sources(directory: Path) -> Sources:
 
 def compile_sources(sources: Sources) -> PolicySet:
     """Compile what was read. Raises SourceError with everything that is wrong with any file, unreadable ones included."""
-    if not sources.problems:
-        return compile_policies(sources.files, sources.commit)
-    try:
-        rest = compile_policies(sources.files).findings
-    except SourceError as error:
-        rest = error.problems
+    with uncollected():
+        if not sources.problems:
+            return compile_policies(sources.files, sources.commit)
+        try:
+            rest = compile_policies(sources.files).findings
+        except SourceError as error:
+            rest = error.problems
     raise SourceError([*sources.problems, *rest])
 
 
