@@ -2,7 +2,7 @@
 
 import asyncio
 import gzip
-from collections.abc import MutableMapping, Sequence
+from collections.abc import Iterator, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
@@ -17,6 +17,7 @@ from mcp_acl.adapters.status import Code
 from mcp_acl.hosts import asgi
 from mcp_acl.hosts.asgi import Application
 from mcp_acl.hosts.listening import Limits
+from mcp_acl.hosts.together import MOST, SMALL
 from tests.hosts.faults import FAULTS
 from tests.hosts.service import UNREADABLE, table
 
@@ -240,7 +241,21 @@ WATCH = b"/grpc.health.v1.Health/Watch"
 
 def answered(call: Call) -> list[bytes]:
     """The messages that were sent, each as its frame."""
+    return [frame for body in bodies(call) for frame in frames(body)]
+
+
+def bodies(call: Call) -> list[bytes]:
+    """The pieces of the body as they were sent."""
     return [event["body"] for event in call.sent if event["type"] == "http.response.body" and event["body"]]
+
+
+def frames(body: bytes) -> Iterator[bytes]:
+    """A piece of a body that holds whole messages, taken apart."""
+    while body:
+        end = 5 + int.from_bytes(body[1:5], "big")
+        assert end <= len(body)
+        yield body[:end]
+        body = body[end:]
 
 
 class Live:
@@ -373,6 +388,39 @@ def test_message_is_not_worked_on_until_the_answer_before_has_passed() -> None:
         assert [b"a", b"b", b"c", b"d"] == hearing.fed
 
     asyncio.run(scene())
+
+
+def test_small_messages_that_come_together_are_answered_together_so_many_at_once() -> None:
+    messages = [framed(b"%d" % number) for number in range(MOST + 3)]
+    hearing = Hearing()
+
+    async def scene() -> None:
+        one = Live(Application({STREAM.decode(): Streaming(lambda _: hearing)}, Limits(LIMIT), Health()))
+        one.put(b"".join(messages[:3]) + messages[3][:4])
+        await one.settled()
+        assert [b"".join(messages[:3])] == bodies(one.call)
+        one.read.clear()
+        one.put(messages[3][4:])
+        await one.settled()
+        one.put(b"".join(messages[4:]) + b"".join(messages), more=False)
+        await one.settled()
+        assert len(hearing.fed) == 4
+        one.read.set()
+        assert Code.OK == (await one.status())[0]
+        assert [*messages, *messages] == answered(one.call)
+        assert [3, 1, MOST, MOST, 2] == [len([*frames(body)]) for body in bodies(one.call)]
+
+    asyncio.run(scene())
+
+
+@pytest.mark.parametrize(("held", "first"), [(1, b"a"), (0, b"a" * SMALL)], ids=["kept", "large"])
+def test_message_that_may_take_long_is_answered_by_itself(held: int, first: bytes) -> None:
+    hearing = Hearing()
+    hearing.held = held
+    app = Application({STREAM.decode(): Streaming(lambda _: hearing)}, Limits(2 * SMALL), Health())
+    call = Call([framed(first) + framed(b"b") + framed(b"c")], path=STREAM).run(app)
+    assert framed(first) == bodies(call)[0]
+    assert [framed(first), framed(b"b"), framed(b"c")] == answered(call)
 
 
 def test_last_answer_of_a_stream_is_the_end_of_its_body() -> None:

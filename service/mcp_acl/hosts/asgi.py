@@ -20,7 +20,7 @@ from mcp_acl.hosts.asgi_answer import Answer, ClientGoneError, Send
 from mcp_acl.hosts.deadlines import Deadlines
 from mcp_acl.hosts.framing import CallError, Frames, is_call, timeout_of
 from mcp_acl.hosts.listening import Limits
-from mcp_acl.hosts.together import LARGE, SMALL, Together
+from mcp_acl.hosts.together import LARGE, MOST, SMALL, Together
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -173,12 +173,28 @@ class Application:
             await answer.taken()
             if message is None:
                 return await _last(answer, await self._run(lambda _: session.close(), b"", session.held))
-            answers = await self._run(session.feed, message, session.held)
-            if session.is_over:
+            answers, error = await self._fed(session, message, messages)
+            if error is None and session.is_over:
                 return await _last(answer, answers)
-            for one in answers:
-                await answer.message(one)
+            await answer.messages(answers)
+            if error is not None:
+                raise error
         return None
+
+    async def _fed(self, session: Session, first: bytes, messages: "_Messages") -> tuple[list[bytes], CallError | None]:
+        """The answers to a message, and to small ones that have come with it: each thing that is sent costs more than most answers."""
+        message: bytes | None = first
+        answers: list[bytes] = []
+        fed = 0
+        try:
+            while message is not None:
+                answers += await self._run(session.feed, message, session.held)
+                fed += 1
+                is_more = fed < MOST and len(message) < SMALL and not (session.is_over or session.held)
+                message = messages.next() if is_more else None
+        except CallError as error:
+            return answers, error
+        return answers, None
 
     async def _next(self, messages: "_Messages") -> bytes | None:
         """The next message of a stream, or None at the end. Raises CallError. While this waits, the end of the service ends the call."""

@@ -4,7 +4,7 @@ Knows no handler. Headers go out with the first message, so that an error before
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import Any, Final, TypeAlias
 
 from mcp_acl.adapters.status import Code, Status
@@ -36,10 +36,16 @@ class Answer:
 
     async def message(self, message: bytes) -> None:
         """Send one of many messages, when the one before is taken. Raises ClientGoneError."""
-        body = framed(message)
+        await self.messages((message,))
+
+    async def messages(self, messages: Sequence[bytes]) -> None:
+        """Send some of many messages at once, when those before are taken. Raises ClientGoneError."""
+        if not messages:
+            return
+        body = b"".join(map(framed, messages))
         await self.taken()
         await self._start()
-        self._messages += 1
+        self._messages += len(messages)
         event: Event = {"type": "http.response.body", "body": body, "more_body": True}
         self._passing = asyncio.ensure_future(self._send(event))
         self._passing.add_done_callback(_seen)
