@@ -10,13 +10,18 @@ from typing import NamedTuple
 import pytest
 from typer.testing import CliRunner
 
-from mcp_acl.cli import app
+from mcp_acl.bench.measuring import Loop
+from mcp_acl.bench.results import Results, write_results
+from mcp_acl.cli import app, benching
+from mcp_acl.cli.benching import Choice, wanted
 from mcp_acl.cli.exits import Exit
 from mcp_acl.policy.compiler import compile_policies
 from mcp_acl.policy.source import SourceFile
+from tests.bench.runs import a_run, hosts_and_interfaces
 
 ROOT = Path(__file__).parents[1]
 CLIENTS = ROOT / "docs" / "clients" / "README.md"
+MEASURED = a_run(hosts_and_interfaces())
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md")), CLIENTS]
 
 
@@ -80,11 +85,11 @@ class Command(NamedTuple):
         return f"{self.block} {self.line[:60]}"
 
 
-_GOES_ON = re.compile(r"mcp-acl (serve|gateway(?!.* --print-config))")
+_GOES_ON = re.compile(r"mcp-acl (serve|gateway(?!.* --print-config)|bench --target)")
 
 
 def commands() -> Iterator[Command]:
-    """What can be run as it stands: not what goes on until it is stopped, and nothing with a part left out."""
+    """What can be run as it stands: not what goes on until it is stopped or asks what runs, and nothing with a part left out."""
     for block in blocks("console"):
         for found in re.finditer(r"^\$ (mcp-acl (?:.*\\\n)*.*)\n((?:(?!\$ ).*\n)*)", block.text, re.MULTILINE):
             line = found[1].replace("\\\n", " ")
@@ -94,15 +99,28 @@ def commands() -> Iterator[Command]:
 
 @pytest.fixture
 def shown_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A directory with the shipped policies and the files that pages show under a comment with their path."""
+    """A directory with the shipped policies, the files that pages show under a comment with their path, and runs of `bench`."""
     shutil.copytree(ROOT / "policies", tmp_path / "policies")
     for block in policies():
         if path := re.match(r"# (\S+\.yaml)\n", block.text):
             (tmp_path / path[1]).write_text(block.text)
+    for name in ("flat", "before", "after"):
+        write_results(MEASURED, tmp_path / f"{name}.json")
     monkeypatch.chdir(tmp_path)
 
 
-@pytest.mark.usefixtures("shown_files")
+@pytest.fixture
+def nothing_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is to be measured is still made of the flags. `tests/cli` measures."""
+
+    def served(choice: Choice, _loop: Loop, _rounds: int) -> tuple[Results, bool]:
+        assert wanted(choice)
+        return MEASURED, True
+
+    monkeypatch.setattr(benching, "_served", served)
+
+
+@pytest.mark.usefixtures("shown_files", "nothing_is_measured")
 @pytest.mark.parametrize("command", [*commands()], ids=str)
 def test_command_in_a_page_prints_what_is_shown(command: Command) -> None:
     result = CliRunner().invoke(app, shlex.split(command.line, comments=True)[1:])

@@ -7,6 +7,7 @@ memory here, never recursion.
 
 import pkgutil
 import re
+from functools import cache
 from importlib.util import find_spec
 from typing import Any, Final
 
@@ -86,20 +87,25 @@ def _made(data: str, parts: "list[Tree | lark.Token]") -> Tree:
 
 
 _MADE: Final[Any] = _made
-_PARSER: Final = lark.Lark(
-    f"{_cel_python()}\n{_ours()}",
-    parser="lalr",
-    start="expr",
-    maybe_placeholders=False,
-    keep_all_tokens=True,
-    tree_class=_MADE,
-)
+
+
+@cache
+def _parser() -> lark.Lark:
+    """Made when there is something to parse: it takes longer than all else that a process does before it serves."""
+    return lark.Lark(
+        f"{_cel_python()}\n{_ours()}",
+        parser="lalr",
+        start="expr",
+        maybe_placeholders=False,
+        keep_all_tokens=True,
+        tree_class=_MADE,
+    )
 
 
 def parse_tree(text: str) -> Tree:
     """The syntax tree. Raises `SourceError` with one problem, `cel-syntax`."""
     try:
-        tree: Any = _PARSER.parse(text)
+        tree: Any = _parser().parse(text)
     except lark.UnexpectedInput as error:
         raise SourceError([_problem(text, error)]) from None
     assert isinstance(tree, Tree)

@@ -5,6 +5,7 @@ Knows the grammar and its hints, no values and no environment.
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Final
 
 from lark import Lark, Token, Tree, UnexpectedInput
@@ -26,9 +27,11 @@ class SyntaxProblem(Exception):  # noqa: N818 - carries a problem's parts to whe
         super().__init__(message)
 
 
-_PARSER: Final = Lark.open(
-    "grammar.lark", rel_to=__file__, parser="lalr", propagate_positions=True, maybe_placeholders=False
-)
+@cache
+def _parser() -> Lark:
+    """Made when there is something to parse: most commands parse nothing."""
+    return Lark.open("grammar.lark", rel_to=__file__, parser="lalr", propagate_positions=True, maybe_placeholders=False)
+
 
 _TOKEN_HINTS: Final[Mapping[str, str]] = {
     "in": "there is no `in`: write `{'a', 'b'}.contains(x)`, or `x == 'a' || x == 'b'`",
@@ -53,7 +56,7 @@ def parse_expression(text: str) -> Tree[Token]:
     """The syntax tree of one expression. Raises `SyntaxProblem`."""
     _check_characters(text)
     try:
-        tree = _PARSER.parse(text)
+        tree = _parser().parse(text)
     except UnexpectedInput as error:
         raise _described(error, text) from None
     _check_depth(tree)
