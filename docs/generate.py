@@ -31,6 +31,7 @@ from mcp_acl.policy.facts import render_facts
 from mcp_acl.policy.schema import json_schema
 from mcp_acl.policy.source import SourceFile
 from mcp_acl.runtime.loading import CONFIG
+from mcp_acl.runtime.metrics.table import render_metrics
 from mcp_acl.runtime.rows import PREFIX, ROWS
 
 DOCS: Final = Path(__file__).parent
@@ -357,6 +358,11 @@ def architecture() -> str:
     return _put_in("../ARCHITECTURE.md", "variables", render_facts())
 
 
+def watching() -> str:
+    """What can be watched, the table of metrics put in."""
+    return _put_in("watching.md", "metrics", render_metrics())
+
+
 def policies() -> str:
     """Policy files, the table of limits put in."""
     return _put_in("policies.md", "limits", _table(("at most", ""), _limits()))
@@ -394,6 +400,7 @@ PAGES: Final[Mapping[str, Callable[[], str]]] = {
     "policies.md": policies,
     "policy.schema.json": policy_schema,
     "settings.md": settings,
+    "watching.md": watching,
 }
 
 

@@ -106,6 +106,16 @@ EVERYTHING = {
     "tool_memory": 11.5,
     "max_tasks": 6,
     "max_tools": 7,
+    "metrics_listen": "127.0.0.1:9000",
+    "metrics_insecure": True,
+    "decision_log": Path("log"),
+    "log_allowed": 0.5,
+    "log_claims": ("sub", "a"),
+    "log_arguments": True,
+    "log_masked": ("b", "c"),
+    "log_names": False,
+    "log_size": 70_000,
+    "log_files": 3,
 }
 
 

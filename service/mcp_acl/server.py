@@ -5,7 +5,8 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -24,15 +25,21 @@ from mcp_acl.runtime.collector import keep_all
 from mcp_acl.runtime.event_loop import loop_factory
 from mcp_acl.runtime.gate import Gate
 from mcp_acl.runtime.memory import Bounds, Memory, StoreError
+from mcp_acl.runtime.observed import ObservedGate, Observer
 from mcp_acl.runtime.reload import Reloader, read_settled
 from mcp_acl.runtime.rows import PREFIX, ROWS
 from mcp_acl.runtime.settings import Settings
 from mcp_acl.runtime.store import compile_sources
 from mcp_acl.runtime.supervisor import Record, Supervisor
+from mcp_acl.runtime.watching import watching, write_what_is_left
 
 _LOG: Final = logging.getLogger("mcp_acl")
 INSIDE: Final = "_MCP_ACL_SETTINGS"
 """The variable by which the Python inside Envoy is told the settings."""
+_ADDRESSES: Final = ("listen", "admin_listen", "metrics_listen")
+"""Settings of which each worker has its own."""
+_WATCHERS: Final = ExitStack()
+"""Of the Python inside Envoy, which ends without a word: what its watchers leave, the process outside writes."""
 _END_SECONDS: Final = 2 * grpcio.GRACE
 """How long a worker may take to end after its drain."""
 
@@ -40,35 +47,51 @@ _END_SECONDS: Final = 2 * grpcio.GRACE
 def serve(settings: Settings, ready: Callable[[Sequence[str], PolicySet], None]) -> None:
     """Serve in this process until a signal asks to stop. `ready` is told what is bound, in the order of `listen` and `admin_listen`.
 
-    Raises SourceError for policies that cannot be used, CertificateError for certificates, StoreError for `store`, ListenError for an
-    address, EnvoyMissingError and EnvoyError for the host `envoy`.
+    Raises SourceError for policies that cannot be used, CertificateError for certificates, StoreError for `store`, LogError for
+    `decision_log`, ListenError for an address, EnvoyMissingError and EnvoyError for the host `envoy`.
     """
-    with closing(memory_of(settings)) as memory:
-        gate, reloader = in_force(settings, memory)
+    if settings.host == "envoy":
+        _serve_in_envoy(settings, ready)
+        return
+    with closing(memory_of(settings)) as memory, watching(settings) as observers:
+        gate, reloader = in_force(settings, memory, observers)
         listeners, limits = listeners_of(settings, gate), limits_of(settings)
-
-        def started(bound: Sequence[str]) -> None:
-            _LOG.info("listening on %s, revision %s", ", ".join(bound), gate.policies.revision)
-            ready(bound, gate.policies)
-
-        if settings.host == "envoy":
-            # What is served is loaded inside; here policies and store say whether it can be.
-            engine = envoy.Engine("mcp_acl.server:inside_envoy", {INSIDE: settings.model_dump_json()})
-            asyncio.run(envoy.run(listeners, limits, engine, settings.drain, started))
-            return
         follow(settings, reloader)
         try:
             with asyncio.Runner(loop_factory=loop_factory()) as runner:
+                started = _started(gate, ready)
                 runner.run(grpcio.run(listeners, limits, Health(gate.is_current), settings.drain, started))
         finally:
             reloader.stop()
 
 
-def inside_envoy(made: Callable[..., Gate] = Gate) -> envoy.Served:
+def _serve_in_envoy(settings: Settings, ready: Callable[[Sequence[str], PolicySet], None]) -> None:
+    """What is served is loaded inside; here policies, store and decision log say whether it can be."""
+    with closing(memory_of(settings)) as memory:
+        gate, _ = in_force(settings, memory)
+        write_what_is_left(settings)
+        engine = envoy.Engine("mcp_acl.server:inside_envoy", {INSIDE: settings.model_dump_json()})
+        listeners, limits = listeners_of(settings, gate), limits_of(settings)
+        try:
+            asyncio.run(envoy.run(listeners, limits, engine, settings.drain, _started(gate, ready)))
+        finally:
+            write_what_is_left(settings)
+
+
+def _started(gate: Gate, ready: Callable[[Sequence[str], PolicySet], None]) -> Callable[[Sequence[str]], None]:
+    def started(bound: Sequence[str]) -> None:
+        _LOG.info("listening on %s, revision %s", ", ".join(bound), gate.policies.revision)
+        ready(bound, gate.policies)
+
+    return started
+
+
+def inside_envoy(observers: Sequence[Observer] = ()) -> envoy.Served:
     """What Envoy's Python serves: policies and memory of its own, for as long as that process lives."""
     log_to_stderr()
     settings = Settings.model_validate_json(os.environ[INSIDE])
-    gate, reloader = in_force(settings, memory_of(settings), made)
+    watchers = _WATCHERS.enter_context(watching(settings))
+    gate, reloader = in_force(settings, memory_of(settings), [*observers, *watchers])
     follow(settings, reloader)
     return envoy.Served(tables_of(settings, gate), Health(gate.is_current))
 
@@ -79,9 +102,10 @@ def memory_of(settings: Settings) -> Memory:
     return Memory(settings.store, bounds)
 
 
-def in_force(settings: Settings, memory: Memory, made: Callable[..., Gate] = Gate) -> tuple[Gate, Reloader]:
+def in_force(settings: Settings, memory: Memory, observers: Sequence[Observer] = ()) -> tuple[Gate, Reloader]:
     """The gate over the policies of the directory, and what makes it follow them. Raises SourceError."""
     sources = read_settled(settings.policies)
+    made = partial(ObservedGate, observers) if observers else Gate
     gate = made(compile_sources(sources), memory=memory, resource_metadata=settings.resource_metadata)
     keep_all()
     return gate, Reloader(gate, settings.policies, sources)
@@ -106,7 +130,10 @@ def supervise(settings: Settings, ready: Callable[[Sequence[Record]], None]) -> 
         def command(number: int, before: Record | None) -> Sequence[str]:
             return [sys.executable, "-P", "-m", "mcp_acl", "serve", "--attached", *worker_flags(shared, number, before)]
 
-        asyncio.run(Supervisor(settings.workers, command, environment, seconds).run(ready))
+        try:
+            asyncio.run(Supervisor(settings.workers, command, environment, seconds).run(ready))
+        finally:
+            write_what_is_left(settings)
 
 
 @contextmanager
@@ -125,10 +152,10 @@ def _shared(settings: Settings) -> Iterator[Settings]:
 
 def worker_flags(settings: Settings, number: int, before: Record | None) -> Iterator[str]:
     """Every setting of one worker as flags. One that takes the place of another listens where that one did (`before`)."""
-    addresses = {name: getattr(settings, name) for name in ("listen", "admin_listen") if getattr(settings, name)}
+    addresses = {name: getattr(settings, name) for name in _ADDRESSES if getattr(settings, name)}
     own = {name: worker_addresses(text, settings.workers)[number] for name, text in addresses.items()}
     if before is not None:
-        own = dict(zip(own, before["listening"], strict=True))
+        own |= zip([name for name in own if name != "metrics_listen"], before["listening"], strict=True)
     for name, value in {**dict(settings), **own, "workers": 1}.items():
         if isinstance(value, bool):
             yield ROWS[name].flag if value else f"--no-{ROWS[name].flag[2:]}"

@@ -10,10 +10,11 @@ import pytest
 from mcp_acl.cli.sights import line_of, record_line
 from mcp_acl.domain import Http, TokenState
 from mcp_acl.gateway import Seen, Teller
-from mcp_acl.gateway.watching import WatchedGate
+from mcp_acl.gateway.watching import Watcher
 from mcp_acl.policy.compiler import compile_policies
 from mcp_acl.policy.source import SourceFile
 from mcp_acl.runtime.gate import Gate, Question
+from mcp_acl.runtime.observed import ObservedGate
 
 POLICIES = compile_policies(
     [
@@ -29,7 +30,7 @@ TOOLS = b'{"jsonrpc":"2.0","id":1,"result":{"tools":[{"name":"echo"},{"name":"se
 class Watched:
     def __init__(self) -> None:
         self.seen: list[Seen] = []
-        self.gate = WatchedGate(self.seen.append, POLICIES)
+        self.gate = ObservedGate([Watcher(self.seen.append)], POLICIES)
 
 
 @pytest.fixture
@@ -131,7 +132,7 @@ def test_answer_does_not_depend_on_who_watches() -> None:
     def breaks(_: Seen) -> None:
         raise RuntimeError("broken")
 
-    gate = WatchedGate(breaks, POLICIES)
+    gate = ObservedGate([Watcher(breaks)], POLICIES)
     assert gate.check(asked("tools/call", name="echo")).decision.allowed
     assert not gate.check(asked("tools/call", name="secret")).decision.allowed
 

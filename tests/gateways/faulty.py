@@ -13,11 +13,12 @@ from types import ModuleType
 from typing import Any, Final
 
 import mcp_acl.gateway.config
+from mcp_acl import server
 from mcp_acl.cli import app
-from mcp_acl.gateway import inside, running, single
-from mcp_acl.gateway.watching import WatchedGate
+from mcp_acl.gateway import inside, single
 from mcp_acl.hosts.envoy import Served, process
 from mcp_acl.runtime.gate import Answer, Question
+from mcp_acl.runtime.observed import ObservedGate
 
 PATIENCE: Final = 1.0
 """Seconds that Envoy waits for a decision here."""
@@ -85,7 +86,7 @@ CHANGES: Final[Mapping[str, tuple[Callable[[Any], None], str]]] = {
 """What must keep it from starting, and what is said of it."""
 
 
-class FaultyGate(WatchedGate):
+class FaultyGate(ObservedGate):
     """A gate that goes wrong before it decides."""
 
     def check(self, question: Question) -> Answer:
@@ -102,7 +103,7 @@ def _replaced(module: ModuleType, name: str, value: object) -> None:
 
 def served() -> Served:
     """What Envoy loads."""
-    _replaced(inside, "WatchedGate", FaultyGate)
+    _replaced(server, "ObservedGate", FaultyGate)
     return inside.served()
 
 
@@ -115,7 +116,7 @@ def _write_config(file: Path, config: Any) -> None:
 if __name__ == "__main__":
     _replaced(mcp_acl.gateway.config, "_MESSAGE_SECONDS", PATIENCE)
     _replaced(single, "FACTORY", "tests.gateways.faulty:served")
-    _replaced(running, "WatchedGate", FaultyGate)
+    _replaced(server, "ObservedGate", FaultyGate)
     if CHANGE in os.environ:
         _replaced(process, "write_config", _write_config)
     app()

@@ -47,6 +47,16 @@ SAMPLES: dict[str, tuple[object, str, str]] = {
     "tool_memory": ("1", "2.5", "86400"),
     "max_tasks": ("1", "2", "3"),
     "max_tools": ("1", "2", "3"),
+    "metrics_listen": ("127.0.0.1:1", "127.0.0.1:2", "127.0.0.1:3"),
+    "metrics_insecure": (True, "false", "true"),
+    "decision_log": ("x", "y", "'-'"),
+    "log_allowed": ("0", "0.5", "1"),
+    "log_claims": (["x"], "y", "[z]"),
+    "log_arguments": (True, "false", "true"),
+    "log_masked": (["x"], "y", "[z]"),
+    "log_names": (False, "true", "false"),
+    "log_size": ("65536", "65537", "65538"),
+    "log_files": ("0", "1", "2"),
 }
 """For each setting what its flag, its variable and the file say."""
 
@@ -76,6 +86,15 @@ VALUES: dict[str, tuple[Any, Any, Any]] = {
     "tool_memory": (1.0, 2.5, 86400.0),
     "max_tasks": (1, 2, 3),
     "max_tools": (1, 2, 3),
+    "metrics_insecure": (True, False, True),
+    "decision_log": (Path("x"), Path("y"), Path("-")),
+    "log_allowed": (0.0, 0.5, 1.0),
+    "log_claims": (("x",), ("y",), ("z",)),
+    "log_arguments": (True, False, True),
+    "log_masked": (("x",), ("y",), ("z",)),
+    "log_names": (False, True, False),
+    "log_size": (65536, 65537, 65538),
+    "log_files": (0, 1, 2),
 }
 """What that is, where it is not the text itself."""
 

@@ -19,6 +19,7 @@ COMMANDS: Final = (
     "config",
     "health",
     "memory",
+    "log",
     "check",
     "decide",
     "filter",

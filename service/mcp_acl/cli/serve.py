@@ -1,8 +1,8 @@
 """`mcp-acl serve`: run the gRPC service."""
 
 import os
-from collections.abc import Sequence
-from typing import Annotated
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Final
 
 import typer
 
@@ -17,11 +17,22 @@ from mcp_acl.hosts.listening import ListenError
 from mcp_acl.policy.index import PolicySet
 from mcp_acl.runtime import supervisor
 from mcp_acl.runtime.certificates import CertificateError
+from mcp_acl.runtime.decision_log import LogError
 from mcp_acl.runtime.loading import Loaded
 from mcp_acl.runtime.memory import StoreError
+from mcp_acl.runtime.metrics import MetricsError
 from mcp_acl.runtime.settings import Settings
 from mcp_acl.runtime.supervisor import WorkerError, end_with_input
 from mcp_acl.server import log_to_stderr, serve, supervise
+
+_BY_SETTING: Final[Mapping[type[Exception], str]] = {
+    ListenError: "listen",
+    CertificateError: "tls_cert",
+    StoreError: "store",
+    LogError: "decision_log",
+    MetricsError: "metrics_listen",
+}
+"""Which setting is to blame for what cannot be used."""
 
 
 @with_settings
@@ -41,14 +52,9 @@ def command(
     try:
         with reading(loaded.settings.policies):
             _serve(loaded.settings, as_json=as_json or attached)
-    except ListenError as error:
-        raise RefusedError(loaded.settings.policies, [loaded.origins["listen"].problem("listen", str(error))]) from None
-    except CertificateError as error:
-        raise RefusedError(
-            loaded.settings.policies, [loaded.origins["tls_cert"].problem("tls_cert", str(error))]
-        ) from None
-    except StoreError as error:
-        raise RefusedError(loaded.settings.policies, [loaded.origins["store"].problem("store", str(error))]) from None
+    except tuple(_BY_SETTING) as error:
+        name = _BY_SETTING[type(error)]
+        raise RefusedError(loaded.settings.policies, [loaded.origins[name].problem(name, str(error))]) from None
     except (WorkerError, EnvoyError, EnvoyMissingError) as error:
         raise InputError(str(error)) from None
 

@@ -1,11 +1,10 @@
 """What the Python inside Envoy serves where that Envoy is the gateway too: the service, watched through a pipe. Knows no listener."""
 
 import os
-from functools import partial
 from typing import Final
 
 from mcp_acl.gateway.passing import sender
-from mcp_acl.gateway.watching import WatchedGate
+from mcp_acl.gateway.watching import Watcher
 from mcp_acl.hosts.envoy import Served
 from mcp_acl.server import inside_envoy
 
@@ -16,4 +15,4 @@ DECISIONS: Final = "_MCP_ACL_DECISIONS"
 
 def served() -> Served:
     """As `serve` does in Envoy, and each answer is told."""
-    return inside_envoy(partial(WatchedGate, sender(int(os.environ[DECISIONS]))))
+    return inside_envoy([Watcher(sender(int(os.environ[DECISIONS])))])

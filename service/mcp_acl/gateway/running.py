@@ -10,7 +10,6 @@ import socket
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
-from functools import partial
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,7 +22,7 @@ from mcp_acl.gateway.planning import ANYWHERE, Plan, bracketed, public_url_of, s
 from mcp_acl.gateway.single import Single
 from mcp_acl.gateway.telling import TellAfter
 from mcp_acl.gateway.upstreams import Origin, Upstream
-from mcp_acl.gateway.watching import Tell, WatchedGate
+from mcp_acl.gateway.watching import Tell, Watcher
 from mcp_acl.hosts.envoy import Installation
 from mcp_acl.hosts.envoy.addresses import free_address
 from mcp_acl.policy.index import PolicySet
@@ -59,7 +58,7 @@ def run(plan: Plan, envoy: Path | Installation, ready: Callable[[Ready], None], 
         settings = settings_of(plan, public_url_of(plan, port), f"unix:{directory / 'service.sock'}")
         with closing(memory_of(settings)) as memory:
             told = TellAfter(tell)
-            gate, reloader = in_force(settings, memory, partial(WatchedGate, told))
+            gate, reloader = in_force(settings, memory, [Watcher(told)])
             ground = Ground(plan, host, port, directory, settings, gate, reloader, told)
             form = Single(ground, envoy) if isinstance(envoy, Installation) else Pair(ground, envoy)
             running = _Running(form, told).run(lambda silent: ready(_ready(form.site, gate.policies, silent)))

@@ -13,7 +13,7 @@ import msgspec
 from mcp_acl.domain import Direction, Http, InexactNumber, Json, Message, MessageKind, Request, TokenState
 from mcp_acl.problems import MessageError
 
-_VERSION: Final = b"\x02"
+_VERSION: Final = b"\x03"
 _INEXACT: Final = 1  # MessagePack extension type of a number that passes as its digits
 _LEFT_OUT: Final = frozenset({"arguments", "inputResponses", "requestState"})
 """Members of `params` that no response is filtered by: unknown in it (the table of variables), and the largest there are."""
@@ -41,10 +41,10 @@ class _Context(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
     members: list[tuple[MessageKind, str, str | int | None, dict[str, object]]]
 
 
-def write_context(request: Request) -> bytes:
+def write_context(request: Request, decision_id: str = "") -> bytes:
     """The bytes of everything filtering its response needs; what is known of tasks is looked up again then."""
     message, http = request.message, request.http
-    return _VERSION + _encode(
+    return b"%b%c%b" % (_VERSION, len(decision_id), decision_id.encode()) + _encode(
         (
             request.server,
             message.kind,
@@ -73,12 +73,8 @@ def _kept(message: Message) -> Mapping[str, Json]:
 
 def read_context(context: bytes) -> Request:
     """The request again. Raises MessageError for anything that `write_context` of this version did not write."""
-    if not context:
-        raise MessageError("context", "the context of the decision is missing")
-    if context[:1] != _VERSION:
-        raise MessageError("context", "the context is not of this version of the service")
     try:
-        found = _decode(context[1:])
+        found = _decode(context[_end_of_id(context) :])
     except (msgspec.MsgspecError, ValueError, RecursionError):
         raise MessageError("context", "the context of the decision cannot be read") from None
     members = tuple(Message(kind, method, number, params) for kind, method, number, params in found.members)  # type: ignore[arg-type]
@@ -94,6 +90,22 @@ def read_context(context: bytes) -> Request:
         filters_responses=found.filters_responses,
         time=found.time,
     )
+
+
+def decision_id_of(context: bytes) -> str:
+    """The id of the decision that the context came with. Raises MessageError as `read_context` does."""
+    try:
+        return context[2 : _end_of_id(context)].decode()
+    except UnicodeDecodeError:
+        raise MessageError("context", "the context of the decision cannot be read") from None
+
+
+def _end_of_id(context: bytes) -> int:
+    if not context:
+        raise MessageError("context", "the context of the decision is missing")
+    if context[:1] != _VERSION:
+        raise MessageError("context", "the context is not of this version of the service")
+    return 2 + context[1] if len(context) > 1 else 2
 
 
 def packed(value: object) -> object:

@@ -205,7 +205,7 @@ class Gate:
                 request = self._request(question, message, settings)
                 decision = decide(policies, request)
                 if decision.allowed and decision.response_needs is not ResponseNeeds.NONE:
-                    context = write_context(request)
+                    context = write_context(request, decision_id)
         except Exception:  # noqa: BLE001 - the gate is total
             _LOG.exception("decision %s failed", decision_id)
             decision = Decision(Effect.DENY, Reason.INTERNAL_ERROR, policies.revision)

@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final, NamedTuple, get_args, get_origin
 
-from mcp_acl.runtime.settings import Metavar, Settings
+from mcp_acl.runtime.settings import Settings
+from mcp_acl.runtime.settings_fields import Metavar
 
 PREFIX: Final = "MCP_ACL_"
 _KINDS: Final = (bool, int, float, tuple, Path)
@@ -36,7 +37,9 @@ class Row(NamedTuple):
 
 
 def _rows() -> Iterator[Row]:
-    for name, field in Settings.model_fields.items():
+    """What says where and what first, then the groups that are parts of it."""
+    fields = sorted(Settings.model_fields.items(), key=lambda one: one[0] not in Settings.__annotations__)
+    for name, field in fields:
         types = (field.annotation, get_origin(field.annotation), *get_args(field.annotation))
         kind = next((one for one in _KINDS if one in types), str)
         metavar = next((one.text for one in field.metadata if isinstance(one, Metavar)), "true|false")

@@ -6,20 +6,20 @@ nothing of where values come from (`loading`), opens nothing and looks at no fil
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from os.path import normpath
 from pathlib import Path
-from typing import Annotated, Final, Literal, NamedTuple, Self, TypeAlias
+from typing import Annotated, Final, Literal, Self, TypeAlias
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from mcp_acl.runtime.address import AddressError, is_socket_file, parse_address, worker_addresses
+from mcp_acl.runtime.settings_fields import Conflict, File, Listen, Metavar, Names, Seconds
+from mcp_acl.runtime.settings_watched import WatchedSettings, watched_conflicts_of
 
 KIB: Final = 1024
 MIB: Final = 1024 * KIB
 MAX_WORKERS: Final = 256
 MAX_CALLS: Final = 1_000_000
-MAX_SECONDS: Final = 86_400.0
 DAY: Final = 86_400.0
 MAX_DAYS: Final = 3660
 MAX_ROWS: Final = 10_000_000
@@ -28,20 +28,6 @@ _SHORTEST_RELOAD: Final = 0.05
 _MODE: Final = re.compile("0?[0-7]{3}")
 _BY_OTHERS: Final = 0o002
 _URL: Final = re.compile(r"https?://[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%{}-]+")
-
-
-@dataclass(frozen=True, slots=True)
-class Metavar:
-    """What stands for a value of this type where a flag is shown."""
-
-    text: str
-
-
-def _readable(text: str) -> str:
-    """An address that can be read, whoever reaches it. `AddressError` is a ValueError."""
-    if text:
-        parse_address(text, insecure=True)
-    return text
 
 
 def _mode(text: str) -> str:
@@ -72,29 +58,12 @@ def _metadata_url(text: str) -> str:
     return text
 
 
-def _name(text: str) -> str:
-    if not text or text != text.strip():
-        raise ValueError("a name must not be empty, nor begin or end with a space")
-    return text
-
-
 Directory: TypeAlias = Annotated[Path, Metavar("DIR")]
-File: TypeAlias = Annotated[Path | None, Metavar("FILE")]
-Listen: TypeAlias = Annotated[str, Metavar("ADDR"), AfterValidator(_readable)]
-Seconds: TypeAlias = Annotated[float, Metavar("SECONDS"), Field(ge=0, le=MAX_SECONDS, allow_inf_nan=False)]
 Lifetime: TypeAlias = Annotated[float, Metavar("SECONDS"), Field(ge=1, le=MAX_DAYS * DAY, allow_inf_nan=False)]
 Rows: TypeAlias = Annotated[int, Metavar("N"), Field(ge=1, le=MAX_ROWS)]
-Names: TypeAlias = Annotated[tuple[Annotated[str, AfterValidator(_name)], ...], Metavar("NAME")]
 
 
-class Conflict(NamedTuple):
-    """Settings that do not go together: the one to name first, and what to do."""
-
-    fields: tuple[str, ...]
-    text: str
-
-
-class Settings(BaseModel):
+class Settings(WatchedSettings):
     """How the service runs. A relative path is taken from where the service is started."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
@@ -288,6 +257,7 @@ def conflicts_of(settings: Settings) -> Iterator[Conflict]:
     for field, needed, why in _NEEDS:
         if getattr(settings, field) and not getattr(settings, needed):
             yield Conflict((field, needed), f"it needs `{needed}` beside it: {why}")
+    yield from watched_conflicts_of(settings)
     yield from _on_sockets(settings)
     yield from _within_reach(settings)
     yield from _taken_twice(settings)
@@ -337,7 +307,8 @@ def _within_reach(settings: Settings) -> Iterator[Conflict]:
 def _taken_twice(settings: Settings) -> Iterator[Conflict]:
     """Every worker needs an address of its own. A port counts for every host: one of them may stand for the other."""
     taken: set[str | int] = set()
-    for field, text in _listeners(settings).items():
+    metrics = {"metrics_listen": settings.metrics_listen} if settings.metrics_listen else {}
+    for field, text in {**_listeners(settings), **metrics}.items():
         try:
             addresses = [parse_address(one, insecure=True) for one in worker_addresses(text, settings.workers)]
         except AddressError as error:
@@ -352,6 +323,6 @@ def _taken_twice(settings: Settings) -> Iterator[Conflict]:
 
 
 def _listeners(settings: Settings) -> Mapping[str, str]:
-    """The listeners there are, by field."""
+    """The listeners of gRPC there are, by field."""
     both = {"listen": settings.listen, "admin_listen": settings.admin_listen}
     return {field: text for field, text in both.items() if text}

@@ -1,0 +1,151 @@
+"""What a record of the decision log says, and what it leaves out. JSON, one line each; knows neither file nor queue.
+
+Unless settings say so, it holds no argument of a call and no claim but those that name the principal.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+import msgspec
+
+from mcp_acl.domain import InexactNumber, Json, Message, RuleError, RuleRef
+from mcp_acl.runtime.observed import Decided, Replied, method_told, target_told
+from mcp_acl.runtime.trace import trace_id_of
+
+_LONGEST: Final = 4096
+"""Characters of a text that peers have written, and bytes of arguments."""
+MASK: Final = "***"
+
+
+@dataclass(frozen=True, slots=True)
+class Masking:
+    """What is recorded. `claims` by their names; `masked` are names of claims and arguments of which only is said that they are there."""
+
+    claims: tuple[str, ...] = ("iss", "sub")
+    arguments: bool = False
+    masked: frozenset[str] = frozenset()
+    names: bool = True
+
+
+def of_decision(decided: Decided, masking: Masking, time: datetime) -> bytes:
+    """The record of a decision."""
+    question, request, answer, seconds = decided
+    decision = answer.decision
+    message = None if request is None else request.message
+    record: dict[str, Any] = {
+        "time": time,
+        "kind": "decision",
+        "id": answer.decision_id,
+        "server": _cut(question.server),
+        "principal": _chosen(question.claims, masking.claims, masking),
+        "token": question.token,
+        "direction": question.direction,
+        "method": _cut(method_told(message, question.http)),
+        "target": _name(target_told(message), masking),
+        "effect": decision.effect,
+        "reason": decision.reason,
+        "rules": [_rule(rule) for rule in decision.rules],
+        "errors": [_error(error) for error in decision.errors],
+        "revision": decision.revision,
+        "response_needs": decision.response_needs,
+        "seconds": round(seconds, 6),
+        "trace_id": trace_id_of(question.http.headers, message),
+    }
+    if decision.message:
+        record["message"] = _cut(decision.message)
+    if masking.arguments and message is not None:
+        record["arguments"] = _arguments(message, masking)
+    return _line(record)
+
+
+def of_response(replied: Replied, masking: Masking, time: datetime) -> bytes:
+    """The record of what became of a response, or of a piece of one, under the id of its decision."""
+    request, filtered = replied.request, replied.reply.filtered
+    message = None if request is None else request.message
+    record: dict[str, Any] = {
+        "time": time,
+        "kind": "response",
+        "id": replied.decision_id,
+        "server": _cut(request.server) if request is not None else "",
+        "principal": _chosen(request.claims, masking.claims, masking) if request is not None else {},
+        "method": _cut(method_told(message, request.http)) if request is not None else "(unreadable)",
+        "outcome": "withheld" if filtered.refused else "filtered",
+        "shown": filtered.shown,
+        "hidden": len(filtered.hidden),
+        "dropped": len(filtered.dropped),
+        "errors": [_error(error) for error in filtered.errors],
+        "revision": replied.reply.revision,
+        "seconds": round(replied.seconds, 6),
+        "trace_id": trace_id_of(request.http.headers, message) if request is not None else "",
+    }
+    if filtered.refused:
+        record["reason"] = _cut(filtered.refused)
+    if masking.names and filtered.hidden:
+        record["hidden_names"] = [_cut(name) for name in filtered.hidden[:100]]
+    return _line(record)
+
+
+def _line(record: Mapping[str, Any]) -> bytes:
+    """In ASCII, whatever peers have written: there are more line ends and control characters than JSON knows."""
+    line = _encode(record)
+    return (line if line.isascii() else json.dumps(json.loads(line)).encode()) + b"\n"
+
+
+def _name(text: str, masking: Masking) -> str:
+    """A name, or where names are not recorded a digest, by which the same can be found again."""
+    if masking.names or not text:
+        return _cut(text)
+    return f"sha256:{hashlib.sha256(text.encode(errors='surrogatepass')).hexdigest()[:16]}"
+
+
+def _chosen(values: Mapping[str, Json], names: tuple[str, ...], masking: Masking) -> dict[str, Json]:
+    return {name: _masked(name, values[name], masking) for name in names if name in values}
+
+
+def _masked(name: str, value: Json, masking: Masking) -> Json:
+    if name in masking.masked:
+        return MASK
+    if isinstance(value, Mapping):
+        return {key: _masked(key, one, masking) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_masked(name, one, masking) for one in value]
+    return _cut(value) if isinstance(value, str) else value
+
+
+def _arguments(message: Message, masking: Masking) -> Json:
+    """The arguments; of very long ones that they are."""
+    arguments = message.params.get("arguments")
+    masked = _masked("arguments", arguments, masking)
+    size = len(_encode(masked))
+    return masked if size <= _LONGEST else f"(of {size} bytes)"
+
+
+def _rule(rule: RuleRef) -> dict[str, Any]:
+    return {"policy": rule.policy, "rule": rule.rule, "file": rule.file, "line": rule.line}
+
+
+def _error(error: RuleError) -> dict[str, Any]:
+    return {"policy": error.rule.policy, "rule": error.rule.rule, "message": _cut(error.message)}
+
+
+def _cut(text: str) -> str:
+    """A text that is not too long, and that can be written whatever is in it."""
+    if not text.isascii():
+        text = text.encode(errors="replace").decode()
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+
+
+def _plain(value: object) -> object:
+    """What JSON does not know by itself. A number that parsers read differently is recorded as its digits."""
+    if isinstance(value, InexactNumber):
+        return value.text
+    if isinstance(value, Mapping):
+        return dict(value)
+    return str(value)
+
+
+_encode: Final = msgspec.json.Encoder(enc_hook=_plain).encode

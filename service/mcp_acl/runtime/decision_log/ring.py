@@ -1,0 +1,102 @@
+"""A queue of records in memory that outlives its process: a file that is mapped, and read by whoever comes next.
+
+Strategy: one writer and one reader, of one process. A record counts once the number behind which it ends is written, so that a process may end
+at any moment: what was put is there or is not, and what was taken is gone or is there once more. Knows nothing of what it holds.
+"""
+
+import mmap
+import os
+import struct
+import threading
+from pathlib import Path
+from typing import Final
+
+_HEAD: Final = struct.Struct("<8sQQ")
+"""What it is, where the next record is put, where the next is taken: both count bytes since the beginning of time."""
+_MAGIC: Final = b"mcpacl1\n"
+_LENGTH: Final = struct.Struct("<I")
+_NUMBER: Final = struct.Struct("<Q")
+_PUT, _TAKEN = 8, 16
+
+
+class RingError(OSError):
+    """The file is none of these."""
+
+
+class Ring:
+    """A ring of `size` bytes in a file that is the caller's alone; made if it is not there. Raises OSError."""
+
+    def __init__(self, file: Path, size: int) -> None:
+        descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        try:
+            status = os.fstat(descriptor)
+            if status.st_uid != os.geteuid():
+                raise RingError(f"`{file}` belongs to somebody else")
+            is_new = status.st_size == 0
+            if is_new:
+                os.posix_fallocate(descriptor, 0, _HEAD.size + size)
+            elif status.st_size <= _HEAD.size:
+                raise RingError(f"`{file}` is not a queue of records")
+            self._map = mmap.mmap(descriptor, 0)
+        finally:
+            os.close(descriptor)
+        self.file = file
+        self._size = len(self._map) - _HEAD.size
+        self._lock = threading.Lock()
+        if is_new:
+            _HEAD.pack_into(self._map, 0, _MAGIC, 0, 0)
+        magic, self._put, self._taken = _HEAD.unpack_from(self._map, 0)
+        if magic != _MAGIC or not 0 <= self._put - self._taken <= self._size:
+            self._map.close()
+            raise RingError(f"`{file}` is not a queue of records")
+
+    def put(self, record: bytes, *, reserve: float = 0.0) -> bool:
+        """Put a record, and return whether there was room; a share of it may be left to others. Returns at once."""
+        length = _LENGTH.size + len(record)
+        with self._lock:
+            if self._put + length - self._taken > self._size * (1.0 - reserve):
+                return False
+            self._write(self._put, _LENGTH.pack(len(record)) + record)
+            self._put += length
+            _NUMBER.pack_into(self._map, _PUT, self._put)
+        return True
+
+    def waiting(self, most: int) -> tuple[list[bytes], int]:
+        """Records in their order, of `most` bytes together or a little more; and what to say to `taken` when they are dealt with."""
+        found: list[bytes] = []
+        position, end = self._taken, self._put
+        while position < end and position - self._taken < most:
+            (length,) = _LENGTH.unpack(self._read(position, _LENGTH.size))
+            position += _LENGTH.size
+            if length > end - position:
+                raise RingError(f"`{self.file}` is not a queue of records")
+            found.append(self._read(position, length))
+            position += length
+        return found, position
+
+    def taken(self, position: int) -> None:
+        """Let go of records."""
+        with self._lock:
+            self._taken = position
+            _NUMBER.pack_into(self._map, _TAKEN, position)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing waits."""
+        return bool(self._taken == self._put)
+
+    def close(self) -> None:
+        """Keep what waits for whoever comes next."""
+        self._map.close()
+
+    def _write(self, position: int, data: bytes) -> None:
+        start = position % self._size
+        first = data[: self._size - start]
+        self._map[_HEAD.size + start : _HEAD.size + start + len(first)] = first
+        rest = data[len(first) :]
+        self._map[_HEAD.size : _HEAD.size + len(rest)] = rest
+
+    def _read(self, position: int, length: int) -> bytes:
+        start = position % self._size
+        first = self._map[_HEAD.size + start : _HEAD.size + min(start + length, self._size)]
+        return first + self._map[_HEAD.size : _HEAD.size + length - len(first)]

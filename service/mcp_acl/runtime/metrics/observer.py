@@ -1,0 +1,139 @@
+"""What is counted of decisions, responses and policy sets: an observer, and what it has counted, for whoever reads it.
+
+Labels are bounded: a server counts by its id where a policy governs it, a method where the table has it, a tool once it was granted.
+"""
+
+import threading
+from collections.abc import Callable, Mapping
+from copy import deepcopy
+from time import time
+from typing import Final
+
+from mcp_acl.domain import Message, Reason
+from mcp_acl.mcp.methods import METHODS
+from mcp_acl.policy.index import PolicySet
+from mcp_acl.runtime.metrics import table
+from mcp_acl.runtime.metrics.counts import Counted, Counter, Exemplar, Histogram, Labels
+from mcp_acl.runtime.metrics.table import INSTRUMENTS, OTHER, Kind
+from mcp_acl.runtime.observed import Decided, Observer, Replied, target_told
+from mcp_acl.runtime.standing import Standing
+from mcp_acl.runtime.trace import trace_of
+
+_MOST_SERVERS: Final = 200
+_MOST_TOOLS: Final = 1000
+"""Values of a label; what comes beyond is `other`."""
+_CALL: Final = "tools/call"
+_EFFECTS: Final = ("deny", "allow")
+
+
+class Metrics(Observer):
+    """Counts. `dropped` says how many records the decision log had no room for, by effect."""
+
+    def __init__(self, dropped: Callable[[], Mapping[str, int]] = dict) -> None:
+        self._dropped = dropped
+        self._lock = threading.Lock()
+        self._counters = {one.name: Counter() for one in INSTRUMENTS if one.kind is Kind.COUNTER}
+        self._histograms = {one.name: Histogram(one.bounds) for one in INSTRUMENTS if one.kind is Kind.HISTOGRAM}
+        self._decisions = self._counters[table.DECISIONS.name]
+        self._durations = self._histograms[table.DECISION_DURATION.name]
+        self._calls = self._counters[table.TOOL_CALLS.name]
+        self._errors = self._counters[table.CONDITION_ERRORS.name]
+        self._servers: set[str] = set()
+        self._tools: set[tuple[str, str]] = set()
+        self._standing: Standing | None = None
+
+    def decided(self, decided: Decided) -> None:
+        """As an observer."""
+        decision, request = decided.answer.decision, decided.request
+        message = request.message if request is not None else None
+        effect = _EFFECTS[decision.allowed]
+        exemplar = _exemplar(decided, message)
+        with self._lock:
+            server = self._server(decided.question.server, is_governed=decision.reason is not Reason.NO_POLICY)
+            method = _method(message)
+            self._decisions.add((effect, decision.reason.value, server, method))
+            self._durations.add((effect,), decided.seconds, exemplar)
+            if method == _CALL:
+                self._calls.add((effect, server, self._tool(server, target_told(message), is_granted=decision.allowed)))
+            for error in decision.errors:
+                self._errors.add((error.rule.policy, error.rule.rule))
+
+    def replied(self, replied: Replied) -> None:
+        """As an observer."""
+        request, filtered = replied.request, replied.reply.filtered
+        outcome = "withheld" if filtered.refused else "filtered"
+        hidden, dropped = len(filtered.hidden), len(filtered.dropped)
+        with self._lock:
+            server = self._server(request.server if request is not None else "", is_governed=request is not None)
+            method = _method(request.message if request is not None else None)
+            self._counters[table.RESPONSES.name].add((outcome, server, method))
+            self._histograms[table.RESPONSE_DURATION.name].add((outcome,), replied.seconds)
+            entries = self._counters[table.ENTRIES.name]
+            for what, amount in (("shown", filtered.shown), ("hidden", hidden), ("dropped", dropped)):
+                if amount:
+                    entries.add((what, server, method), amount)
+            if filtered.shown or hidden or dropped:
+                sizes = self._histograms[table.LIST_SIZE.name]
+                sizes.add(("before",), filtered.shown + hidden + dropped)
+                sizes.add(("after",), filtered.shown)
+            for error in filtered.errors:
+                self._errors.add((error.rule.policy, error.rule.rule))
+
+    def stands(self, standing: Standing) -> None:
+        """As an observer."""
+        with self._lock:
+            self._counters[table.RELOADS.name].add(("taken" if standing.refused is None else "refused",))
+            self._standing = standing
+
+    def counted(self) -> Counted:
+        """All that was counted until now."""
+        with self._lock:
+            counters: dict[str, Mapping[Labels, float]] = {
+                name: dict(counter.values) for name, counter in self._counters.items()
+            }
+            histograms = {name: deepcopy(histogram.values) for name, histogram in self._histograms.items()}
+            standing = self._standing
+        counters[table.RECORDS_DROPPED.name] = {(effect,): number for effect, number in self._dropped().items()}
+        return Counted({**counters, **_gauges(standing)}, histograms)
+
+    def _server(self, server: str, *, is_governed: bool) -> str:
+        if server in self._servers:
+            return server
+        if not is_governed or len(self._servers) >= _MOST_SERVERS:
+            return OTHER
+        self._servers.add(server)
+        return server
+
+    def _tool(self, server: str, tool: str, *, is_granted: bool) -> str:
+        if (server, tool) in self._tools:
+            return tool
+        if not is_granted or len(self._tools) >= _MOST_TOOLS:
+            return OTHER
+        self._tools.add((server, tool))
+        return tool
+
+
+def _method(message: Message | None) -> str:
+    return message.method if message is not None and message.method in METHODS else OTHER
+
+
+def _exemplar(decided: Decided, message: Message | None) -> Exemplar | None:
+    trace = trace_of(decided.question.http.headers, message)
+    return Exemplar(trace.trace_id, decided.seconds, time()) if trace is not None and trace.is_sampled else None
+
+
+def _gauges(standing: Standing | None) -> Mapping[str, Mapping[Labels, float]]:
+    if standing is None:
+        return {}
+    policies = standing.policies
+    revision, _, commit = policies.revision.partition("+git.")
+    return {
+        table.POLICIES_INFO.name: {(revision, commit): 1},
+        table.POLICIES_SINCE.name: {(): standing.since.timestamp()},
+        table.POLICIES_RULES.name: {(): _rules(policies)},
+        table.POLICIES_REFUSED.name: {(): int(standing.refused is not None)},
+    }
+
+
+def _rules(policies: PolicySet) -> int:
+    return sum(policy.rules for policy in policies.policies)

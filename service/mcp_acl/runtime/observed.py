@@ -1,0 +1,153 @@
+"""A gate whose answers are told to observers: after they were made, and without any power over them. Knows no observer.
+
+What an observer raises is logged, and changes nothing; what it takes is added to the answer's time, so it returns at once.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+from time import perf_counter
+from typing import Any, Final, NamedTuple
+
+from mcp_acl.domain import Http, Message, MessageKind, Request
+from mcp_acl.mcp.demands import target_of
+from mcp_acl.mcp.methods import method_named
+from mcp_acl.policy.index import PolicySet
+from mcp_acl.runtime.context import decision_id_of, read_context
+from mcp_acl.runtime.gate import Answer, Filtering, Gate, Question, Reply
+from mcp_acl.runtime.standing import Standing
+
+_LOG: Final = logging.getLogger("mcp_acl")
+
+
+class Decided(NamedTuple):
+    """One decision. `request` is what was decided, if the message could be read; `seconds` is how long it took."""
+
+    question: Question
+    request: Request | None
+    answer: Answer
+    seconds: float
+
+
+class Replied(NamedTuple):
+    """What became of a response, or of a piece of one; and the decision that it belongs to, if its context could be read."""
+
+    request: Request | None
+    decision_id: str
+    reply: Reply
+    seconds: float
+
+
+class Observer:
+    """Whoever is told. Called from several threads."""
+
+    def decided(self, decided: Decided) -> None:
+        """A message was decided."""
+
+    def replied(self, replied: Replied) -> None:
+        """A response was looked into, and there is something to say: it held a list, or something was taken out.
+
+        A response that is withheld is told of once, though each of its pieces says so.
+        """
+
+    def stands(self, standing: Standing) -> None:
+        """Another set is in force, or one was refused."""
+
+
+def method_told(message: Message | None, http: Http) -> str:
+    """The method; of what is no request and no notification, what it is. As peers have written it."""
+    if message is None:
+        return "(unreadable)"
+    if message.kind is MessageKind.EXCHANGE:
+        return f"HTTP {http.method}"
+    if message.kind is MessageKind.BATCH:
+        return f"(batch of {len(message.members)})"
+    return message.method or "(response)"
+
+
+def target_told(message: Message | None) -> str:
+    """The name of what is acted on, or `''`. As peers have written it."""
+    row = method_named(message.method) if message is not None else None
+    return "" if message is None or row is None else target_of(message.params, row) or ""
+
+
+class ObservedGate(Gate):
+    """A gate with observers."""
+
+    def __init__(self, observers: Sequence[Observer], policies: PolicySet, **known: Any) -> None:
+        self._observers = tuple(observers)
+        super().__init__(policies, **known)
+
+    def put(self, standing: Standing) -> None:
+        """As the gate does."""
+        super().put(standing)
+        self._tell(lambda observer: observer.stands(standing))
+
+    def check(self, question: Question) -> Answer:
+        """As the gate does."""
+        started = perf_counter()
+        answer, request = self._ask(self.policies, question)
+        decided = Decided(question, request, answer, perf_counter() - started)
+        self._tell(lambda observer: observer.decided(decided))
+        return answer
+
+    def filter(self, context: bytes, content_type: str, body: bytes, status: int = 200) -> Reply:
+        """As the gate does."""
+        return self._timed(context, lambda: super(ObservedGate, self).filter(context, content_type, body, status))
+
+    def withhold(self, context: bytes, content_type: str, why: str, status: int = 200) -> Reply:
+        """As the gate does."""
+        return self._timed(context, lambda: super(ObservedGate, self).withhold(context, content_type, why, status))
+
+    def filter_stream(self, context: bytes, content_type: str, status: int = 200) -> Filtering:
+        """As the gate does."""
+        return _ObservedFiltering(self, context, content_type, status)
+
+    def _timed(self, context: bytes, run: Callable[[], Reply]) -> Reply:
+        started = perf_counter()
+        reply = run()
+        self.tell(context, reply, perf_counter() - started)
+        return reply
+
+    def tell(self, context: bytes, reply: Reply, seconds: float) -> None:
+        """Tell of a response, if there is something to say."""
+        filtered = reply.filtered
+        if not (filtered.shown or filtered.hidden or filtered.dropped or filtered.refused):
+            return
+        try:
+            replied = Replied(read_context(context), decision_id_of(context), reply, seconds)
+        except Exception:  # noqa: BLE001 - that it is withheld is told all the same
+            replied = Replied(None, "", reply, seconds)
+        self._tell(lambda observer: observer.replied(replied))
+
+    def _tell(self, say: Callable[[Observer], None]) -> None:
+        for observer in self._observers:
+            try:
+                say(observer)
+            except Exception:  # noqa: BLE001 - an answer does not depend on who watches
+                _LOG.exception("an observer could not be told")
+
+
+class _ObservedFiltering(Filtering):
+    def __init__(self, gate: ObservedGate, context: bytes, content_type: str, status: int) -> None:
+        started = perf_counter()
+        super().__init__(gate, context, content_type, status)
+        self._observed = gate
+        self._context = context
+        self._withheld = False
+        self._say(self.head, perf_counter() - started)
+
+    def feed(self, piece: bytes) -> Reply:
+        """As the one that is observed."""
+        started = perf_counter()
+        return self._say(super().feed(piece), perf_counter() - started)
+
+    def close(self) -> Reply:
+        """As the one that is observed."""
+        started = perf_counter()
+        return self._say(super().close(), perf_counter() - started)
+
+    def _say(self, reply: Reply, seconds: float) -> Reply:
+        if not self._withheld:
+            self._observed.tell(self._context, reply, seconds)
+        self._withheld = bool(reply.filtered.refused)
+        return reply

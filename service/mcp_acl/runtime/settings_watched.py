@@ -1,0 +1,87 @@
+"""Settings of what is watched and recorded: a part of `Settings`."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Final
+
+from pydantic import BaseModel, Field
+
+from mcp_acl.runtime.address import is_socket_file, parse_address
+from mcp_acl.runtime.settings_fields import Conflict, File, Listen, Metavar, Names, Share
+
+_MIB: Final = 1024 * 1024
+_MAX_FILES: Final = 1000
+STANDARD_OUTPUT: Final = Path("-")
+
+
+class WatchedSettings(BaseModel):
+    """What is told of decisions."""
+
+    metrics_listen: Listen = Field(
+        default="",
+        description="Where Prometheus finds metrics, by HTTP at `/metrics`: `host:port`, with several workers the first one's, as `listen`. None, "
+        "so that nothing listens unless someone wants it.",
+        examples=["127.0.0.1:9464"],
+    )
+    metrics_insecure: bool = Field(
+        default=False,
+        description="Allows a `metrics_listen` that others can reach. Off, because metrics name servers, tools and rules, and are told in clear.",
+    )
+    decision_log: File = Field(
+        default=None,
+        description="A file for a record of every decision, a line of JSON each, which all workers share; `-` is standard output, with the host "
+        "`envoy` standard error. Its directory must be there. None, because records say who did what: someone must want that.",
+        examples=["/var/log/mcp-acl/decisions.jsonl"],
+    )
+    log_allowed: Share = Field(
+        default=1.0,
+        description="The share of records that are kept of what was allowed, 0 to 1, drawn by chance; of what was denied all are. All, "
+        "because a log that leaves out proves little.",
+    )
+    log_claims: Names = Field(
+        default=("iss", "sub"),
+        description="Claims that name the principal in a record. These two are who it is, and no more.",
+    )
+    log_arguments: bool = Field(
+        default=False,
+        description="Records the arguments of calls too, up to 4 KiB. Off, because they hold what people write.",
+    )
+    log_masked: Names = Field(
+        default=(),
+        description="Names of claims and arguments, at any depth, of which a record says only that they are there. None, because neither is "
+        "recorded but what is named.",
+        examples=[["email", "password"]],
+    )
+    log_names: bool = Field(
+        default=True,
+        description="Records names of tools and prompts and URIs of resources as they are; without it a digest, by which the same is found "
+        "again. On, because a record that does not say what was denied helps nobody.",
+    )
+    log_size: Annotated[int, Metavar("BYTES"), Field(ge=64 * 1024, le=1024 * 1024 * _MIB)] = Field(
+        default=100 * _MIB,
+        description="Bytes of the log beyond which another file is begun. 100 MiB are about 200,000 records.",
+    )
+    log_files: Annotated[int, Metavar("N"), Field(ge=0, le=_MAX_FILES)] = Field(
+        default=10,
+        description="Older files of the log that are kept, as `.1`, `.2`, …. 10, so that a log takes about a gigabyte.",
+    )
+
+
+def watched_conflicts_of(settings: WatchedSettings) -> Iterator[Conflict]:
+    """What does not go together here, each right by itself."""
+    if settings.decision_log == STANDARD_OUTPUT and getattr(settings, "workers", 1) > 1:
+        why = "records of several workers would get mixed on standard output; name a file"
+        yield Conflict(("decision_log", "workers"), why)
+    if settings.metrics_listen:
+        yield from _metrics(settings)
+
+
+def _metrics(settings: WatchedSettings) -> Iterator[Conflict]:
+    text = settings.metrics_listen
+    if is_socket_file(text):
+        yield Conflict(
+            ("metrics_listen",), f"`{text}` is a socket file, by which Prometheus does not ask; listen on `host:port`"
+        )
+    elif not (parse_address(text, insecure=True).is_local or settings.metrics_insecure):
+        why = f"`{text}` can be reached from elsewhere, and metrics are told in clear; listen on loopback, or insist with `--metrics-insecure`"
+        yield Conflict(("metrics_listen", "metrics_insecure"), why)

@@ -1,0 +1,60 @@
+"""Who watches the decisions of one process, by its settings: the decision log, metrics. Put together here, and nothing more."""
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
+from typing import Final
+
+from mcp_acl.runtime.decision_log import DecisionLog, Kept, LogError, LogFile, Masking, Output, Sink
+from mcp_acl.runtime.metrics import Metrics, Serving
+from mcp_acl.runtime.observed import Observer
+from mcp_acl.runtime.settings import Settings
+from mcp_acl.runtime.settings_watched import STANDARD_OUTPUT
+
+_LOG: Final = logging.getLogger("mcp_acl")
+
+
+@contextmanager
+def watching(settings: Settings) -> Iterator[Sequence[Observer]]:
+    """Whoever watches, until the end. Raises LogError, MetricsError."""
+    with ExitStack() as ending:
+        observers: list[Observer] = []
+        log: DecisionLog | None = None
+        if settings.decision_log is not None:
+            log = ending.enter_context(closing(_log(settings, settings.decision_log)))
+            observers.append(log)
+        if settings.metrics_listen:
+            metrics = Metrics(dict if log is None else log.dropped.copy)
+            serving = ending.enter_context(closing(Serving(metrics, settings.metrics_listen)))
+            _LOG.info("metrics on port %d", serving.port)
+            observers.append(metrics)
+        yield observers
+
+
+def write_what_is_left(settings: Settings) -> None:
+    """Write what processes that ended without writing it have left. Raises LogError."""
+    if settings.decision_log is not None:
+        _log(settings, settings.decision_log).close()
+
+
+def _log(settings: Settings, place: Path) -> DecisionLog:
+    masking = Masking(
+        settings.log_claims, settings.log_arguments, frozenset(settings.log_masked), names=settings.log_names
+    )
+    kept = Kept(settings.log_allowed)
+    if place == STANDARD_OUTPUT:
+        return DecisionLog(Output(1), f"- {settings.policies.absolute()}", masking, kept)
+    _check(place)
+    sink: Sink = LogFile(place.absolute(), settings.log_size, settings.log_files)
+    return DecisionLog(sink, str(place.absolute()), masking, kept)
+
+
+def _check(place: Path) -> None:
+    """Better now than when the first record waits. Raises LogError."""
+    try:
+        with place.open("ab"):
+            pass
+    except OSError as error:
+        why = f"`{place}` cannot be written ({error.strerror}); name a file in a directory that exists"
+        raise LogError(why) from None

@@ -1,0 +1,329 @@
+"""The decision log: every denial has a record, whatever goes wrong; nobody waits for it; and it says no more than it is told to."""
+
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from mcp_acl.cli import app
+from mcp_acl.domain import Http, Json, TokenState
+from mcp_acl.policy.compiler import compile_policies
+from mcp_acl.policy.source import SourceFile
+from mcp_acl.runtime.decision_log import DecisionLog, Kept, LogFile, Masking, Output, found_in
+from mcp_acl.runtime.decision_log import log as module
+from mcp_acl.runtime.gate import Answer, Question
+from mcp_acl.runtime.observed import ObservedGate
+
+POLICIES = compile_policies(
+    [
+        SourceFile(
+            "w.yaml",
+            b"version: 1\npolicy: w\nservers: [s]\nrules:\n"
+            b"  - {id: echo, methods: [tools/list, tools/call], name: echo}\n"
+            b"  - {id: odd, methods: [tools/call], name: odd, cel: \"claims.role == 'x'\"}\n",
+        )
+    ]
+)
+TOOLS = b'{"jsonrpc":"2.0","id":1,"result":{"tools":[{"name":"echo"},{"name":"secret"}]}}'
+CLAIMS: dict[str, Json] = {
+    "iss": "i",
+    "sub": "ann",
+    "email": "ann@example.org",
+    "more": {"email": "x", "team": ["a", "b"]},
+}
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+
+
+def call(name: str = "echo", **arguments: Any) -> Question:
+    params = {"name": name, "arguments": arguments}
+    body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}).encode()
+    http = Http(headers={"traceparent": [f"00-{TRACE}-00f067aa0ba902b7-01"]})
+    return Question("s", body, CLAIMS, TokenState.VALID, http=http)
+
+
+LIST = Question("s", b'{"jsonrpc":"2.0","id":1,"method":"tools/list"}', filters_responses=True)
+
+
+class Logged:
+    """A gate with a log, and what was written."""
+
+    def __init__(self, file: Path, masking: Masking | None = None, kept: Kept | None = None, **sink: Any) -> None:
+        self.file = file
+        self.log = DecisionLog(
+            sink.get("sink") or LogFile(file, 1 << 20, 3), str(file), masking or Masking(), kept or Kept()
+        )
+        self.gate = ObservedGate([self.log], POLICIES)
+
+    def asked(self, *questions: Question) -> list[Answer]:
+        return [self.gate.check(question) for question in questions]
+
+    def records(self) -> list[dict[str, Any]]:
+        """What is in the log, which is closed."""
+        self.log.close()
+        return records(self.file)
+
+
+def records(file: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in file.read_text().splitlines()]
+
+
+def eventually(fact: Callable[[], bool]) -> None:
+    until = time.monotonic() + 30
+    while not fact():
+        assert time.monotonic() < until
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "decisions.jsonl"
+
+
+def test_record_says_who_asked_for_what_and_why_it_was_decided_so(file: Path) -> None:
+    logged = Logged(file)
+    granted, denied, failed = logged.asked(call(), call("secret", password="12345"), call("odd"))
+    first, second, third = logged.records()
+    assert ("decision", granted.decision_id, "s", "allow", "granted") == tuple(
+        first[name] for name in ("kind", "id", "server", "effect", "reason")
+    )
+    assert [{"policy": "w", "rule": "echo", "file": "w.yaml", "line": 5}] == first["rules"]
+    assert ({"iss": "i", "sub": "ann"}, "valid", "tools/call", "echo") == tuple(
+        first[name] for name in ("principal", "token", "method", "target")
+    )
+    assert POLICIES.revision == first["revision"]
+    assert TRACE == first["trace_id"]
+    assert 0 < first["seconds"] < 60
+    assert (denied.decision_id, "deny", "no_matching_rule") == (second["id"], second["effect"], second["reason"])
+    assert failed.decision_id == third["id"]
+    assert [("w", "odd")] == [(one["policy"], one["rule"]) for one in third["errors"]]
+
+
+def test_neither_arguments_nor_other_claims_are_recorded_unless_that_is_said(file: Path) -> None:
+    logged = Logged(file)
+    logged.asked(call(password="12345"))
+    logged.records()
+    assert not any(text in file.read_text() for text in ("12345", "password", "example.org", "team"))
+
+
+def test_what_is_recorded_is_masked_at_any_depth(file: Path) -> None:
+    masking = Masking(("sub", "email", "more"), arguments=True, masked=frozenset({"email", "password"}))
+    logged = Logged(file, masking)
+    logged.asked(call(password="12345", deep=[{"password": ["6"], "n": 2**60, "x": "ok"}]))
+    (record,) = logged.records()
+    assert {"sub": "ann", "email": "***", "more": {"email": "***", "team": ["a", "b"]}} == record["principal"]
+    assert {"password": "***", "deep": [{"password": "***", "n": str(2**60), "x": "ok"}]} == record["arguments"]
+
+
+def test_names_may_be_digests_by_which_the_same_is_found_again(file: Path) -> None:
+    logged = Logged(file, Masking(names=False))
+    answer, *_ = logged.asked(LIST, call("echo"), call("echo"), call("other"))
+    logged.gate.filter(answer.context, "application/json", TOOLS)
+    _, first, second, other, _ = logged.records()
+    assert first["target"] == second["target"] != other["target"]
+    assert not any(text in file.read_text() for text in ("other", "secret"))
+
+
+def test_very_long_texts_are_cut_and_whatever_peers_write_is_a_line_of_json(file: Path) -> None:
+    logged = Logged(file, Masking(arguments=True))
+    body = b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"\\u001b[2J\\n\\u2028","arguments":{"a":"%b"}}}'
+    logged.asked(
+        Question("s" * 10_000, b"{"), Question("s", body % (b"x" * 100_000)), Question("s", b"{", {"sub": "\ud800"})
+    )
+    found = logged.records()
+    assert 3 == len(found)
+    assert file.stat().st_size < 20_000
+    assert "\x1b[2J\n\u2028" == found[1]["target"]
+
+
+def test_response_is_recorded_under_the_id_of_its_decision(file: Path) -> None:
+    logged = Logged(file)
+    (answer,) = logged.asked(LIST)
+    logged.gate.filter(answer.context, "application/json", TOOLS)
+    logged.gate.filter(answer.context, "application/json", b"{")
+    decision, response, withheld = logged.records()
+    assert decision["id"] == response["id"] == withheld["id"] == answer.decision_id
+    assert ("filtered", 1, 1, ["secret"]) == tuple(
+        response[name] for name in ("outcome", "shown", "hidden", "hidden_names")
+    )
+    assert "withheld" == withheld["outcome"]
+    assert withheld["reason"]
+
+
+def test_response_whose_context_cannot_be_read_is_recorded_as_withheld(file: Path) -> None:
+    logged = Logged(file)
+    logged.gate.filter(b"?", "application/json", TOOLS)
+    (record,) = logged.records()
+    assert ("", "withheld") == (record["id"], record["outcome"])
+
+
+def test_of_what_is_allowed_a_share_is_kept_and_of_denials_all(file: Path) -> None:
+    logged = Logged(file, kept=Kept(allowed=0.5))
+    chances = iter([0.4, 0.6] * 10)
+    logged.log._chance = lambda: next(chances)
+    logged.asked(*[call() for _ in range(10)], *[call("secret") for _ in range(10)])
+    effects = [record["effect"] for record in logged.records()]
+    assert (5, 10) == (effects.count("allow"), effects.count("deny"))
+
+
+class Held:
+    """A sink that writes when it is let."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self.go = threading.Event()
+
+    def append(self, lines: Sequence[bytes]) -> None:
+        assert self.go.wait(30)
+        with self._file.open("ab") as out:
+            out.writelines(lines)
+
+    def close(self) -> None:
+        pass
+
+
+def test_sink_that_takes_nothing_holds_nobody_up_and_what_was_allowed_goes_first(
+    file: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    sink = Held(file)
+    logged = Logged(file, kept=Kept(waiting=20_000), sink=sink)
+    logged.asked(*[call() for _ in range(200)])
+    before = dict(logged.log.dropped)
+    assert before["allow"] > 100
+    logged.asked(*[call("secret") for _ in range(5)])
+    assert (0, before["allow"]) == (logged.log.dropped["deny"], logged.log.dropped["allow"])
+    logged.asked(*[call("secret") for _ in range(200)])
+    dropped = dict(logged.log.dropped)
+    assert dropped["deny"] > 100
+    sink.go.set()
+    effects = [record["effect"] for record in logged.records()]
+    assert (200 - dropped["allow"], 205 - dropped["deny"]) == (effects.count("allow"), effects.count("deny"))
+    assert f"{sum(dropped.values())} records of decisions were dropped" in caplog.text
+
+
+def test_full_disk_loses_nothing_and_leaves_no_half_of_a_line(
+    file: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(module, "_AGAIN", 0.05)
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    logged = Logged(file)
+    try:
+        logged.asked(call("secret"))
+        eventually(lambda: file.exists() and file.stat().st_size > 0)
+        size = file.stat().st_size
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size + 100, limits[1]))
+        logged.asked(call("secret"), call("secret"))
+        eventually(lambda: "cannot be written" in caplog.text)
+        assert size == file.stat().st_size
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, before)
+    eventually(lambda: len(records(file)) == 3)
+    assert 3 == len(logged.records())
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from tests.runtime.decision_log.test_log import Held, Logged, call
+logged = Logged(Path(sys.argv[1]), sink=Held(Path(sys.argv[1])))
+print(*[answer.decision_id for answer in logged.asked(call("secret"), call(), call("secret"))], flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_what_a_killed_process_had_not_written_is_written_by_the_next(file: Path) -> None:
+    root = Path(__file__).parents[3]
+    process = subprocess.run(
+        [sys.executable, "-c", KILLED, file], cwd=root, check=False, capture_output=True, text=True
+    )
+    assert -signal.SIGKILL == process.returncode, process.stderr
+    assert not file.exists()
+    found = Logged(file).records()
+    assert process.stdout.split() == [record["id"] for record in found]
+    Logged(file).records()
+    assert 3 == len(records(file))
+
+
+def test_two_processes_write_whole_lines_and_turn_the_file_once(file: Path) -> None:
+    files = [LogFile(file, 2000, 3) for _ in range(2)]
+    for number in range(60):
+        files[number % 2].append([b'{"id": "%d", "x": "%b"}\n' % (number, b"x" * 100)])
+    for one in files:
+        one.close()
+    assert {"decisions.jsonl", "decisions.jsonl.1", "decisions.jsonl.2", "decisions.jsonl.3"} == {
+        one.name for one in file.parent.iterdir()
+    }
+    kept = [record["id"] for one in sorted(file.parent.iterdir(), reverse=True) for record in records(one)]
+    assert kept[-1] == "59"
+    newest = [str(number) for number in range(60 - len(kept), 60)]
+    assert sorted(newest) == sorted(kept)
+
+
+def test_file_that_somebody_renames_is_begun_anew(file: Path) -> None:
+    with closing(LogFile(file, 1 << 20, 3)) as log:
+        log.append([b"one\n"])
+        file.rename(file.with_suffix(".old"))
+        log.append([b"two\n"])
+    assert "two\n" == file.read_text()
+
+
+def test_without_older_files_it_begins_at_nothing(file: Path) -> None:
+    with closing(LogFile(file, 4, 0)) as log:
+        log.append([b"one\n"])
+        log.append([b"two\n"])
+    assert (["decisions.jsonl"], "two\n") == ([one.name for one in file.parent.iterdir()], file.read_text())
+
+
+def test_descriptor_is_written_to(tmp_path: Path) -> None:
+    descriptor = os.open(tmp_path / "out", os.O_CREAT | os.O_WRONLY)
+    output = Output(descriptor)
+    output.append([b"a\n", b"b\n"])
+    output.close()
+    os.close(descriptor)
+    assert b"a\nb\n" == (tmp_path / "out").read_bytes()
+
+
+def shown(*arguments: object) -> tuple[int, str]:
+    result = CliRunner().invoke(app, ["log", "show", *map(str, arguments)])
+    return result.exit_code, result.output
+
+
+def test_decision_is_found_by_its_id_in_older_files_too(file: Path) -> None:
+    logged = Logged(file)
+    answer, other = logged.asked(call("secret"), call())
+    logged.records()
+    file.rename(LogFile.named(file, 1))
+    code, text = shown(answer.decision_id, "--log", file)
+    assert 0 == code
+    assert "no_matching_rule" in text
+    assert "sub=ann" in text
+    assert other.decision_id not in text
+    code, text = shown(other.decision_id, "--log", file, "--json")
+    assert ["w/echo"] == [
+        f"{rule['policy']}/{rule['rule']}" for record in json.loads(text)["records"] for rule in record["rules"]
+    ]
+
+
+def test_what_is_not_found_is_said(file: Path) -> None:
+    assert (2, True) == ((found := shown("x", "--log", file))[0], "cannot be read" in found[1])
+    file.write_bytes(b'not json with x\n[1, "x"]\n{"id": "xx"}\n')
+    assert (1, "there is no record of `x`\n") == shown("x", "--log", file)
+    assert [] == [*found_in(file, "x")]
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left() -> Iterator[None]:
+    yield
+    assert [] == [one for one in threading.enumerate() if one.name == "decision log"]

@@ -1,0 +1,101 @@
+"""The queue that outlives its process: what was put comes out once, in order, whatever its size and whoever reads it."""
+
+import signal
+import subprocess
+import sys
+from collections import deque
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mcp_acl.runtime.decision_log.ring import Ring, RingError
+
+SIZE = 64
+
+
+def emptied(ring: Ring) -> list[bytes]:
+    found: list[bytes] = []
+    while not ring.is_empty:
+        records, position = ring.waiting(1)
+        found += records
+        ring.taken(position)
+    return found
+
+
+@given(st.lists(st.one_of(st.binary(max_size=70), st.sampled_from(["take", "again"])), max_size=60))
+def test_ring_is_a_bounded_queue(steps: list[bytes | str]) -> None:
+    with TemporaryDirectory() as directory:
+        file = Path(directory) / "ring"
+        ring = Ring(file, SIZE)
+        held: deque[bytes] = deque()
+        for step in steps:
+            if step == "again":
+                ring.close()
+                ring = Ring(file, 0)
+            elif isinstance(step, bytes):
+                fits = sum(len(one) + 4 for one in (*held, step)) <= SIZE
+                assert fits is ring.put(step)
+                if fits:
+                    held.append(step)
+            else:
+                records, position = ring.waiting(1)
+                assert records == [held.popleft() for _ in records]
+                assert bool(records) is not ring.is_empty
+                ring.taken(position)
+        assert [*held] == emptied(ring)
+        ring.close()
+
+
+def test_what_was_not_dealt_with_comes_again(tmp_path: Path) -> None:
+    ring = Ring(tmp_path / "ring", SIZE)
+    ring.put(b"one")
+    assert [b"one"] == ring.waiting(100)[0] == ring.waiting(100)[0]
+
+
+def test_a_share_is_left_to_others(tmp_path: Path) -> None:
+    ring = Ring(tmp_path / "ring", SIZE)
+    assert [True, True, False] == [ring.put(b"x" * 16, reserve=0.25) for _ in range(3)]
+    assert ring.put(b"x" * 16)
+    assert not ring.put(b"x" * 16)
+
+
+def test_what_a_killed_process_put_is_there(tmp_path: Path) -> None:
+    code = (
+        "import os, signal, sys; from pathlib import Path; from mcp_acl.runtime.decision_log.ring import Ring;"
+        "ring = Ring(Path(sys.argv[1]), 64); ring.put(b'one'); ring.put(b'two'); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    process = subprocess.run([sys.executable, "-c", code, tmp_path / "ring"], check=False)
+    assert -signal.SIGKILL == process.returncode
+    assert [b"one", b"two"] == emptied(Ring(tmp_path / "ring", SIZE))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"x", b"x" * 100, b"mcpacl1\n" + b"\xff" * 8 + bytes(80), b"mcpacl1\n" + bytes(8) + b"\x01" + bytes(80)],
+    ids=["short", "other", "too much", "too little"],
+)
+def test_file_that_is_none_is_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "ring").write_bytes(content)
+    with pytest.raises(RingError, match="not a queue of records"):
+        Ring(tmp_path / "ring", SIZE)
+
+
+def test_record_that_is_longer_than_the_queue_is_refused(tmp_path: Path) -> None:
+    ring = Ring(tmp_path / "ring", SIZE)
+    ring.put(b"abc")
+    with (tmp_path / "ring").open("r+b") as file:
+        file.seek(24)
+        file.write(b"\xff\xff\xff\xff")
+    with pytest.raises(RingError):
+        ring.waiting(100)
+
+
+def test_it_is_for_its_owner_alone_and_follows_no_link(tmp_path: Path) -> None:
+    Ring(tmp_path / "ring", SIZE)
+    assert 0o600 == (tmp_path / "ring").stat().st_mode & 0o777
+    (tmp_path / "link").symlink_to(tmp_path / "ring")
+    with pytest.raises(OSError, match="symbolic links"):
+        Ring(tmp_path / "link", SIZE)
