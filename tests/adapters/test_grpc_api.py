@@ -98,6 +98,7 @@ def test_every_field_reaches_the_question() -> None:
         "s",
         True,
         datetime(2026, 3, 2, 12, tzinfo=UTC),
+        "",
     ) == (*question[:6], *question[7:])
     assert {"plan": "gold", "n": 3} == {key: question.attributes[key] for key in ("plan", "n")}
 
@@ -172,7 +173,7 @@ def test_parts_that_are_no_messages_by_themselves_do_not_become_one(name: str, p
 
 def test_what_is_absent_has_its_default() -> None:
     question = question_from(request())
-    assert ({}, TokenState.NONE, Direction.CLIENT_TO_SERVER, Http(), {}, "", False, None) == question[2:]
+    assert ({}, TokenState.NONE, Direction.CLIENT_TO_SERVER, Http(), {}, "", False, None, "") == question[2:]
 
 
 def test_http_without_a_method_is_post() -> None:

@@ -110,6 +110,23 @@ def _configuration(directory: Path, service: str, upstream: int, filters: Mappin
     }
 
 
+def _traced(config: Any, collector: int) -> Any:
+    address = f"127.0.0.1:{collector}"
+    uri = {"uri": f"http://{address}/v1/traces", "cluster": "collector", "timeout": "1s"}
+    tracer = {
+        "@type": "type.googleapis.com/envoy.config.trace.v3.OpenTelemetryConfig",
+        "http_service": {"http_uri": uri},
+        "service_name": "envoy",
+    }
+    provider = {"name": "envoy.tracers.opentelemetry", "typed_config": tracer}
+    (listener,) = config["static_resources"]["listeners"]
+    manager = listener["filter_chains"][0]["filters"][0]["typed_config"]
+    manager["tracing"] = {"provider": provider}
+    config["static_resources"]["clusters"].append(_cluster("collector", address))
+    layer = {"name": "static", "static_layer": {"tracing.opentelemetry.flush_interval_ms": 100}}
+    return {**config, "layered_runtime": {"layers": [layer]}}
+
+
 def _address(text: str) -> dict[str, Any]:
     host, _, port = text.rpartition(":")
     return {"socket_address": {"address": host, "port_value": int(port)}}
@@ -205,15 +222,21 @@ class Scene(NamedTuple):
 
 @contextmanager
 def gateway(
-    directory: Path, service: str, filters: Mapping[str, Any] | None = None, route: Mapping[str, Any] | None = None
+    directory: Path,
+    service: str,
+    filters: Mapping[str, Any] | None = None,
+    route: Mapping[str, Any] | None = None,
+    *,
+    collector: int = 0,
 ) -> Iterator[Scene]:
-    """An Envoy that asks a service, and the server behind it."""
+    """An Envoy that asks a service, and the server behind it. With a collector's port it sends its spans there."""
     program = envoy()
     upstream = Upstream()
     threading.Thread(target=upstream.serve_forever, daemon=True).start()
     filters = {"envoy.filters.http.ext_authz": authz()} if filters is None else filters
     config = directory / "envoy.json"
-    config.write_text(json.dumps(_configuration(directory, service, upstream.server_port, filters, route)))
+    written = _configuration(directory, service, upstream.server_port, filters, route)
+    config.write_text(json.dumps(_traced(written, collector) if collector else written))
     admin = directory / "admin"
     command = [str(program), "-c", str(config), "--disable-hot-restart", "--concurrency", "1", "--admin-address-path"]
     with (

@@ -10,7 +10,7 @@ from mcp_acl.runtime.loading import DEFAULT, Loaded, SettingsError, load_setting
 from mcp_acl.runtime.rows import ROWS
 from mcp_acl.runtime.settings import Settings
 
-OTHERS = {"policies": "p", "tls_cert": "c", "tls_key": "k", "tls_client_ca": "a"}
+OTHERS = {"policies": "p", "otlp_endpoint": "http://c", "tls_cert": "c", "tls_key": "k", "tls_client_ca": "a"}
 """What some setting needs beside it."""
 
 SAMPLES: dict[str, tuple[object, str, str]] = {
@@ -49,6 +49,9 @@ SAMPLES: dict[str, tuple[object, str, str]] = {
     "max_tools": ("1", "2", "3"),
     "metrics_listen": ("127.0.0.1:1", "127.0.0.1:2", "127.0.0.1:3"),
     "metrics_insecure": (True, "false", "true"),
+    "otlp_endpoint": ("http://x:1", "http://y", "https://z/a"),
+    "otlp_interval": ("1", "2.5", "3"),
+    "trace_share": ("0.5", "0.25", "1"),
     "decision_log": ("x", "y", "'-'"),
     "log_allowed": ("0", "0.5", "1"),
     "log_claims": (["x"], "y", "[z]"),
@@ -87,6 +90,8 @@ VALUES: dict[str, tuple[Any, Any, Any]] = {
     "max_tasks": (1, 2, 3),
     "max_tools": (1, 2, 3),
     "metrics_insecure": (True, False, True),
+    "otlp_interval": (1.0, 2.5, 3.0),
+    "trace_share": (0.5, 0.25, 1.0),
     "decision_log": (Path("x"), Path("y"), Path("-")),
     "log_allowed": (0.0, 0.5, 1.0),
     "log_claims": (("x",), ("y",), ("z",)),

@@ -69,6 +69,10 @@ def refusal(**given: Any) -> str:
         ("log_claims", ("",)),
         ("log_size", 65_535),
         ("log_files", -1),
+        ("otlp_endpoint", "collector:4318"),
+        ("otlp_endpoint", "http://c/?key=1"),
+        ("otlp_interval", 0.5),
+        ("trace_share", -0.1),
     ],
 )
 def test_value_that_cannot_be_used_is_refused(name: str, value: object) -> None:
@@ -138,6 +142,8 @@ def test_nothing_unknown_is_taken_and_nothing_changes() -> None:
         ({"metrics_listen": "unix:s"}, "metrics_listen: `unix:s` is a socket file"),
         ({"metrics_listen": "0.0.0.0:1"}, "metrics_listen: `0.0.0.0:1` can be reached from elsewhere"),
         ({"metrics_listen": "127.0.0.1:9191"}, "metrics_listen: `9191` is also an address of `listen`"),
+        ({"decision_log": Path("otlp")}, "decision_log: `otlp` needs `otlp_endpoint`"),
+        ({"trace_share": 0.5}, "trace_share: it needs `otlp_endpoint`"),
         ({"decision_log": Path("-"), "workers": 2}, "decision_log: records of several workers would get mixed"),
     ],
 )

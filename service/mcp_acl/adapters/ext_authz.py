@@ -67,6 +67,7 @@ def question_from(sources: Sources, filtered_behind: bool, metadata: Metadata, b
         attributes=facts.attributes,
         session_id=_first(headers, SESSION),
         filters_responses=_filtered(extensions, filtered_behind),
+        trace=facts.trace,
     )
     return question, facts
 

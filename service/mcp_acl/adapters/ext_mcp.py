@@ -160,6 +160,7 @@ def _questions(sources: Sources, metadata: Metadata, asked: _Asked) -> Iterator[
             attributes=facts.attributes,
             session_id=session,
             filters_responses=True,
+            trace=facts.trace,
         )
         yield question, facts
 

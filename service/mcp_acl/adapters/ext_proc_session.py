@@ -205,6 +205,7 @@ class ExtProcSession:
             attributes=facts.attributes,
             session_id=session[0],
             filters_responses=True,
+            trace=facts.trace,
         )
 
     def _refused(self, answer: Answer) -> Answers:

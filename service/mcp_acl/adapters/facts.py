@@ -34,6 +34,7 @@ FAILURE: Final = "jwt_failure"
 SETTING: Final = "setting `server`"
 """Where the server is from if nothing else names one."""
 
+_TRACE: Final = "traceparent"
 _REMEMBERED_SIZE: Final = 4096
 """Bytes of the largest claims that are remembered."""
 _NOT_SENT: Final = "Jwt is missing"
@@ -71,13 +72,14 @@ class Told(NamedTuple):
 
 
 class Facts(NamedTuple):
-    """What is believed. `origins` says of `server`, `token` and each attribute where it is from."""
+    """What is believed. `origins` says of `server`, `token` and each attribute where it is from; `trace` is the call's own `traceparent`."""
 
     server: str
     claims: Mapping[str, Json]
     token: TokenState
     attributes: Mapping[str, Json]
     origins: Mapping[str, str]
+    trace: str = ""
 
 
 def facts_from(sources: Sources, told: Told) -> Facts:
@@ -87,7 +89,8 @@ def facts_from(sources: Sources, told: Told) -> Facts:
     attributes = dict(_attributes(sources, told))
     origins = {"server": server_origin, "token": token_origin}
     origins |= {f"attributes.{name}": origin for name, (_, origin) in attributes.items()}
-    return Facts(server, claims, token, {name: value for name, (value, _) in attributes.items()}, origins)
+    trace = next((value for name, value in told.metadata if name == _TRACE), "")
+    return Facts(server, claims, token, {name: value for name, (value, _) in attributes.items()}, origins, trace)
 
 
 def _server(sources: Sources, told: Told) -> tuple[str, str]:

@@ -53,7 +53,7 @@ class Question(NamedTuple):
     """One message and everything around it, not yet read.
 
     `message` is the body as it came, or a message that was read elsewhere, or why it could not be. Without `time`, it
-    came now.
+    came now. `trace` is the `traceparent` of the gateway's own call, if it said one.
     """
 
     server: str
@@ -66,6 +66,7 @@ class Question(NamedTuple):
     session_id: str = ""
     filters_responses: bool = False
     time: datetime | None = None
+    trace: str = ""
 
 
 class Answer(NamedTuple):

@@ -1,17 +1,27 @@
 """Settings of what is watched and recorded: a part of `Settings`."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Final
 
-from pydantic import BaseModel, Field
+from pydantic import AfterValidator, BaseModel, Field
 
 from mcp_acl.runtime.address import is_socket_file, parse_address
-from mcp_acl.runtime.settings_fields import Conflict, File, Listen, Metavar, Names, Share
+from mcp_acl.runtime.settings_fields import Conflict, File, Listen, Metavar, Names, Seconds, Share
 
 _MIB: Final = 1024 * 1024
 _MAX_FILES: Final = 1000
 STANDARD_OUTPUT: Final = Path("-")
+COLLECTOR: Final = Path("otlp")
+"""What `decision_log` may be that is no file."""
+_URL: Final = re.compile(r"https?://[A-Za-z0-9._:\[\]-]+(/[A-Za-z0-9._~/-]*)?")
+
+
+def _endpoint(text: str) -> str:
+    if text and not _URL.fullmatch(text):
+        raise ValueError("it must be an http or https URL without a query, for instance `http://127.0.0.1:4318`")
+    return text
 
 
 class WatchedSettings(BaseModel):
@@ -27,10 +37,24 @@ class WatchedSettings(BaseModel):
         default=False,
         description="Allows a `metrics_listen` that others can reach. Off, because metrics name servers, tools and rules, and are told in clear.",
     )
+    otlp_endpoint: Annotated[str, Metavar("URL"), AfterValidator(_endpoint)] = Field(
+        default="",
+        description="The base URL of a collector of OpenTelemetry, by OTLP over HTTP: metrics go there, and spans of traces that are sampled. What "
+        "else there is to say to it (headers, certificates), say by `OTEL_EXPORTER_OTLP_…`. None: nothing is sent.",
+        examples=["http://127.0.0.1:4318"],
+    )
+    otlp_interval: Annotated[Seconds, Field(ge=1)] = Field(
+        default=15.0,
+        description="Seconds between sendings of metrics to `otlp_endpoint`, 1 or more. 15, as often as Prometheus usually asks.",
+    )
+    trace_share: Share = Field(
+        default=0.0,
+        description="The share of messages without a trace that begin one of their own, 0 to 1. None: whether a trace is sampled is for who begins it.",
+    )
     decision_log: File = Field(
         default=None,
         description="A file for a record of every decision, a line of JSON each, which all workers share; `-` is standard output, with the host "
-        "`envoy` standard error. Its directory must be there. None, because records say who did what: someone must want that.",
+        "`envoy` standard error; `otlp` is `otlp_endpoint`. Its directory must be there. None, because records say who did what: someone must want that.",
         examples=["/var/log/mcp-acl/decisions.jsonl"],
     )
     log_allowed: Share = Field(
@@ -72,6 +96,12 @@ def watched_conflicts_of(settings: WatchedSettings) -> Iterator[Conflict]:
     if settings.decision_log == STANDARD_OUTPUT and getattr(settings, "workers", 1) > 1:
         why = "records of several workers would get mixed on standard output; name a file"
         yield Conflict(("decision_log", "workers"), why)
+    if settings.decision_log == COLLECTOR and not settings.otlp_endpoint:
+        yield Conflict(
+            ("decision_log", "otlp_endpoint"), "`otlp` needs `otlp_endpoint` beside it, where records are sent"
+        )
+    if settings.trace_share and not settings.otlp_endpoint:
+        yield Conflict(("trace_share", "otlp_endpoint"), "it needs `otlp_endpoint` beside it, where spans are sent")
     if settings.metrics_listen:
         yield from _metrics(settings)
 

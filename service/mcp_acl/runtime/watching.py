@@ -10,7 +10,7 @@ from mcp_acl.runtime.decision_log import DecisionLog, Kept, LogError, LogFile, M
 from mcp_acl.runtime.metrics import Metrics, Serving
 from mcp_acl.runtime.observed import Observer
 from mcp_acl.runtime.settings import Settings
-from mcp_acl.runtime.settings_watched import STANDARD_OUTPUT
+from mcp_acl.runtime.settings_watched import COLLECTOR, STANDARD_OUTPUT
 
 _LOG: Final = logging.getLogger("mcp_acl")
 
@@ -24,12 +24,23 @@ def watching(settings: Settings) -> Iterator[Sequence[Observer]]:
         if settings.decision_log is not None:
             log = ending.enter_context(closing(_log(settings, settings.decision_log)))
             observers.append(log)
-        if settings.metrics_listen:
+        if settings.metrics_listen or settings.otlp_endpoint:
             metrics = Metrics(dict if log is None else log.dropped.copy)
-            serving = ending.enter_context(closing(Serving(metrics, settings.metrics_listen)))
-            _LOG.info("metrics on port %d", serving.port)
             observers.append(metrics)
+            if settings.metrics_listen:
+                serving = ending.enter_context(closing(Serving(metrics, settings.metrics_listen)))
+                _LOG.info("metrics on port %d", serving.port)
+            if settings.otlp_endpoint:
+                observers.append(_sent(settings, metrics, ending))
         yield observers
+
+
+def _sent(settings: Settings, metrics: Metrics, ending: ExitStack) -> Observer:
+    from mcp_acl.runtime import otlp  # noqa: PLC0415 - half a second, for who does not want it
+
+    source = otlp.Source(settings.otlp_endpoint)
+    ending.enter_context(closing(otlp.MetricsSender(source, metrics, settings.otlp_interval)))
+    return ending.enter_context(closing(otlp.Spans(source, settings.trace_share)))
 
 
 def write_what_is_left(settings: Settings) -> None:
@@ -42,12 +53,20 @@ def _log(settings: Settings, place: Path) -> DecisionLog:
     masking = Masking(
         settings.log_claims, settings.log_arguments, frozenset(settings.log_masked), names=settings.log_names
     )
-    kept = Kept(settings.log_allowed)
+    sink, name = _sink(settings, place)
+    return DecisionLog(sink, name, masking, Kept(settings.log_allowed))
+
+
+def _sink(settings: Settings, place: Path) -> tuple[Sink, str]:
+    """Where records go, and a name by which whoever has the same log knows it."""
     if place == STANDARD_OUTPUT:
-        return DecisionLog(Output(1), f"- {settings.policies.absolute()}", masking, kept)
+        return Output(1), f"- {settings.policies.absolute()}"
+    if place == COLLECTOR:
+        from mcp_acl.runtime import otlp  # noqa: PLC0415 - as above
+
+        return otlp.RecordSink(otlp.Source(settings.otlp_endpoint)), f"{settings.otlp_endpoint} {settings.policies}"
     _check(place)
-    sink: Sink = LogFile(place.absolute(), settings.log_size, settings.log_files)
-    return DecisionLog(sink, str(place.absolute()), masking, kept)
+    return LogFile(place.absolute(), settings.log_size, settings.log_files), str(place.absolute())
 
 
 def _check(place: Path) -> None:

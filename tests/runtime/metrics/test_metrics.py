@@ -164,7 +164,7 @@ def test_trace_that_is_sampled_is_an_exemplar_and_no_other(counting: Counting) -
                 for sample in family.samples
                 if sample.exemplar is not None
             ]
-            assert [{"trace_id": TRACE}] * exemplars == found
+            assert [{"trace_id": TRACE, "span_id": "00f067aa0ba902b7"}] * exemplars == found
 
 
 def test_address_that_is_taken_is_told() -> None:

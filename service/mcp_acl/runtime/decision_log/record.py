@@ -14,7 +14,7 @@ import msgspec
 
 from mcp_acl.domain import InexactNumber, Json, Message, RuleError, RuleRef
 from mcp_acl.runtime.observed import Decided, Replied, method_told, target_told
-from mcp_acl.runtime.trace import trace_id_of
+from mcp_acl.runtime.trace import Trace, trace_of
 
 _LONGEST: Final = 4096
 """Characters of a text that peers have written, and bytes of arguments."""
@@ -53,7 +53,7 @@ def of_decision(decided: Decided, masking: Masking, time: datetime) -> bytes:
         "revision": decision.revision,
         "response_needs": decision.response_needs,
         "seconds": round(seconds, 6),
-        "trace_id": trace_id_of(question.http.headers, message),
+        **_trace(trace_of(question.trace, question.http, message)),
     }
     if decision.message:
         record["message"] = _cut(decision.message)
@@ -80,7 +80,7 @@ def of_response(replied: Replied, masking: Masking, time: datetime) -> bytes:
         "errors": [_error(error) for error in filtered.errors],
         "revision": replied.reply.revision,
         "seconds": round(replied.seconds, 6),
-        "trace_id": trace_id_of(request.http.headers, message) if request is not None else "",
+        **_trace(trace_of("", request.http, message) if request is not None else None),
     }
     if filtered.refused:
         record["reason"] = _cut(filtered.refused)
@@ -122,6 +122,11 @@ def _arguments(message: Message, masking: Masking) -> Json:
     masked = _masked("arguments", arguments, masking)
     size = len(_encode(masked))
     return masked if size <= _LONGEST else f"(of {size} bytes)"
+
+
+def _trace(trace: Trace | None) -> Mapping[str, str]:
+    """Under which span of whose trace; nothing without one."""
+    return {} if trace is None else {"trace_id": trace.trace_id, "span_id": trace.span_id}
 
 
 def _rule(rule: RuleRef) -> dict[str, Any]:

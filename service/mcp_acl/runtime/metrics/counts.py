@@ -8,9 +8,10 @@ Labels: TypeAlias = tuple[str, ...]
 
 
 class Exemplar(NamedTuple):
-    """One thing that was counted: its trace, its value, when, in seconds since 1970."""
+    """One thing that was counted: where it belongs, its value, when, in seconds since 1970."""
 
     trace_id: str
+    span_id: str
     value: float
     time: float
 

@@ -80,7 +80,11 @@ def _add_histogram(metric: Metric, one: Instrument, labels: dict[str, str], dist
     bounds = [*map(str, one.bounds), _INFINITE]
     for bucket, (bound, number) in enumerate(zip(bounds, accumulate(distribution.counts), strict=True)):
         found = distribution.exemplars.get(bucket)
-        exemplar = None if found is None else Exemplar({"trace_id": found.trace_id}, found.value, found.time)
+        exemplar = (
+            None
+            if found is None
+            else Exemplar({"trace_id": found.trace_id, "span_id": found.span_id}, found.value, found.time)
+        )
         metric.add_sample(f"{one.prometheus}_bucket", {**labels, "le": bound}, number, exemplar=exemplar)
     metric.add_sample(f"{one.prometheus}_count", labels, sum(distribution.counts))
     metric.add_sample(f"{one.prometheus}_sum", labels, distribution.sum)

@@ -118,8 +118,10 @@ def _method(message: Message | None) -> str:
 
 
 def _exemplar(decided: Decided, message: Message | None) -> Exemplar | None:
-    trace = trace_of(decided.question.http.headers, message)
-    return Exemplar(trace.trace_id, decided.seconds, time()) if trace is not None and trace.is_sampled else None
+    trace = trace_of(decided.question.trace, decided.question.http, message)
+    if trace is None or not trace.is_sampled:
+        return None
+    return Exemplar(trace.trace_id, trace.span_id, decided.seconds, time())
 
 
 def _gauges(standing: Standing | None) -> Mapping[str, Mapping[Labels, float]]:

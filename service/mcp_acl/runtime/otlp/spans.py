@@ -1,0 +1,98 @@
+"""Decisions as spans under the trace that a message belongs to: an observer. A span is made only where its trace is sampled.
+
+Names and attributes are those of OpenTelemetry's conventions for MCP, as far as they have them; what is ours begins with `mcp_acl.`.
+"""
+
+import random
+from collections.abc import Iterator
+from time import time_ns
+from typing import Final
+
+from opentelemetry.context import Context
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace.sampling import ALWAYS_ON
+from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, TraceFlags, set_span_in_context
+from opentelemetry.util.types import AttributeValue
+
+from mcp_acl.mcp.methods import METHODS
+from mcp_acl.runtime.observed import Decided, Observer, target_told
+from mcp_acl.runtime.otlp.source import SCOPE, Source
+from mcp_acl.runtime.trace import Trace, trace_of
+
+_LONGEST: Final = 256
+"""Characters of an attribute that a client has written."""
+_TARGETS: Final = {"tools/call": "gen_ai.tool.name", "prompts/get": "gen_ai.prompt.name"}
+_URI: Final = "mcp.resource.uri"
+_NANOS: Final = 1_000_000_000
+
+
+class Spans(Observer):
+    """Sends spans. Of messages that belong to no trace the share `share` begins one of its own."""
+
+    def __init__(self, source: Source, share: float) -> None:
+        self._share = share
+        self._chance = random.random
+        self._provider = TracerProvider(sampler=ALWAYS_ON, resource=source.resource, shutdown_on_exit=False)
+        self._provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=source.url("traces"))))
+        self._tracer = self._provider.get_tracer(SCOPE.name)
+
+    def decided(self, decided: Decided) -> None:
+        """As an observer."""
+        message = decided.request.message if decided.request is not None else None
+        trace = trace_of(decided.question.trace, decided.question.http, message)
+        if not (trace.is_sampled if trace is not None else self._share > 0 and self._chance() < self._share):
+            return
+        end = time_ns()
+        span = self._tracer.start_span(
+            _name(decided),
+            context=None if trace is None else context_of(trace),
+            kind=SpanKind.SERVER,
+            attributes=dict(_attributes(decided)),
+            start_time=end - int(decided.seconds * _NANOS),
+        )
+        span.end(end)
+
+    def close(self) -> None:
+        """Send what waits."""
+        self._provider.shutdown()
+
+
+def context_of(trace: Trace) -> Context:
+    """The context of what belongs under a span of somebody else's."""
+    flags = TraceFlags(TraceFlags.SAMPLED if trace.is_sampled else TraceFlags.DEFAULT)
+    parent = SpanContext(int(trace.trace_id, 16), int(trace.span_id, 16), is_remote=True, trace_flags=flags)
+    return set_span_in_context(NonRecordingSpan(parent), Context())
+
+
+def _name(decided: Decided) -> str:
+    """The method and what it acts on, if that is one of few (semantic conventions for MCP): a tool that is granted."""
+    message = decided.request.message if decided.request is not None else None
+    if message is None or message.method not in METHODS:
+        return "mcp_acl.decision"
+    if message.method in _TARGETS and decided.answer.decision.allowed:
+        return f"{message.method} {target_told(message)}"[:_LONGEST]
+    return message.method
+
+
+def _attributes(decided: Decided) -> Iterator[tuple[str, AttributeValue]]:
+    question, request, answer, _ = decided
+    decision = answer.decision
+    yield "mcp_acl.server", question.server[:_LONGEST]
+    yield "mcp_acl.effect", decision.effect.value
+    yield "mcp_acl.reason", decision.reason.value
+    yield "mcp_acl.revision", decision.revision
+    yield "mcp_acl.decision.id", answer.decision_id
+    if decision.rules:
+        yield "mcp_acl.rules", [str(rule) for rule in decision.rules]
+    if question.session_id:
+        yield "mcp.session.id", question.session_id[:_LONGEST]
+    if request is None:
+        return
+    message = request.message
+    yield "mcp.method.name", message.method[:_LONGEST]
+    if message.id is not None:
+        yield "jsonrpc.request.id", str(message.id)[:_LONGEST]
+    if target := target_told(message):
+        yield _TARGETS.get(message.method, _URI), target[:_LONGEST]
