@@ -95,6 +95,21 @@ def test_the_image_is_built_by_what_builds_here() -> None:
     assert build.items() <= pins_in("dev.txt").items()
 
 
+SHARED = {
+    "google": "google.protobuf",
+    "opentelemetry.sdk": "opentelemetry-sdk",
+    "opentelemetry.exporter": "opentelemetry-exporter-otlp-proto-http",
+    "opentelemetry": "opentelemetry-api",
+}
+"""Packages that several distributions put their modules into, the nearer ones first."""
+
+
+def distribution_of(module: str) -> str:
+    return next(
+        (name for package, name in SHARED.items() if f"{module}.".startswith(f"{package}.")), module.split(".")[0]
+    )
+
+
 def imported_packages() -> set[str]:
     found: set[str] = set()
     for path in MODULES:
@@ -102,7 +117,7 @@ def imported_packages() -> set[str]:
             if isinstance(node, ast.Import):
                 found.update(alias.name.split(".")[0] for alias in node.names)
             elif isinstance(node, ast.ImportFrom) and node.module:
-                found.add("google.protobuf" if node.module.startswith("google.") else node.module.split(".")[0])
+                found.add(distribution_of(node.module))
             elif isinstance(node, ast.Call) and ast.unparse(node.func) in {"find_spec", "import_module"}:
                 names = [one.value for one in node.args if isinstance(one, ast.Constant)]
                 found.update(name.split(".")[0] for name in names if isinstance(name, str))
