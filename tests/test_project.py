@@ -106,7 +106,8 @@ SHARED = {
 
 def distribution_of(module: str) -> str:
     return next(
-        (name for package, name in SHARED.items() if f"{module}.".startswith(f"{package}.")), module.split(".")[0]
+        (name for package, name in SHARED.items() if f"{module}.".startswith(f"{package}.")),
+        module.split(".", maxsplit=1)[0],
     )
 
 
