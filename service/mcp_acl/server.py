@@ -24,6 +24,7 @@ from mcp_acl.runtime.certificates import Certificates
 from mcp_acl.runtime.collector import keep_all
 from mcp_acl.runtime.event_loop import loop_factory
 from mcp_acl.runtime.gate import Gate
+from mcp_acl.runtime.load import Load
 from mcp_acl.runtime.memory import Bounds, Memory, StoreError
 from mcp_acl.runtime.observed import ObservedGate, Observer
 from mcp_acl.runtime.reload import Reloader, read_settled
@@ -53,14 +54,15 @@ def serve(settings: Settings, ready: Callable[[Sequence[str], PolicySet], None])
     if settings.host == "envoy":
         _serve_in_envoy(settings, ready)
         return
-    with closing(memory_of(settings)) as memory, watching(settings) as observers:
+    load = Load()
+    with closing(memory_of(settings)) as memory, watching(settings, load) as observers:
         gate, reloader = in_force(settings, memory, observers)
         listeners, limits = listeners_of(settings, gate), limits_of(settings)
         follow(settings, reloader)
         try:
             with asyncio.Runner(loop_factory=loop_factory()) as runner:
                 started = _started(gate, ready)
-                runner.run(grpcio.run(listeners, limits, Health(gate.is_current), settings.drain, started))
+                runner.run(grpcio.run(listeners, limits, Health(gate.is_current, load), settings.drain, started))
         finally:
             reloader.stop()
 
@@ -90,10 +92,11 @@ def inside_envoy(observers: Sequence[Observer] = ()) -> envoy.Served:
     """What Envoy's Python serves: policies and memory of its own, for as long as that process lives."""
     log_to_stderr()
     settings = Settings.model_validate_json(os.environ[INSIDE])
-    watchers = _WATCHERS.enter_context(watching(settings))
+    load = Load()
+    watchers = _WATCHERS.enter_context(watching(settings, load))
     gate, reloader = in_force(settings, memory_of(settings), [*observers, *watchers])
     follow(settings, reloader)
-    return envoy.Served(tables_of(settings, gate), Health(gate.is_current))
+    return envoy.Served(tables_of(settings, gate), Health(gate.is_current, load))
 
 
 def memory_of(settings: Settings) -> Memory:

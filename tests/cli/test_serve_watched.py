@@ -4,8 +4,11 @@ import json
 import os
 import re
 import signal
+import subprocess
 import sys
+import threading
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +41,13 @@ def denied(address: str, number: int) -> list[str]:
         answers = [pb.CheckResponse.FromString(call(request, timeout=20, wait_for_ready=True)) for _ in range(number)]
     assert {pb.DECISION_DENY} == {one.decision for one in answers}
     return [one.decision_id for one in answers]
+
+
+def metrics_of(process: "subprocess.Popen[str]") -> str:
+    assert process.stderr is not None
+    port = next(found[1] for said in process.stderr if (found := re.search(r"metrics on port (\d+)", said)))
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+        return str(answer.read().decode())
 
 
 def ids_in(file: Path) -> list[str]:
@@ -80,12 +90,39 @@ def test_standard_output_may_be_the_log(policies: Path) -> None:
 def test_metrics_are_told_on_an_address_of_their_own(host: str, policies: Path) -> None:
     with serving(policies, "--host", host, "--metrics-listen", "127.0.0.1:0") as (process, line):
         denied(line.split()[-1], 3)
-        assert process.stderr is not None
-        port = next(found[1] for said in process.stderr if (found := re.search(r"metrics on port (\d+)", said)))
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
-            text = answer.read().decode()
+        text = metrics_of(process)
     wanted = 'effect="deny",method="tools/call",reason="no_matching_rule",server="weather"} 3.0'
     assert f"mcp_acl_decisions_total{{{wanted}" in text
+    assert "mcp_acl_calls_active 0.0" in text
+
+
+def test_calls_under_way_and_refused_are_told(host: str, policies: Path) -> None:
+    flags = ("--host", host, "--metrics-listen", "127.0.0.1:0", "--max-calls", "2")
+    with serving(policies, *flags) as (process, line), grpc.insecure_channel(line.split()[-1]) as channel:
+        stream: Any = channel.stream_stream(f"/{SERVICE}/CheckStream")
+        waiting = threading.Event()
+        request = pb.CheckRequest(server="weather", direction=pb.DIRECTION_CLIENT_TO_SERVER, raw=body("ping"))
+
+        def messages() -> Iterator[bytes]:
+            yield request.SerializeToString()
+            waiting.wait(30)
+
+        calls = [stream(messages(), timeout=30) for _ in range(2)]
+        for call in calls:
+            next(call)
+        # A connection of its own: on the other one the client waits by itself.
+        with grpc.insecure_channel(line.split()[-1], options=[("grpc.use_local_subchannel_pool", 1)]) as other:
+            refused: Any = other.unary_unary(f"/{SERVICE}/Check")
+            with pytest.raises(grpc.RpcError) as caught:
+                refused(request.SerializeToString(), timeout=20)
+        text = metrics_of(process)
+        waiting.set()
+        assert [0, 0] == [len([*call]) for call in calls]
+    assert grpc.StatusCode.RESOURCE_EXHAUSTED == caught.value.code()
+    assert [2.0, 2.0, 1.0] == [
+        float(re.search(rf"^mcp_acl_{name} (\S+)$", text, re.MULTILINE)[1])  # type: ignore[index]
+        for name in ("calls_active", "streams_active", "calls_refused_total")
+    ]
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from grpc_health.v1 import health_pb2  # type: ignore[import-untyped]
 
 from mcp_acl.adapters.grpc_api import SERVICE
 from mcp_acl.adapters.status import ApiError, Code
+from mcp_acl.runtime.load import Load
 
 CHECK: Final = "/grpc.health.v1.Health/Check"
 WATCH: Final = "/grpc.health.v1.Health/Watch"
@@ -25,10 +26,11 @@ def _always() -> bool:
 
 
 class Health:
-    """The health of one process. `is_current`: the policies in force are those of the directory."""
+    """The health of one process. `is_current`: the policies in force are those of the directory. `load` is for its host to count."""
 
-    def __init__(self, is_current: Callable[[], bool] = _always) -> None:
+    def __init__(self, is_current: Callable[[], bool] = _always, load: Load | None = None) -> None:
         self._is_current = is_current
+        self.load = Load() if load is None else load
         self.draining = False
 
     def check(self, body: bytes) -> bytes:

@@ -41,6 +41,7 @@ class Application:
         self._table = {path.encode(): handler for path, handler in table.items()}
         self._limits = limits
         self._health = health
+        self._load = health.load
         self._pool = ThreadPoolExecutor(1, "large")
         self._active = 0
         self._idle: set[asyncio.Task[Any]] = set()
@@ -60,6 +61,7 @@ class Application:
         answer = Answer(send)
         self._loop = asyncio.get_running_loop()
         self._active += 1
+        self._load.calls += 1
         try:
             status = await self._served(scope, receive, answer)
             if not answer.has_ended:
@@ -72,6 +74,7 @@ class Application:
             _LOG.error("a call could not be ended", exc_info=error)
         finally:
             self._active -= 1
+            self._load.calls -= 1
         if answer.is_cut:
             raise RuntimeError("the client of a call has not taken its status")
         return None
@@ -123,6 +126,7 @@ class Application:
             raise CallError(Code.INTERNAL, "the header `te: trailers` is missing, so that a status would be lost")
         # Health is asked of a service that has all it can take, too.
         if self._active > self._limits.calls and path != _CHECK:
+            self._load.refused += 1
             raise CallError(Code.RESOURCE_EXHAUSTED, f"more than {self._limits.calls} calls at once")
         return timeout_of(headers)
 
@@ -145,7 +149,11 @@ class Application:
         if self._refusing and path != _CHECK:
             raise _shutting_down()
         if isinstance(handler, Streaming):
-            return await self._stream(handler, _metadata(scope["headers"]), messages, answer)
+            self._load.streams += 1
+            try:
+                return await self._stream(handler, _metadata(scope["headers"]), messages, answer)
+            finally:
+                self._load.streams -= 1
         message = await self._message(messages)
         if isinstance(handler, Informed):
             handler = partial(handler.answer, _metadata(scope["headers"]))

@@ -43,6 +43,7 @@ class Calls(grpc.GenericRpcHandler):
         self._limits = limits
         self._active = 0
         self._health = health
+        self._load = health.load
         self._pool = pool
         self._together: Together[bytes | Status] = Together(outcome_of)
         self._moves = 0
@@ -102,12 +103,15 @@ class Calls(grpc.GenericRpcHandler):
 
         async def counted(messages: object, context: _Context) -> _T:
             if self._active >= self._limits.calls:
+                self._load.refused += 1
                 await _abort(context, Status(Code.RESOURCE_EXHAUSTED, f"more than {self._limits.calls} calls at once"))
             self._active += 1
+            self._load.calls += 1
             try:
                 return await run(messages, context)
             finally:
                 self._active -= 1
+                self._load.calls -= 1
 
         return counted
 
@@ -141,6 +145,7 @@ class Calls(grpc.GenericRpcHandler):
             await _abort(context, session)
         held = [session]
         del session
+        self._load.streams += 1
         try:
             while not held[0].is_over:
                 message = await self._next(context)
@@ -153,6 +158,7 @@ class Calls(grpc.GenericRpcHandler):
                     context, await self._outcome(lambda one: tuple(held[0].feed(one)), message, held[0].held)
                 )
         finally:
+            self._load.streams -= 1
             # Of a call that ended with an error grpcio now and then keeps the frames for as long as the connection lives.
             held.clear()
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from mcp_acl.runtime.decision_log import DecisionLog, Kept, LogError, LogFile, Masking, Output, Sink
+from mcp_acl.runtime.load import Load
 from mcp_acl.runtime.metrics import Metrics, Serving
 from mcp_acl.runtime.observed import Observer
 from mcp_acl.runtime.settings import Settings
@@ -16,8 +17,8 @@ _LOG: Final = logging.getLogger("mcp_acl")
 
 
 @contextmanager
-def watching(settings: Settings) -> Iterator[Sequence[Observer]]:
-    """Whoever watches, until the end. Raises LogError, MetricsError."""
+def watching(settings: Settings, load: Load) -> Iterator[Sequence[Observer]]:
+    """Whoever watches, until the end; `load` is what the host counts. Raises LogError, MetricsError."""
     with ExitStack() as ending:
         observers: list[Observer] = []
         log: DecisionLog | None = None
@@ -25,7 +26,7 @@ def watching(settings: Settings) -> Iterator[Sequence[Observer]]:
             log = ending.enter_context(closing(_log(settings, settings.decision_log)))
             observers.append(log)
         if settings.metrics_listen or settings.otlp_endpoint:
-            metrics = Metrics(dict if log is None else log.dropped.copy)
+            metrics = Metrics(dict if log is None else log.dropped.copy, load)
             observers.append(metrics)
             if settings.metrics_listen:
                 serving = ending.enter_context(closing(Serving(metrics, settings.metrics_listen)))

@@ -12,6 +12,7 @@ from typing import Final
 from mcp_acl.domain import Message, Reason
 from mcp_acl.mcp.methods import METHODS
 from mcp_acl.policy.index import PolicySet
+from mcp_acl.runtime.load import Load
 from mcp_acl.runtime.metrics import table
 from mcp_acl.runtime.metrics.counts import Counted, Counter, Exemplar, Histogram, Labels
 from mcp_acl.runtime.metrics.table import INSTRUMENTS, OTHER, Kind
@@ -27,10 +28,11 @@ _EFFECTS: Final = ("deny", "allow")
 
 
 class Metrics(Observer):
-    """Counts. `dropped` says how many records the decision log had no room for, by effect."""
+    """Counts. `dropped` says how many records the decision log had no room for, by effect; `load` is what the host counts."""
 
-    def __init__(self, dropped: Callable[[], Mapping[str, int]] = dict) -> None:
+    def __init__(self, dropped: Callable[[], Mapping[str, int]] = dict, load: Load | None = None) -> None:
         self._dropped = dropped
+        self._load = Load() if load is None else load
         self._lock = threading.Lock()
         self._counters = {one.name: Counter() for one in INSTRUMENTS if one.kind is Kind.COUNTER}
         self._histograms = {one.name: Histogram(one.bounds) for one in INSTRUMENTS if one.kind is Kind.HISTOGRAM}
@@ -94,7 +96,7 @@ class Metrics(Observer):
             histograms = {name: deepcopy(histogram.values) for name, histogram in self._histograms.items()}
             standing = self._standing
         counters[table.RECORDS_DROPPED.name] = {(effect,): number for effect, number in self._dropped().items()}
-        return Counted({**counters, **_gauges(standing)}, histograms)
+        return Counted({**counters, **_gauges(standing), **_of_load(self._load)}, histograms)
 
     def _server(self, server: str, *, is_governed: bool) -> str:
         if server in self._servers:
@@ -134,6 +136,14 @@ def _gauges(standing: Standing | None) -> Mapping[str, Mapping[Labels, float]]:
         table.POLICIES_SINCE.name: {(): standing.since.timestamp()},
         table.POLICIES_RULES.name: {(): _rules(policies)},
         table.POLICIES_REFUSED.name: {(): int(standing.refused is not None)},
+    }
+
+
+def _of_load(load: Load) -> Mapping[str, Mapping[Labels, float]]:
+    return {
+        table.CALLS.name: {(): load.calls},
+        table.STREAMS.name: {(): load.streams},
+        table.CALLS_REFUSED.name: {(): load.refused},
     }
 
 

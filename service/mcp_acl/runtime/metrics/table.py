@@ -126,6 +126,17 @@ POLICIES_REFUSED: Final = Instrument(
     (),
     "1 while what the files say is refused and the set before it stands, else 0.",
 )
+CALLS: Final = Instrument(
+    "mcp_acl.calls.active", Kind.GAUGE, "{call}", (), "Calls under way on all listeners of gRPC, streams included."
+)
+STREAMS: Final = Instrument("mcp_acl.streams.active", Kind.GAUGE, "{stream}", (), "Streams among them.")
+CALLS_REFUSED: Final = Instrument(
+    "mcp_acl.calls.refused",
+    Kind.COUNTER,
+    "{call}",
+    (),
+    "Calls that were refused because `max_calls` were under way.",
+)
 RECORDS_DROPPED: Final = Instrument(
     "mcp_acl.log.dropped",
     Kind.COUNTER,
@@ -148,6 +159,9 @@ INSTRUMENTS: Final = (
     POLICIES_SINCE,
     POLICIES_RULES,
     POLICIES_REFUSED,
+    CALLS,
+    STREAMS,
+    CALLS_REFUSED,
     RECORDS_DROPPED,
 )
 
