@@ -49,24 +49,26 @@ class Running:
 
 
 @contextmanager
-def running(
+def running(  # noqa: PLR0913 - what a service is started with
     host: str,
     files: Sequence[SourceFile],
     python: str = sys.executable,
     *,
     changes: bool = False,
     seconds: float = _START_SECONDS,
+    flags: Sequence[str] = (),
 ) -> Iterator[Running]:
     """Run `mcp-acl serve` on a free port of this machine, with another Python if that is given. Raises ServerError.
 
-    `changes`: policies will, and are to be seen soon. The settings are those of a service that is told nothing: no variable counts.
+    `changes`: policies will, and are to be seen soon. The settings are those of a service that is told nothing but `flags`: no variable counts.
     """
     with ExitStack() as ending:
         directory = Path(ending.enter_context(tempfile.TemporaryDirectory(prefix="mcp-acl-bench-")))
         log = ending.enter_context(tempfile.TemporaryFile())
         for file in files:
             (directory / file.name).write_bytes(file.content)
-        command = [python, "-P", "-m", "mcp_acl", "serve", "--attached", *_flags(host, directory, changes=changes)]
+        command = [python, "-P", "-m", "mcp_acl", "serve", "--attached"]
+        command += [*_flags(host, directory, changes=changes), *flags]
         process = ending.enter_context(_started(command, log))
         ending.callback(_end, process)
         yield Running(_ready(process, log, seconds), process.pid, directory)

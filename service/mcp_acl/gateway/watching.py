@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Final, NamedTuple, TypeAlias
 
-from mcp_acl.domain import Json, Request, RuleRef, TokenState
+from mcp_acl.domain import Json, Message, Request, RuleRef, TokenState
 from mcp_acl.runtime.gate import Answer, Question, Reply
 from mcp_acl.runtime.observed import Decided, Observer, Replied, method_told, target_told
 
@@ -49,7 +49,7 @@ class Watcher(Observer):
 
     def decided(self, decided: Decided) -> None:
         """As an observer."""
-        self._tell(_of_answer(decided.question, decided.request, decided.answer))
+        self._tell(_of_answer(decided.question, decided.message, decided.answer))
 
     def replied(self, replied: Replied) -> None:
         """As an observer."""
@@ -57,9 +57,8 @@ class Watcher(Observer):
             self._tell(_of_reply(replied.request, replied.reply))
 
 
-def _of_answer(question: Question, request: Request | None, answer: Answer) -> Seen:
+def _of_answer(question: Question, message: Message | None, answer: Answer) -> Seen:
     decision = answer.decision
-    message = request.message if request is not None else None
     return Seen(
         datetime.now(UTC),
         question.server,

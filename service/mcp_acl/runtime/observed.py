@@ -15,17 +15,19 @@ from mcp_acl.policy.index import PolicySet
 from mcp_acl.runtime.context import decision_id_of, read_context
 from mcp_acl.runtime.gate import Answer, Filtering, Gate, Question, Reply
 from mcp_acl.runtime.standing import Standing
+from mcp_acl.runtime.trace import Trace, trace_of
 
 _LOG: Final = logging.getLogger("mcp_acl")
 
 
 class Decided(NamedTuple):
-    """One decision. `request` is what was decided, if the message could be read; `seconds` is how long it took."""
+    """One decision. `message` is what was decided, if it could be read; `seconds` is how long it took, `trace` what it belongs to."""
 
     question: Question
-    request: Request | None
+    message: Message | None
     answer: Answer
     seconds: float
+    trace: Trace | None
 
 
 class Replied(NamedTuple):
@@ -86,8 +88,14 @@ class ObservedGate(Gate):
         """As the gate does."""
         started = perf_counter()
         answer, request = self._ask(self.policies, question)
-        decided = Decided(question, request, answer, perf_counter() - started)
-        self._tell(lambda observer: observer.decided(decided))
+        seconds = perf_counter() - started
+        message = None if request is None else request.message
+        decided = Decided(question, message, answer, seconds, trace_of(question.trace, question.http, message))
+        for observer in self._observers:
+            try:
+                observer.decided(decided)
+            except Exception:  # noqa: BLE001 - an answer does not depend on who watches
+                _LOG.exception("decision %s could not be told", answer.decision_id)
         return answer
 
     def filter(self, context: bytes, content_type: str, body: bytes, status: int = 200) -> Reply:

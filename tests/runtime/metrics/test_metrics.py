@@ -91,7 +91,7 @@ def test_decisions_are_counted_by_effect_reason_server_and_method(counting: Coun
 def test_buckets_are_cumulative_and_hold_their_bounds(counting: Counting) -> None:
     histogram = counting.metrics._durations
     for value in (25e-6, 26e-6, 0.5, 7.0):
-        histogram.add(("allow",), value)
+        histogram.of(("allow",)).add(value)
     found = counting.samples()
     buckets = [
         (labels[0], value)

@@ -5,9 +5,10 @@ Unless settings say so, it holds no argument of a call and no claim but those th
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
@@ -16,6 +17,7 @@ from mcp_acl.domain import InexactNumber, Json, Message, RuleError, RuleRef
 from mcp_acl.runtime.observed import Decided, Replied, method_told, target_told
 from mcp_acl.runtime.trace import Trace, trace_of
 
+_REMEMBERED: Final = 1024
 _LONGEST: Final = 4096
 """Characters of a text that peers have written, and bytes of arguments."""
 MASK: Final = "***"
@@ -29,32 +31,35 @@ class Masking:
     arguments: bool = False
     masked: frozenset[str] = frozenset()
     names: bool = True
+    known: dict[int, tuple[Mapping[str, Json], Mapping[str, Json]]] = field(
+        default_factory=dict, repr=False, compare=False
+    )
 
 
 def of_decision(decided: Decided, masking: Masking, time: datetime) -> bytes:
     """The record of a decision."""
-    question, request, answer, seconds = decided
+    question, message, answer, seconds, trace = decided
     decision = answer.decision
-    message = None if request is None else request.message
     record: dict[str, Any] = {
         "time": time,
         "kind": "decision",
         "id": answer.decision_id,
         "server": _cut(question.server),
-        "principal": _chosen(question.claims, masking.claims, masking),
+        "principal": _principal(question.claims, masking),
         "token": question.token,
         "direction": question.direction,
         "method": _cut(method_told(message, question.http)),
         "target": _name(target_told(message), masking),
         "effect": decision.effect,
         "reason": decision.reason,
-        "rules": [_rule(rule) for rule in decision.rules],
+        "rules": _rules(decision.rules),
         "errors": [_error(error) for error in decision.errors],
         "revision": decision.revision,
         "response_needs": decision.response_needs,
         "seconds": round(seconds, 6),
-        **_trace(trace_of(question.trace, question.http, message)),
     }
+    if trace is not None:
+        record.update(_trace(trace))
     if decision.message:
         record["message"] = _cut(decision.message)
     if masking.arguments and message is not None:
@@ -71,7 +76,7 @@ def of_response(replied: Replied, masking: Masking, time: datetime) -> bytes:
         "kind": "response",
         "id": replied.decision_id,
         "server": _cut(request.server) if request is not None else "",
-        "principal": _chosen(request.claims, masking.claims, masking) if request is not None else {},
+        "principal": _principal(request.claims, masking) if request is not None else {},
         "method": _cut(method_told(message, request.http)) if request is not None else "(unreadable)",
         "outcome": "withheld" if filtered.refused else "filtered",
         "shown": filtered.shown,
@@ -80,8 +85,9 @@ def of_response(replied: Replied, masking: Masking, time: datetime) -> bytes:
         "errors": [_error(error) for error in filtered.errors],
         "revision": replied.reply.revision,
         "seconds": round(replied.seconds, 6),
-        **_trace(trace_of("", request.http, message) if request is not None else None),
     }
+    if request is not None and (trace := trace_of("", request.http, message)) is not None:
+        record.update(_trace(trace))
     if filtered.refused:
         record["reason"] = _cut(filtered.refused)
     if masking.names and filtered.hidden:
@@ -102,8 +108,15 @@ def _name(text: str, masking: Masking) -> str:
     return f"sha256:{hashlib.sha256(text.encode(errors='surrogatepass')).hexdigest()[:16]}"
 
 
-def _chosen(values: Mapping[str, Json], names: tuple[str, ...], masking: Masking) -> dict[str, Json]:
-    return {name: _masked(name, values[name], masking) for name in names if name in values}
+def _principal(claims: Mapping[str, Json], masking: Masking) -> Mapping[str, Json]:
+    """The claims that name it. A principal sends many messages, whose claims are one value: what was made of it is remembered."""
+    found = masking.known.get(id(claims))
+    if found is None or found[0] is not claims:
+        chosen = {name: _masked(name, claims[name], masking) for name in masking.claims if name in claims}
+        if len(masking.known) >= _REMEMBERED:
+            masking.known.clear()
+        found = masking.known[id(claims)] = (claims, chosen)
+    return found[1]
 
 
 def _masked(name: str, value: Json, masking: Masking) -> Json:
@@ -124,9 +137,14 @@ def _arguments(message: Message, masking: Masking) -> Json:
     return masked if size <= _LONGEST else f"(of {size} bytes)"
 
 
-def _trace(trace: Trace | None) -> Mapping[str, str]:
-    """Under which span of whose trace; nothing without one."""
-    return {} if trace is None else {"trace_id": trace.trace_id, "span_id": trace.span_id}
+def _trace(trace: Trace) -> Mapping[str, str]:
+    """Under which span of whose trace."""
+    return {"trace_id": trace.trace_id, "span_id": trace.span_id}
+
+
+@lru_cache(_REMEMBERED)
+def _rules(rules: tuple[RuleRef, ...]) -> Sequence[Mapping[str, Any]]:
+    return [_rule(rule) for rule in rules]
 
 
 def _rule(rule: RuleRef) -> dict[str, Any]:

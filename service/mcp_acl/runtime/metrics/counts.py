@@ -32,12 +32,21 @@ class Counter:
 class Distribution:
     """How often a value fell into each bucket, the last one without bound; their sum; and the last that had a trace."""
 
-    __slots__ = ("counts", "exemplars", "sum")
+    __slots__ = ("bounds", "counts", "exemplars", "sum")
 
-    def __init__(self, buckets: int) -> None:
-        self.counts = [0] * buckets
+    def __init__(self, bounds: tuple[float, ...]) -> None:
+        self.bounds = bounds
+        self.counts = [0] * (len(bounds) + 1)
         self.sum = 0.0
         self.exemplars: dict[int, Exemplar] = {}
+
+    def add(self, value: float, exemplar: Exemplar | None = None) -> None:
+        """Count a value. A bucket's bound is in it."""
+        bucket = bisect_left(self.bounds, value)
+        self.counts[bucket] += 1
+        self.sum += value
+        if exemplar is not None:
+            self.exemplars[bucket] = exemplar
 
 
 class Histogram:
@@ -49,16 +58,12 @@ class Histogram:
         self._bounds = bounds
         self.values: dict[Labels, Distribution] = {}
 
-    def add(self, labels: Labels, value: float, exemplar: Exemplar | None = None) -> None:
-        """Count a value. A bucket's bound is in it."""
+    def of(self, labels: Labels) -> Distribution:
+        """The values of these labels."""
         found = self.values.get(labels)
         if found is None:
-            found = self.values[labels] = Distribution(len(self._bounds) + 1)
-        bucket = bisect_left(self._bounds, value)
-        found.counts[bucket] += 1
-        found.sum += value
-        if exemplar is not None:
-            found.exemplars[bucket] = exemplar
+            found = self.values[labels] = Distribution(self._bounds)
+        return found
 
 
 class Counted(NamedTuple):

@@ -4,7 +4,7 @@ Labels are bounded: a server counts by its id where a policy governs it, a metho
 """
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from copy import deepcopy
 from time import time
 from typing import Final
@@ -14,17 +14,28 @@ from mcp_acl.mcp.methods import METHODS
 from mcp_acl.policy.index import PolicySet
 from mcp_acl.runtime.load import Load
 from mcp_acl.runtime.metrics import table
-from mcp_acl.runtime.metrics.counts import Counted, Counter, Exemplar, Histogram, Labels
+from mcp_acl.runtime.metrics.counts import Counted, Counter, Distribution, Exemplar, Histogram, Labels
 from mcp_acl.runtime.metrics.table import INSTRUMENTS, OTHER, Kind
 from mcp_acl.runtime.observed import Decided, Observer, Replied, target_told
 from mcp_acl.runtime.standing import Standing
-from mcp_acl.runtime.trace import trace_of
 
 _MOST_SERVERS: Final = 200
 _MOST_TOOLS: Final = 1000
 """Values of a label; what comes beyond is `other`."""
 _CALL: Final = "tools/call"
 _EFFECTS: Final = ("deny", "allow")
+
+
+class _Cell:
+    """Decisions that are alike: how many there were, and how long they took."""
+
+    __slots__ = ("durations", "labels", "number", "tool")
+
+    def __init__(self, labels: Labels, tool: str, durations: Distribution) -> None:
+        self.labels = labels
+        self.tool = tool
+        self.durations = durations
+        self.number = 0
 
 
 class Metrics(Observer):
@@ -40,25 +51,42 @@ class Metrics(Observer):
         self._durations = self._histograms[table.DECISION_DURATION.name]
         self._calls = self._counters[table.TOOL_CALLS.name]
         self._errors = self._counters[table.CONDITION_ERRORS.name]
+        self._cells: dict[tuple[str, str, str, str], _Cell] = {}
         self._servers: set[str] = set()
         self._tools: set[tuple[str, str]] = set()
         self._standing: Standing | None = None
 
     def decided(self, decided: Decided) -> None:
         """As an observer."""
-        decision, request = decided.answer.decision, decided.request
-        message = request.message if request is not None else None
-        effect = _EFFECTS[decision.allowed]
-        exemplar = _exemplar(decided, message)
+        question, message, answer, seconds, trace = decided
+        decision = answer.decision
+        method = OTHER if message is None or message.method not in METHODS else message.method
+        tool = target_told(message) if method == _CALL else ""
+        key = (decision.reason._value_, question.server, method, tool)
+        exemplar = None
+        if trace is not None and trace.is_sampled:
+            exemplar = Exemplar(trace.trace_id, trace.span_id, seconds, time())
         with self._lock:
-            server = self._server(decided.question.server, is_governed=decision.reason is not Reason.NO_POLICY)
-            method = _method(message)
-            self._decisions.add((effect, decision.reason.value, server, method))
-            self._durations.add((effect,), decided.seconds, exemplar)
-            if method == _CALL:
-                self._calls.add((effect, server, self._tool(server, target_told(message), is_granted=decision.allowed)))
+            cell = self._cells.get(key)
+            if cell is None:
+                cell = self._cell(key, is_allowed=decision.allowed)
+            cell.number += 1
+            cell.durations.add(seconds, exemplar)
             for error in decision.errors:
                 self._errors.add((error.rule.policy, error.rule.rule))
+
+    def _cell(self, key: tuple[str, str, str, str], *, is_allowed: bool) -> "_Cell":
+        """Where decisions of one kind are counted: under their own names, or what of them is anybody's under `other`."""
+        reason, server, method, tool = key
+        effect = _EFFECTS[is_allowed]
+        server = self._server(server, is_governed=reason != Reason.NO_POLICY)
+        tool = self._tool(server, tool, is_granted=is_allowed) if method == _CALL else ""
+        bounded = (reason, server, method, tool)
+        cell = self._cells.get(bounded)
+        if cell is None:
+            durations = self._durations.of((effect,))
+            cell = self._cells[bounded] = _Cell((effect, reason, server, method), tool, durations)
+        return cell
 
     def replied(self, replied: Replied) -> None:
         """As an observer."""
@@ -69,15 +97,15 @@ class Metrics(Observer):
             server = self._server(request.server if request is not None else "", is_governed=request is not None)
             method = _method(request.message if request is not None else None)
             self._counters[table.RESPONSES.name].add((outcome, server, method))
-            self._histograms[table.RESPONSE_DURATION.name].add((outcome,), replied.seconds)
+            self._histograms[table.RESPONSE_DURATION.name].of((outcome,)).add(replied.seconds)
             entries = self._counters[table.ENTRIES.name]
             for what, amount in (("shown", filtered.shown), ("hidden", hidden), ("dropped", dropped)):
                 if amount:
                     entries.add((what, server, method), amount)
             if filtered.shown or hidden or dropped:
                 sizes = self._histograms[table.LIST_SIZE.name]
-                sizes.add(("before",), filtered.shown + hidden + dropped)
-                sizes.add(("after",), filtered.shown)
+                sizes.of(("before",)).add(filtered.shown + hidden + dropped)
+                sizes.of(("after",)).add(filtered.shown)
             for error in filtered.errors:
                 self._errors.add((error.rule.policy, error.rule.rule))
 
@@ -90,6 +118,7 @@ class Metrics(Observer):
     def counted(self) -> Counted:
         """All that was counted until now."""
         with self._lock:
+            self._decisions.values, self._calls.values = _summed(self._cells.values())
             counters: dict[str, Mapping[Labels, float]] = {
                 name: dict(counter.values) for name, counter in self._counters.items()
             }
@@ -119,11 +148,15 @@ def _method(message: Message | None) -> str:
     return message.method if message is not None and message.method in METHODS else OTHER
 
 
-def _exemplar(decided: Decided, message: Message | None) -> Exemplar | None:
-    trace = trace_of(decided.question.trace, decided.question.http, message)
-    if trace is None or not trace.is_sampled:
-        return None
-    return Exemplar(trace.trace_id, trace.span_id, decided.seconds, time())
+def _summed(cells: Iterable["_Cell"]) -> tuple[dict[Labels, int], dict[Labels, int]]:
+    """Decisions by their labels, and calls of tools."""
+    decisions, calls = Counter(), Counter()
+    for cell in cells:
+        decisions.add(cell.labels, cell.number)
+        effect, _, server, method = cell.labels
+        if method == _CALL:
+            calls.add((effect, server, cell.tool), cell.number)
+    return decisions.values, calls.values
 
 
 def _gauges(standing: Standing | None) -> Mapping[str, Mapping[Labels, float]]:

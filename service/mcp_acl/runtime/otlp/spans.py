@@ -19,7 +19,7 @@ from opentelemetry.util.types import AttributeValue
 from mcp_acl.mcp.methods import METHODS
 from mcp_acl.runtime.observed import Decided, Observer, target_told
 from mcp_acl.runtime.otlp.source import SCOPE, Source
-from mcp_acl.runtime.trace import Trace, trace_of
+from mcp_acl.runtime.trace import Trace
 
 _LONGEST: Final = 256
 """Characters of an attribute that a client has written."""
@@ -40,8 +40,7 @@ class Spans(Observer):
 
     def decided(self, decided: Decided) -> None:
         """As an observer."""
-        message = decided.request.message if decided.request is not None else None
-        trace = trace_of(decided.question.trace, decided.question.http, message)
+        trace = decided.trace
         if not (trace.is_sampled if trace is not None else self._share > 0 and self._chance() < self._share):
             return
         end = time_ns()
@@ -68,7 +67,7 @@ def context_of(trace: Trace) -> Context:
 
 def _name(decided: Decided) -> str:
     """The method and what it acts on, if that is one of few (semantic conventions for MCP): a tool that is granted."""
-    message = decided.request.message if decided.request is not None else None
+    message = decided.message
     if message is None or message.method not in METHODS:
         return "mcp_acl.decision"
     if message.method in _TARGETS and decided.answer.decision.allowed:
@@ -77,7 +76,7 @@ def _name(decided: Decided) -> str:
 
 
 def _attributes(decided: Decided) -> Iterator[tuple[str, AttributeValue]]:
-    question, request, answer, _ = decided
+    question, message, answer, *_ = decided
     decision = answer.decision
     yield "mcp_acl.server", question.server[:_LONGEST]
     yield "mcp_acl.effect", decision.effect.value
@@ -88,9 +87,8 @@ def _attributes(decided: Decided) -> Iterator[tuple[str, AttributeValue]]:
         yield "mcp_acl.rules", [str(rule) for rule in decision.rules]
     if question.session_id:
         yield "mcp.session.id", question.session_id[:_LONGEST]
-    if request is None:
+    if message is None:
         return
-    message = request.message
     yield "mcp.method.name", message.method[:_LONGEST]
     if message.id is not None:
         yield "jsonrpc.request.id", str(message.id)[:_LONGEST]
