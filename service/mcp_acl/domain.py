@@ -75,6 +75,13 @@ class Effect(StrEnum):
     DENY = "deny"
 
 
+class Mode(StrEnum):
+    """Whether a rule or a policy counts, or is only tried beside those that do."""
+
+    ENFORCE = "enforce"
+    SHADOW = "shadow"
+
+
 class TokenState(StrEnum):
     """What the gateway found when it verified the caller's token. `MISSING`: none came, and one is required."""
 

@@ -27,10 +27,12 @@ from mcp_acl.domain import Direction, Http, InexactNumber, Message, MessageKind,
 from mcp_acl.gen import acl_pb2 as pb
 from mcp_acl.gen import acl_unread_pb2 as unread
 from mcp_acl.mcp.limits import DEFAULT_LIMITS
+from mcp_acl.policy.compiler import compile_policies
+from mcp_acl.policy.source import SourceFile
 from mcp_acl.problems import MessageError, Place, Problem
 from mcp_acl.runtime.gate import Gate, Question
 from mcp_acl.runtime.standing import Refused
-from tests.runtime.weather import NOON, TOOLS, body, call, gate, listed
+from tests.runtime.weather import NOON, SOURCES, TOOLS, body, call, gate, listed
 
 ADMIN = pb.Principal(claims_json=b'{"sub":"ann","role":"admin"}', token=pb.TOKEN_STATE_VALID)
 
@@ -502,3 +504,32 @@ def test_what_is_for_people_is_not_for_gateways() -> None:
     assert {f"/{SERVICE}/Explain", f"/{SERVICE}/GetPolicySet", *PATHS} == for_people(gate()).keys()
     assert for_people(gate()).keys().isdisjoint(for_gateways(gate()))
     assert SERVICE == pb.DESCRIPTOR.services_by_name["AccessControl"].full_name
+
+
+SHADOW = b"""
+version: 1
+policy: stricter
+mode: shadow
+servers: [weather]
+rules: [{id: never, effect: deny, methods: [tools/list, tools/call], name: forecast}]
+"""
+
+
+def test_what_is_in_shadow_is_told_beside_the_answer() -> None:
+    mixed = Gate(compile_policies([*SOURCES, SourceFile("stricter.yaml", SHADOW)]))
+    answer = check(request(raw=call("forecast", city="Oslo"), filters_responses=True), mixed)
+    assert (pb.DECISION_ALLOW, pb.DECISION_DENY, "denied_by_rule", ["never"]) == (
+        answer.decision,
+        answer.shadow.decision,
+        answer.shadow.reason,
+        [rule.rule for rule in answer.shadow.rules],
+    )
+    listed = check(request(raw=body("tools/list"), filters_responses=True), mixed)
+    tools = json.dumps({"jsonrpc": "2.0", "id": 1, "result": {"tools": [{"name": "forecast"}]}}).encode()
+    for report, names in ((False, []), (True, ["forecast"])):
+        asked = pb.FilterResponseRequest(
+            context=listed.context, content_type="application/json", body=tools, report_hidden=report
+        )
+        answered = handler("FilterResponse", mixed)(asked.SerializeToString())
+        filtered = pb.FilterResponseResponse.FromString(answered)
+        assert (1, 1, names) == (filtered.shown, filtered.shadow.hidden_count, list(filtered.shadow.hidden))

@@ -13,7 +13,7 @@ from tests.runtime.weather import body, call
 
 ADMIN = '{"sub":"ann","role":"admin"}'
 KEYS = {
-    "decision", "reason", "rules", "errors", "message", "revision", "decision_id", "response_needs", "denial"
+    "decision", "reason", "rules", "errors", "message", "revision", "decision_id", "response_needs", "denial", "shadow"
 }  # fmt: skip
 
 
@@ -245,7 +245,19 @@ def test_explanation_as_json(ask: Run) -> None:
     assert {"decision", "rules"} == found.keys()
     assert KEYS == found["decision"].keys()
     (rule,) = [rule for rule in found["rules"] if rule["applies"]]
-    assert {"policy", "rule", "file", "line", "effect", "applies", "why", "saw", "missing", "remains"} == rule.keys()
+    assert {
+        "policy",
+        "rule",
+        "file",
+        "line",
+        "effect",
+        "applies",
+        "why",
+        "saw",
+        "missing",
+        "remains",
+        "in_shadow",
+    } == rule.keys()
     assert ("history", "allow") == (rule["rule"], rule["effect"])
     assert {"claims.role"} <= {seen["text"] for seen in rule["saw"]}
 
@@ -274,3 +286,29 @@ def test_what_a_condition_misses_and_leaves_open_is_shown(run: Run, tmp_path: Pa
     assert "remains: mcp.arguments.amount <= 500\n" in shown
     assert "missing: claims.auditor\n" in shown
     assert "remains: mcp.name.startsWith('teller') || mcp.arguments.a == 1\n" in shown
+
+
+# ---- in shadow ------------------------------------------------------------------------------------------------------
+
+STRICTER = """
+version: 1
+policy: stricter
+mode: shadow
+servers: [weather]
+rules: [{id: never, effect: deny, methods: [tools/call], name: forecast}]
+"""
+
+
+def test_what_is_in_shadow_is_told_and_the_verdict_stands(ask: Run, policies: Path) -> None:
+    (policies / "stricter.yaml").write_text(STRICTER)
+    result = ask("decide", *message("forecast", city="Oslo"))
+    assert (0, True) == (result.exit_code, result.stdout.startswith("ALLOW"))
+    assert "shadow   would be denied: stricter/never  stricter.yaml:6" in result.stdout
+    told = json.loads(ask("decide", *message("forecast", city="Oslo"), "--json").stdout)
+    assert ("deny", "denied_by_rule", ["never"]) == (
+        told["shadow"]["decision"],
+        told["shadow"]["reason"],
+        [rule["rule"] for rule in told["shadow"]["rules"]],
+    )
+    explained = ask("explain", *message("forecast", city="Oslo")).stdout
+    assert "stricter/never  (in shadow, deny, stricter.yaml:6)" in explained

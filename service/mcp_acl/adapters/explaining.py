@@ -91,4 +91,5 @@ def _trial(trial: Trial) -> pb.Trial:
         saw=[pb.Seen(text=seen.text, value=seen.value) for seen in trial.saw],
         missing=trial.missing,
         remains=trial.remains,
+        in_shadow=trial.in_shadow,
     )

@@ -15,6 +15,7 @@ from mcp_acl.adapters.questions import question_from
 from mcp_acl.adapters.status import ApiError
 from mcp_acl.adapters.wire import length_delimited, varint
 from mcp_acl.domain import Decision, Denial, Effect, ResponseNeeds, RuleError, RuleRef
+from mcp_acl.engine.shadow import Shadow
 from mcp_acl.gen import acl_pb2 as pb
 from mcp_acl.problems import Problem
 from mcp_acl.runtime.gate import Answer, Gate, Reply
@@ -51,7 +52,7 @@ def check(gate: Gate, body: bytes) -> bytes:
     question, sequence = question_from(body)
     answer = gate.check(question)
     decision = answer.decision
-    is_usual = decision.allowed and not decision.errors
+    is_usual = decision.allowed and not decision.errors and answer.shadow is None
     # One message after another is one message with the fields of both (protobuf encoding, "Last One Wins").
     said = _permission(decision) if is_usual else reply_for(answer).SerializeToString()
     own = length_delimited(_DECISION_ID, answer.decision_id.encode()) + length_delimited(_CONTEXT, answer.context)
@@ -102,6 +103,25 @@ def reply_for(answer: Answer) -> pb.CheckResponse:
         context=answer.context,
         denial=None if answer.denial is None else _denial(answer.denial),
         message=decision.message,
+        shadow=None if answer.shadow is None else _shadow_decision(answer.shadow),
+    )
+
+
+def _shadow_decision(decision: Decision) -> pb.ShadowDecision:
+    rules = map(rule_for, decision.rules)
+    return pb.ShadowDecision(decision=_DECISIONS[decision.effect], reason=decision.reason, rules=rules)
+
+
+def shadow_list_for(shadow: Shadow | None, *, report_hidden: bool) -> pb.ShadowList | None:
+    """What would be otherwise in a list. Names are told to those who ask for them."""
+    if shadow is None:
+        return None
+    return pb.ShadowList(
+        hidden_count=len(shadow.hidden),
+        shown_count=len(shadow.shown),
+        hidden=shadow.hidden if report_hidden else (),
+        shown=shadow.shown if report_hidden else (),
+        refused=shadow.refused,
     )
 
 
@@ -120,6 +140,7 @@ def filter_reply_for(reply: Reply, *, report_hidden: bool) -> pb.FilterResponseR
         errors=errors_for(filtered.errors),
         revision=reply.revision,
         refused=filtered.refused,
+        shadow=shadow_list_for(reply.shadow, report_hidden=report_hidden),
     )
 
 

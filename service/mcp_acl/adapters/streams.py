@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from mcp_acl.adapters.grpc_api import check, errors_for, parsed
+from mcp_acl.adapters.grpc_api import check, errors_for, parsed, shadow_list_for
 from mcp_acl.adapters.handlers import Metadata
 from mcp_acl.adapters.status import ApiError
 from mcp_acl.gen import acl_pb2 as pb
@@ -77,4 +77,5 @@ class FilterSession:
             errors=errors_for(filtered.errors),
             revision=reply.revision,
             refused=filtered.refused,
+            shadow=shadow_list_for(reply.shadow, report_hidden=self._report_hidden),
         ).SerializeToString()

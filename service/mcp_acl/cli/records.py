@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from mcp_acl.cli.printing import Record
-from mcp_acl.domain import Denial, RuleError, RuleRef
+from mcp_acl.domain import Decision, Denial, RuleError, RuleRef
 from mcp_acl.engine.explanation import Trial
 from mcp_acl.expr.account import Seen
 from mcp_acl.policy.index import PolicySet
@@ -23,7 +23,14 @@ def decision_record(answer: Answer) -> Record:
         "decision_id": answer.decision_id,
         "response_needs": decision.response_needs,
         "denial": None if answer.denial is None else denial_record(answer.denial),
+        "shadow": None if answer.shadow is None else shadow_record(answer.shadow),
     }
+
+
+def shadow_record(decision: Decision) -> Record:
+    """A decision that was not made."""
+    rules = [rule_record(rule) for rule in decision.rules]
+    return {"decision": decision.effect, "reason": decision.reason, "rules": rules}
 
 
 def denial_record(denial: Denial) -> Record:
@@ -51,6 +58,7 @@ def trial_record(trial: Trial) -> Record:
         "saw": seen_records(trial.saw),
         "missing": trial.missing,
         "remains": trial.remains,
+        "in_shadow": trial.in_shadow,
     }
 
 

@@ -80,6 +80,9 @@ def _lines(answer: Answer) -> Iterable[tuple[str, str]]:
         yield "denial", f"HTTP {answer.denial.status} {answer.denial.body.decode()}".rstrip()
     elif decision.response_needs is not ResponseNeeds.NONE:
         yield "response", f"needs {_NEEDS[decision.response_needs]}"
+    if answer.shadow is not None:
+        rules = ", ".join(map(_named, answer.shadow.rules)) or IN_WORDS[answer.shadow.reason]
+        yield "shadow", f"would {'pass' if answer.shadow.allowed else 'be denied'}: {rules}"
     yield "decision", _stamp(decision, answer.decision_id)
 
 
@@ -97,6 +100,7 @@ def show_trials(trials: Iterable[Trial]) -> None:
     for trial in trials:
         mark, style = ("\u25cf", _COLOURS[trial.effect]) if trial.applies else ("\u25cb", "dim")
         where = f"{trial.effect}, {trial.rule.file}:{trial.rule.line}"
+        where = f"in shadow, {where}" if trial.in_shadow else where
         head = Text.assemble((mark, style), " ", printable(str(trial.rule)), (f"  ({printable(where)})", "dim"))
         out.print(head.append(f"  {printable(trial.why)}"))
         for seen in trial.saw:

@@ -21,6 +21,7 @@ from mcp_acl.client.values import (
     MisuseError,
     Question,
     Report,
+    ShadowVerdict,
     UnavailableError,
     Verdict,
 )
@@ -33,6 +34,7 @@ __all__ = [
     "MisuseError",
     "Question",
     "Report",
+    "ShadowVerdict",
     "Tls",
     "UnavailableError",
     "Verdict",

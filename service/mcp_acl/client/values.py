@@ -54,12 +54,23 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
+class ShadowVerdict:
+    """A decision that was not made, and the rules that would have made it."""
+
+    allowed: bool
+    reason: str
+    rules: tuple[RuleRef, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """Whether a message may pass. True as a condition if and only if it may: `if not verdict:` is how to deny.
 
     `denial` is what to answer to the sender: HTTP status, headers, body; there is one if and only if the message must not pass. (Of a
     message from a server to a client the body alone counts.) `message` says more about the reason, in words. `context` belongs to
     the response: it holds claims, so never log it and never send it to a client. `response_needs` and `context` are what `filter` reads.
+
+    `shadow` is what would be decided instead if all that is in shadow were enforced; nothing is to be done about it.
 
     Without an answer the reason is `unavailable`, and `cause` says why; there is a `denial` to send all the same.
     """
@@ -76,6 +87,7 @@ class Verdict:
     context: bytes = field(default=b"", repr=False)
     denial: Denial | None = None
     cause: UnavailableError | None = None
+    shadow: ShadowVerdict | None = None
 
     def __post_init__(self) -> None:
         if self.allowed == (self.denial is not None):
@@ -91,7 +103,8 @@ class Report:
 
     `hidden` has their names if they were asked for: for logs, not for clients. `dropped`: what was taken out because it could not be read
     with certainty, and why. `errors`: conditions that broke. `refused`: why the body was withheld and an error is in its place; empty: it
-    was not. Reports of the pieces of one response add up.
+    was not. `shadow_hidden_count` and `shadow_shown_count`: entries that would be hidden, or shown, if all that is in shadow were enforced. Reports
+    of the pieces of one response add up.
     """
 
     shown: int = 0
@@ -101,6 +114,8 @@ class Report:
     errors: tuple[RuleError, ...] = ()
     revision: str = ""
     refused: str = ""
+    shadow_hidden_count: int = 0
+    shadow_shown_count: int = 0
 
     def __add__(self, later: "Report") -> "Report":
         return Report(
@@ -111,6 +126,8 @@ class Report:
             self.errors + later.errors,
             later.revision or self.revision,
             self.refused or later.refused,
+            self.shadow_hidden_count + later.shadow_hidden_count,
+            self.shadow_shown_count + later.shadow_shown_count,
         )
 
 

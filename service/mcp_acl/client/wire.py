@@ -14,7 +14,15 @@ from google.protobuf.struct_pb2 import Struct
 from grpc_health.v1 import health_pb2  # type: ignore[import-untyped]
 
 from mcp_acl.adapters.wire import encode_json
-from mcp_acl.client.values import FilteredResponse, MisuseError, Question, Report, UnavailableError, Verdict
+from mcp_acl.client.values import (
+    FilteredResponse,
+    MisuseError,
+    Question,
+    Report,
+    ShadowVerdict,
+    UnavailableError,
+    Verdict,
+)
 from mcp_acl.domain import (
     Decision,
     Denial,
@@ -201,7 +209,12 @@ def _verdict(question: Question, response: pb.CheckResponse, denial: Denial | No
         response_needs=_NEEDS.get(response.response_needs, ResponseNeeds.RESULT),
         context=response.context,
         denial=denial,
+        shadow=_shadow(response.shadow) if response.HasField("shadow") else None,
     )
+
+
+def _shadow(shadow: pb.ShadowDecision) -> ShadowVerdict:
+    return ShadowVerdict(shadow.decision == pb.DECISION_ALLOW, shadow.reason, tuple(map(_rule, shadow.rules)))
 
 
 def _denial(denial: pb.Denial) -> Denial:
@@ -299,6 +312,8 @@ def report_of(answer: pb.FilterResponseResponse | pb.FilterStreamResponse) -> Re
         _errors(answer.errors),
         answer.revision,
         answer.refused,
+        answer.shadow.hidden_count,
+        answer.shadow.shown_count,
     )
 
 

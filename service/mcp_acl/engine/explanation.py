@@ -47,6 +47,7 @@ class Trial:
     saw: tuple[Seen, ...] = ()
     missing: str = ""
     remains: str = ""
+    in_shadow: bool = False
 
 
 @dataclass(frozen=True, slots=True)

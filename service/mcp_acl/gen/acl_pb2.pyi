@@ -148,7 +148,7 @@ class Header(_message.Message):
     def __init__(self, name: _Optional[str] = ..., values: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class CheckResponse(_message.Message):
-    __slots__ = ("decision", "reason", "rules", "errors", "revision", "decision_id", "response_needs", "context", "denial", "message", "sequence")
+    __slots__ = ("decision", "reason", "rules", "errors", "revision", "decision_id", "response_needs", "context", "denial", "message", "sequence", "shadow")
     DECISION_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
     RULES_FIELD_NUMBER: _ClassVar[int]
@@ -160,6 +160,7 @@ class CheckResponse(_message.Message):
     DENIAL_FIELD_NUMBER: _ClassVar[int]
     MESSAGE_FIELD_NUMBER: _ClassVar[int]
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    SHADOW_FIELD_NUMBER: _ClassVar[int]
     decision: Decision
     reason: str
     rules: _containers.RepeatedCompositeFieldContainer[RuleRef]
@@ -171,7 +172,32 @@ class CheckResponse(_message.Message):
     denial: Denial
     message: str
     sequence: int
-    def __init__(self, decision: _Optional[_Union[Decision, str]] = ..., reason: _Optional[str] = ..., rules: _Optional[_Iterable[_Union[RuleRef, _Mapping]]] = ..., errors: _Optional[_Iterable[_Union[RuleError, _Mapping]]] = ..., revision: _Optional[str] = ..., decision_id: _Optional[str] = ..., response_needs: _Optional[_Union[ResponseNeeds, str]] = ..., context: _Optional[bytes] = ..., denial: _Optional[_Union[Denial, _Mapping]] = ..., message: _Optional[str] = ..., sequence: _Optional[int] = ...) -> None: ...
+    shadow: ShadowDecision
+    def __init__(self, decision: _Optional[_Union[Decision, str]] = ..., reason: _Optional[str] = ..., rules: _Optional[_Iterable[_Union[RuleRef, _Mapping]]] = ..., errors: _Optional[_Iterable[_Union[RuleError, _Mapping]]] = ..., revision: _Optional[str] = ..., decision_id: _Optional[str] = ..., response_needs: _Optional[_Union[ResponseNeeds, str]] = ..., context: _Optional[bytes] = ..., denial: _Optional[_Union[Denial, _Mapping]] = ..., message: _Optional[str] = ..., sequence: _Optional[int] = ..., shadow: _Optional[_Union[ShadowDecision, _Mapping]] = ...) -> None: ...
+
+class ShadowDecision(_message.Message):
+    __slots__ = ("decision", "reason", "rules")
+    DECISION_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    RULES_FIELD_NUMBER: _ClassVar[int]
+    decision: Decision
+    reason: str
+    rules: _containers.RepeatedCompositeFieldContainer[RuleRef]
+    def __init__(self, decision: _Optional[_Union[Decision, str]] = ..., reason: _Optional[str] = ..., rules: _Optional[_Iterable[_Union[RuleRef, _Mapping]]] = ...) -> None: ...
+
+class ShadowList(_message.Message):
+    __slots__ = ("hidden_count", "shown_count", "hidden", "shown", "refused")
+    HIDDEN_COUNT_FIELD_NUMBER: _ClassVar[int]
+    SHOWN_COUNT_FIELD_NUMBER: _ClassVar[int]
+    HIDDEN_FIELD_NUMBER: _ClassVar[int]
+    SHOWN_FIELD_NUMBER: _ClassVar[int]
+    REFUSED_FIELD_NUMBER: _ClassVar[int]
+    hidden_count: int
+    shown_count: int
+    hidden: _containers.RepeatedScalarFieldContainer[str]
+    shown: _containers.RepeatedScalarFieldContainer[str]
+    refused: str
+    def __init__(self, hidden_count: _Optional[int] = ..., shown_count: _Optional[int] = ..., hidden: _Optional[_Iterable[str]] = ..., shown: _Optional[_Iterable[str]] = ..., refused: _Optional[str] = ...) -> None: ...
 
 class RuleRef(_message.Message):
     __slots__ = ("policy", "rule", "file", "line")
@@ -218,7 +244,7 @@ class FilterResponseRequest(_message.Message):
     def __init__(self, context: _Optional[bytes] = ..., content_type: _Optional[str] = ..., body: _Optional[bytes] = ..., status: _Optional[int] = ..., report_hidden: _Optional[bool] = ...) -> None: ...
 
 class FilterResponseResponse(_message.Message):
-    __slots__ = ("content_type", "body", "status", "changed", "shown", "hidden_count", "hidden", "dropped", "errors", "revision", "refused")
+    __slots__ = ("content_type", "body", "status", "changed", "shown", "hidden_count", "hidden", "dropped", "errors", "revision", "refused", "shadow")
     CONTENT_TYPE_FIELD_NUMBER: _ClassVar[int]
     BODY_FIELD_NUMBER: _ClassVar[int]
     STATUS_FIELD_NUMBER: _ClassVar[int]
@@ -230,6 +256,7 @@ class FilterResponseResponse(_message.Message):
     ERRORS_FIELD_NUMBER: _ClassVar[int]
     REVISION_FIELD_NUMBER: _ClassVar[int]
     REFUSED_FIELD_NUMBER: _ClassVar[int]
+    SHADOW_FIELD_NUMBER: _ClassVar[int]
     content_type: str
     body: bytes
     status: int
@@ -241,7 +268,8 @@ class FilterResponseResponse(_message.Message):
     errors: _containers.RepeatedCompositeFieldContainer[RuleError]
     revision: str
     refused: str
-    def __init__(self, content_type: _Optional[str] = ..., body: _Optional[bytes] = ..., status: _Optional[int] = ..., changed: _Optional[bool] = ..., shown: _Optional[int] = ..., hidden_count: _Optional[int] = ..., hidden: _Optional[_Iterable[str]] = ..., dropped: _Optional[_Iterable[str]] = ..., errors: _Optional[_Iterable[_Union[RuleError, _Mapping]]] = ..., revision: _Optional[str] = ..., refused: _Optional[str] = ...) -> None: ...
+    shadow: ShadowList
+    def __init__(self, content_type: _Optional[str] = ..., body: _Optional[bytes] = ..., status: _Optional[int] = ..., changed: _Optional[bool] = ..., shown: _Optional[int] = ..., hidden_count: _Optional[int] = ..., hidden: _Optional[_Iterable[str]] = ..., dropped: _Optional[_Iterable[str]] = ..., errors: _Optional[_Iterable[_Union[RuleError, _Mapping]]] = ..., revision: _Optional[str] = ..., refused: _Optional[str] = ..., shadow: _Optional[_Union[ShadowList, _Mapping]] = ...) -> None: ...
 
 class FilterStreamRequest(_message.Message):
     __slots__ = ("start", "piece")
@@ -264,7 +292,7 @@ class FilterStreamStart(_message.Message):
     def __init__(self, context: _Optional[bytes] = ..., content_type: _Optional[str] = ..., status: _Optional[int] = ..., report_hidden: _Optional[bool] = ...) -> None: ...
 
 class FilterStreamResponse(_message.Message):
-    __slots__ = ("head", "body", "shown", "hidden_count", "hidden", "dropped", "errors", "revision", "refused")
+    __slots__ = ("head", "body", "shown", "hidden_count", "hidden", "dropped", "errors", "revision", "refused", "shadow")
     HEAD_FIELD_NUMBER: _ClassVar[int]
     BODY_FIELD_NUMBER: _ClassVar[int]
     SHOWN_FIELD_NUMBER: _ClassVar[int]
@@ -274,6 +302,7 @@ class FilterStreamResponse(_message.Message):
     ERRORS_FIELD_NUMBER: _ClassVar[int]
     REVISION_FIELD_NUMBER: _ClassVar[int]
     REFUSED_FIELD_NUMBER: _ClassVar[int]
+    SHADOW_FIELD_NUMBER: _ClassVar[int]
     head: FilterStreamHead
     body: bytes
     shown: int
@@ -283,7 +312,8 @@ class FilterStreamResponse(_message.Message):
     errors: _containers.RepeatedCompositeFieldContainer[RuleError]
     revision: str
     refused: str
-    def __init__(self, head: _Optional[_Union[FilterStreamHead, _Mapping]] = ..., body: _Optional[bytes] = ..., shown: _Optional[int] = ..., hidden_count: _Optional[int] = ..., hidden: _Optional[_Iterable[str]] = ..., dropped: _Optional[_Iterable[str]] = ..., errors: _Optional[_Iterable[_Union[RuleError, _Mapping]]] = ..., revision: _Optional[str] = ..., refused: _Optional[str] = ...) -> None: ...
+    shadow: ShadowList
+    def __init__(self, head: _Optional[_Union[FilterStreamHead, _Mapping]] = ..., body: _Optional[bytes] = ..., shown: _Optional[int] = ..., hidden_count: _Optional[int] = ..., hidden: _Optional[_Iterable[str]] = ..., dropped: _Optional[_Iterable[str]] = ..., errors: _Optional[_Iterable[_Union[RuleError, _Mapping]]] = ..., revision: _Optional[str] = ..., refused: _Optional[str] = ..., shadow: _Optional[_Union[ShadowList, _Mapping]] = ...) -> None: ...
 
 class FilterStreamHead(_message.Message):
     __slots__ = ("content_type", "status")
@@ -340,7 +370,7 @@ class Fact(_message.Message):
     def __init__(self, name: _Optional[str] = ..., value: _Optional[str] = ..., origin: _Optional[str] = ...) -> None: ...
 
 class Trial(_message.Message):
-    __slots__ = ("rule", "effect", "applies", "why", "saw", "missing", "remains")
+    __slots__ = ("rule", "effect", "applies", "why", "saw", "missing", "remains", "in_shadow")
     RULE_FIELD_NUMBER: _ClassVar[int]
     EFFECT_FIELD_NUMBER: _ClassVar[int]
     APPLIES_FIELD_NUMBER: _ClassVar[int]
@@ -348,6 +378,7 @@ class Trial(_message.Message):
     SAW_FIELD_NUMBER: _ClassVar[int]
     MISSING_FIELD_NUMBER: _ClassVar[int]
     REMAINS_FIELD_NUMBER: _ClassVar[int]
+    IN_SHADOW_FIELD_NUMBER: _ClassVar[int]
     rule: RuleRef
     effect: Effect
     applies: bool
@@ -355,7 +386,8 @@ class Trial(_message.Message):
     saw: _containers.RepeatedCompositeFieldContainer[Seen]
     missing: str
     remains: str
-    def __init__(self, rule: _Optional[_Union[RuleRef, _Mapping]] = ..., effect: _Optional[_Union[Effect, str]] = ..., applies: _Optional[bool] = ..., why: _Optional[str] = ..., saw: _Optional[_Iterable[_Union[Seen, _Mapping]]] = ..., missing: _Optional[str] = ..., remains: _Optional[str] = ...) -> None: ...
+    in_shadow: bool
+    def __init__(self, rule: _Optional[_Union[RuleRef, _Mapping]] = ..., effect: _Optional[_Union[Effect, str]] = ..., applies: _Optional[bool] = ..., why: _Optional[str] = ..., saw: _Optional[_Iterable[_Union[Seen, _Mapping]]] = ..., missing: _Optional[str] = ..., remains: _Optional[str] = ..., in_shadow: _Optional[bool] = ...) -> None: ...
 
 class Seen(_message.Message):
     __slots__ = ("text", "value")

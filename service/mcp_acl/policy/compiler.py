@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, TypeAlias
 
-from mcp_acl.domain import RuleRef
+from mcp_acl.domain import Mode, RuleRef
 from mcp_acl.expr.condition import Condition
 from mcp_acl.expr.nodes import Node
 from mcp_acl.expr.outlook import Outlook, outlook_of
@@ -37,6 +37,29 @@ def compile_policies(files: Sequence[SourceFile], commit: str = "") -> PolicySet
     compiled = [(policy, compiler.policy(policy)) for policy in policies]
     if any(not problem.is_finding for problem in compiler.problems):
         raise SourceError(compiler.problems)
+    everything = PolicySet(
+        revision=_revision(policies, commit),
+        policies=tuple(sorted(map(_info, policies), key=lambda info: info.id)),
+        findings=SourceError(compiler.problems).problems,
+        groups=_groups(compiled),
+    )
+    if not any(policy.spec.mode is Mode.SHADOW or _in_shadow(policy) for policy, _ in compiled):
+        return everything
+    enforced = [(policy, _enforced(policy, grants)) for policy, grants in compiled if policy.spec.mode is Mode.ENFORCE]
+    return PolicySet(everything.revision, everything.policies, everything.findings, _groups(enforced), everything)
+
+
+def _in_shadow(policy: LoadedPolicy) -> frozenset[str]:
+    return frozenset(rule.id for rule in policy.spec.rules if rule.mode is Mode.SHADOW)
+
+
+def _enforced(policy: LoadedPolicy, grants: Iterable[Grant]) -> list[Grant]:
+    """The grants of rules that are not in shadow."""
+    shadow = _in_shadow(policy)
+    return [grant for grant in grants if grant.rule.ref.rule not in shadow]
+
+
+def _groups(compiled: Iterable[tuple[LoadedPolicy, list[Grant]]]) -> tuple[tuple[ServerPatterns, Group], ...]:
     by_servers: dict[tuple[str, ...], list[Grant]] = {}
     settings: dict[tuple[str, ...], dict[str, Said]] = {}
     for policy, grants in compiled:
@@ -44,21 +67,16 @@ def compile_policies(files: Sequence[SourceFile], commit: str = "") -> PolicySet
         servers = tuple(sorted(set(spec.servers or ())))
         by_servers.setdefault(servers, []).extend(grants)
         settings.setdefault(servers, {})[spec.policy] = {} if spec.settings is None else spec.settings.said()
-    return PolicySet(
-        revision=_revision(policies, commit),
-        policies=tuple(sorted(map(_info, policies), key=lambda info: info.id)),
-        findings=SourceError(compiler.problems).problems,
-        groups=tuple(
-            (ServerPatterns(servers), Group(grants, settings[servers]))
-            for servers, grants in sorted(by_servers.items())
-        ),
+    return tuple(
+        (ServerPatterns(servers), Group(grants, settings[servers])) for servers, grants in sorted(by_servers.items())
     )
 
 
 def at_commit(policies: PolicySet, commit: str) -> PolicySet:
     """The same rules, as those of another commit."""
     digest = policies.revision.partition(_LABEL)[0]
-    return PolicySet(_labelled(digest, commit), policies.policies, policies.findings, policies.groups)
+    trial = None if policies.trial is None else at_commit(policies.trial, commit)
+    return PolicySet(_labelled(digest, commit), policies.policies, policies.findings, policies.groups, trial)
 
 
 def _revision(policies: Iterable[LoadedPolicy], commit: str) -> str:

@@ -317,13 +317,17 @@ class PolicyInfo:
 
 @dataclass(frozen=True, slots=True)
 class PolicySet:
-    """Everything compiled from one directory. `revision` is the digest of what was compiled."""
+    """Everything compiled from one directory. `revision` is the digest of what was compiled.
+
+    `trial` is the set with what is in shadow too, as if it were enforced; None if nothing is.
+    """
 
     revision: str
     policies: tuple[PolicyInfo, ...]
     findings: tuple[Problem, ...]
     groups: tuple[tuple[ServerPatterns, Group], ...]
-    _views: dict[str, View | None] = field(default_factory=dict, repr=False, compare=False)
+    trial: "PolicySet | None" = None
+    _views: dict[str, View | None] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def settings(self, server: str) -> ServerSettings:
         """How messages of a server are treated, whether a policy governs it or not."""

@@ -25,7 +25,7 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from mcp_acl.domain import Effect, Feature
+from mcp_acl.domain import Effect, Feature, Mode
 from mcp_acl.mcp.methods import METHODS
 from mcp_acl.policy.patterns import NamePattern
 from mcp_acl.policy.settings_spec import STRICT, ServerInfoSpec, SettingsSpec, WrapperSpec
@@ -202,6 +202,9 @@ class RuleSpec(_Spec):
     id: Id = Field(description="unique in the policy; appears in every decision it makes")
     description: Text | None = Field(None, description="for people")
     effect: Annotated[Effect, Strict(strict=False)] = Field(Effect.ALLOW, description="what the rule says")
+    mode: Annotated[Mode, Strict(strict=False)] = Field(
+        Mode.ENFORCE, description="`shadow`: told what it would change, and changes nothing"
+    )
     feature: FeatureName | None = Field(None, description="follows from the methods; `*` lets a rule name any method")
     methods: Methods | None = Field(None, description="MCP methods, or `*` alone for every method of the feature")
     name: Name | None = Field(None, description="one name pattern or a list of them; omitted: any name")
@@ -248,6 +251,9 @@ class PolicySpec(_Spec):
     version: Annotated[Literal[1], _exactly(int)] = Field(description="the version of this format")
     policy: Id = Field(description="unique in the set; appears in every decision")
     description: Text | None = Field(None, description="for people")
+    mode: Annotated[Mode, Strict(strict=False)] = Field(
+        Mode.ENFORCE, description="`shadow`: all of it is told what it would change, and changes nothing"
+    )
     servers: Annotated[tuple[Text, ...], Strict(strict=False), Field(min_length=1, max_length=MAX_ITEMS)] | None = (
         Field(None, description="server ids, or globs of `*` and `?`, that the policy governs; omitted: every server")
     )

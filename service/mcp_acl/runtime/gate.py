@@ -7,9 +7,10 @@ that goes with a response. It is total: what breaks unexpectedly is logged with 
 import logging
 import secrets
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import count
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 from urllib.parse import quote
 
 from mcp_acl.domain import (
@@ -32,6 +33,7 @@ from mcp_acl.engine.decision import decide
 from mcp_acl.engine.denial import denial_for
 from mcp_acl.engine.explanation import Trial, explain
 from mcp_acl.engine.response import Filtered, ResponseStream, filter_response, refusal
+from mcp_acl.engine.shadow import Shadow, difference, tried
 from mcp_acl.mcp.exchanges import read_message
 from mcp_acl.mcp.quoting import quoted
 from mcp_acl.policy.index import PolicySet
@@ -42,6 +44,7 @@ from mcp_acl.runtime.memory import Given, Knowledge
 from mcp_acl.runtime.standing import Standing
 
 _LOG: Final = logging.getLogger("mcp_acl")
+_T = TypeVar("_T")
 _NOTHING: Final[Mapping[str, Json]] = {}
 _NO_TOOLS: Final[Mapping[str, ToolFact]] = {}
 _NO_HTTP: Final = Http()
@@ -72,22 +75,27 @@ class Question(NamedTuple):
 class Answer(NamedTuple):
     """The decision, its id, the denial to send if it is one, and the context to bring back with the response.
 
-    The context is empty if the response needs nothing.
+    The context is empty if the response needs nothing. `shadow` is what would be decided instead if all that is in shadow were enforced.
     """
 
     decision: Decision
     decision_id: str
     denial: Denial | None = None
     context: bytes = b""
+    shadow: Decision | None = None
 
 
 class Reply(NamedTuple):
-    """The response to send: body, content type and what was taken out; HTTP status; whether it differs."""
+    """The response to send: body, content type and what was taken out; HTTP status; whether it differs.
+
+    `shadow` is what would be otherwise if all that is in shadow were enforced.
+    """
 
     filtered: Filtered
     status: int
     changed: bool
     revision: str
+    shadow: Shadow | None = None
 
 
 def _now() -> datetime:
@@ -137,7 +145,7 @@ class Gate:
         if request is None:
             return answer, ()
         try:
-            return answer, explain(policies, request).trials
+            return answer, _explained(policies, request)
         except Exception:  # noqa: BLE001 - the gate is total
             _LOG.exception("decision %s cannot be explained", answer.decision_id)
             return answer, ()
@@ -151,7 +159,16 @@ class Gate:
         policies = self.policies
         filtered = _total(content_type, lambda: self._filtered(policies, context, content_type, body))
         changed = filtered.body != body or filtered.content_type != content_type
-        return Reply(filtered, _status(filtered, status), changed, policies.revision)
+        shadow = None
+        if policies.trial is not None:
+            shadow = _tried(lambda: self._difference(policies.trial, context, content_type, body, filtered))
+        return Reply(filtered, _status(filtered, status), changed, policies.revision, shadow)
+
+    def _difference(
+        self, trial: PolicySet | None, context: bytes, content_type: str, body: bytes, filtered: Filtered
+    ) -> Shadow | None:
+        assert trial is not None
+        return difference(filtered, filter_response(trial, self.request_of(context), content_type, body))
 
     def _filtered(self, policies: PolicySet, context: bytes, content_type: str, body: bytes) -> Filtered:
         request = self.request_of(context)
@@ -196,6 +213,7 @@ class Gate:
         message: Message | None = None
         request: Request | None = None
         context = b""
+        shadow: Decision | None = None
         try:
             settings = policies.settings(question.server)
             read = _read(question, settings)
@@ -205,13 +223,15 @@ class Gate:
                 message = read
                 request = self._request(question, message, settings)
                 decision = decide(policies, request)
+                if policies.trial is not None:
+                    decision, shadow = _beside(policies.trial, request, decision)
                 if decision.allowed and decision.response_needs is not ResponseNeeds.NONE:
                     context = write_context(request, decision_id)
         except Exception:  # noqa: BLE001 - the gate is total
             _LOG.exception("decision %s failed", decision_id)
             decision = Decision(Effect.DENY, Reason.INTERNAL_ERROR, policies.revision)
         denial = None if decision.allowed else self._denial(policies, question, decision, message, decision_id)
-        return Answer(decision, decision_id, denial, context), request
+        return Answer(decision, decision_id, denial, context, shadow), request
 
     def _denial(
         self, policies: PolicySet, question: Question, decision: Decision, message: Message | None, decision_id: str
@@ -259,6 +279,30 @@ class Gate:
         )
 
 
+def _explained(policies: PolicySet, request: Request) -> tuple[Trial, ...]:
+    """Every rule, those in shadow among them."""
+    trials = explain(policies, request).trials
+    if policies.trial is None:
+        return trials
+    counted = {one.rule: one for one in trials}
+    every = explain(policies.trial, request).trials
+    return tuple(counted.get(one.rule) or replace(one, in_shadow=True) for one in every)
+
+
+def _beside(trial: PolicySet, request: Request, decision: Decision) -> tuple[Decision, Decision | None]:
+    """As `tried`; if that breaks, there is nothing to tell, and the decision stands."""
+    return _tried(lambda: tried(trial, request, decision)) or (decision, None)
+
+
+def _tried(run: Callable[[], _T | None]) -> _T | None:
+    """What `run` finds in shadow. If it breaks, it is logged, and changes nothing."""
+    try:
+        return run()
+    except Exception:  # noqa: BLE001 - what is in shadow has no power over an answer
+        _LOG.exception("what is in shadow could not be tried")
+        return None
+
+
 def _read(question: Question, settings: ServerSettings) -> Message | MessageError:
     if not isinstance(question.message, bytes):
         return question.message
@@ -279,6 +323,7 @@ class Filtering:
         self._content_type = content_type
         self._server = ""
         self._stream: ResponseStream | None = None
+        self._other: ResponseStream | None = None
         head = _total(content_type, lambda: self._opened(context))
         self._refused = head.refused
         self.head = Reply(head, _status(head, status), bool(head.refused), gate.policies.revision)
@@ -299,6 +344,8 @@ class Filtering:
     def _opened(self, context: bytes) -> Filtered:
         request = self._gate.request_of(context)
         self._server, self._stream = request.server, ResponseStream(request, self._content_type)
+        if self._gate.policies.trial is not None:
+            self._other = ResponseStream(request, self._content_type)
         return Filtered(self._stream.content_type, b"")
 
     def _next(self, step: Callable[[ResponseStream, PolicySet], Filtered]) -> Reply:
@@ -310,7 +357,20 @@ class Filtering:
             filtered = _total(content_type, lambda: self._gate.learned(self._server, step(stream, policies)))
         if filtered.refused:
             self._refused, self._stream = filtered.refused, None
-        return self.head._replace(filtered=filtered, changed=True, revision=policies.revision)
+        shadow = _tried(lambda: self._difference(step, policies, filtered))
+        return self.head._replace(filtered=filtered, changed=True, revision=policies.revision, shadow=shadow)
+
+    def _difference(
+        self, step: Callable[[ResponseStream, PolicySet], Filtered], policies: PolicySet, filtered: Filtered
+    ) -> Shadow | None:
+        """What comes of the same piece with what is in shadow, while there is something."""
+        other, self._other = self._other, None
+        if other is None or filtered.refused:
+            return None
+        found = step(other, policies.trial or policies)
+        if not found.refused:
+            self._other = other
+        return difference(filtered, found)
 
 
 def _total(content_type: str, run: Callable[[], Filtered]) -> Filtered:

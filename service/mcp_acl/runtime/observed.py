@@ -119,7 +119,7 @@ class ObservedGate(Gate):
     def tell(self, context: bytes, reply: Reply, seconds: float) -> None:
         """Tell of a response, if there is something to say."""
         filtered = reply.filtered
-        if not (filtered.shown or filtered.hidden or filtered.dropped or filtered.refused):
+        if not (filtered.shown or filtered.hidden or filtered.dropped or filtered.refused or reply.shadow):
             return
         try:
             replied = Replied(read_context(context), decision_id_of(context), reply, seconds)

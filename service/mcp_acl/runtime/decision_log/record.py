@@ -20,6 +20,8 @@ from mcp_acl.runtime.trace import Trace, trace_of
 _REMEMBERED: Final = 1024
 _LONGEST: Final = 4096
 """Characters of a text that peers have written, and bytes of arguments."""
+_MOST_NAMES: Final = 100
+"""Names that one record tells."""
 MASK: Final = "***"
 
 
@@ -62,6 +64,9 @@ def of_decision(decided: Decided, masking: Masking, time: datetime) -> bytes:
         record.update(_trace(trace))
     if decision.message:
         record["message"] = _cut(decision.message)
+    if answer.shadow is not None:
+        shadow = answer.shadow
+        record["shadow"] = {"effect": shadow.effect, "reason": shadow.reason, "rules": _rules(shadow.rules)}
     if masking.arguments and message is not None:
         record["arguments"] = _arguments(message, masking)
     return _line(record)
@@ -90,8 +95,13 @@ def of_response(replied: Replied, masking: Masking, time: datetime) -> bytes:
         record.update(_trace(trace))
     if filtered.refused:
         record["reason"] = _cut(filtered.refused)
+    if (shadow := replied.reply.shadow) is not None:
+        hidden, shown = (
+            [_name(name, masking) for name in names[:_MOST_NAMES]] for names in (shadow.hidden, shadow.shown)
+        )
+        record["shadow"] = {"hidden": hidden, "shown": shown, "refused": _cut(shadow.refused)}
     if masking.names and filtered.hidden:
-        record["hidden_names"] = [_cut(name) for name in filtered.hidden[:100]]
+        record["hidden_names"] = [_cut(name) for name in filtered.hidden[:_MOST_NAMES]]
     return _line(record)
 
 

@@ -51,6 +51,7 @@ class Metrics(Observer):
         self._durations = self._histograms[table.DECISION_DURATION.name]
         self._calls = self._counters[table.TOOL_CALLS.name]
         self._errors = self._counters[table.CONDITION_ERRORS.name]
+        self._shadow = self._counters[table.SHADOW.name]
         self._cells: dict[tuple[str, str, str, str], _Cell] = {}
         self._servers: set[str] = set()
         self._tools: set[tuple[str, str]] = set()
@@ -72,6 +73,8 @@ class Metrics(Observer):
                 cell = self._cell(key, is_allowed=decision.allowed)
             cell.number += 1
             cell.durations.add(seconds, exemplar)
+            if answer.shadow is not None:
+                self._shadow.add((answer.shadow.effect._value_, cell.labels[2], cell.labels[3]))
             for error in decision.errors:
                 self._errors.add((error.rule.policy, error.rule.rule))
 
@@ -106,6 +109,8 @@ class Metrics(Observer):
                 sizes = self._histograms[table.LIST_SIZE.name]
                 sizes.of(("before",)).add(filtered.shown + hidden + dropped)
                 sizes.of(("after",)).add(filtered.shown)
+            if replied.reply.shadow is not None:
+                self._shadow.add(("list", server, method))
             for error in filtered.errors:
                 self._errors.add((error.rule.policy, error.rule.rule))
 

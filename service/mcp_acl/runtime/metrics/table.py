@@ -97,6 +97,13 @@ TOOL_CALLS: Final = Instrument(
     ("effect", "server", "tool"),
     "Calls of tools. Names that were never granted are `other`.",
 )
+SHADOW: Final = Instrument(
+    "mcp_acl.shadow.differences",
+    Kind.COUNTER,
+    "{message}",
+    ("effect", "server", "method"),
+    "Messages and lists that would be answered otherwise if all that is in shadow were enforced: `allow`, `deny`, `list`.",
+)
 RELOADS: Final = Instrument(
     "mcp_acl.policies.reloads",
     Kind.COUNTER,
@@ -154,6 +161,7 @@ INSTRUMENTS: Final = (
     LIST_SIZE,
     CONDITION_ERRORS,
     TOOL_CALLS,
+    SHADOW,
     RELOADS,
     POLICIES_INFO,
     POLICIES_SINCE,

@@ -1,0 +1,47 @@
+"""What would be otherwise if what is in shadow were enforced: decisions and lists that differ. Changes none of them.
+
+The rule: what counts is decided by the set without whatever is in shadow, as if it were not written. Beside it the same is asked of
+the set with all of it, and of that only the difference is told.
+"""
+
+from typing import Final, NamedTuple
+
+from mcp_acl.domain import Decision, Request, ResponseNeeds
+from mcp_acl.engine.decision import decide
+from mcp_acl.engine.response import Filtered
+from mcp_acl.policy.index import PolicySet
+
+_LITTLE: Final = (ResponseNeeds.NONE, ResponseNeeds.STREAM)
+
+
+class Shadow(NamedTuple):
+    """Entries of a list that would be hidden, and that would be shown besides; `refused`: why all would be withheld."""
+
+    hidden: tuple[str, ...] = ()
+    shown: tuple[str, ...] = ()
+    refused: str = ""
+
+
+def tried(trial: PolicySet, request: Request, decision: Decision) -> tuple[Decision, Decision | None]:
+    """The decision, and the one that would be made instead if that is another.
+
+    The response is asked for where only the trial needs it: else nobody would see what it would hide.
+    """
+    other = decide(trial, request)
+    if decision.allowed and other.allowed and decision.response_needs in _LITTLE:
+        decision = decision._replace(response_needs=other.response_needs)
+    return decision, other if other.allowed is not decision.allowed else None
+
+
+def difference(filtered: Filtered, other: Filtered) -> Shadow | None:
+    """What another set makes of the same response, or of the same piece of it; None if the same."""
+    if other.refused and not filtered.refused:
+        return Shadow(refused=other.refused)
+    if filtered.refused:
+        return None
+    ours, theirs = set(filtered.hidden), set(other.hidden)
+    found = Shadow(
+        tuple(name for name in dict.fromkeys(other.hidden) if name not in ours),
+        tuple(name for name in dict.fromkeys(filtered.hidden) if name not in theirs),
+    )
+    return found if found.hidden or found.shown else None

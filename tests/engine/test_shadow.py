@@ -1,0 +1,236 @@
+"""What is in shadow: tried, told, and without any power over what is answered."""
+
+import json
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from copy import deepcopy
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mcp_acl.domain import Decision, Effect, Reason, Request, ResponseNeeds, TokenState
+from mcp_acl.engine import shadow as module
+from mcp_acl.engine.decision import decide
+from mcp_acl.engine.response import filter_response
+from mcp_acl.engine.shadow import Shadow, tried
+from mcp_acl.policy.compiler import at_commit, compile_policies
+from mcp_acl.policy.index import PolicySet
+from mcp_acl.policy.source import SourceFile
+from mcp_acl.problems import SourceError
+from mcp_acl.runtime import gate as gates
+from mcp_acl.runtime.gate import Gate, Question
+from tests.strategies import lists, policy_sets, requests, source_files
+from tests.test_differential import body_of
+
+BASE = """
+version: 1
+policy: w
+servers: [s]
+rules:
+  - {id: tools, methods: [tools/list, tools/call], name: [echo, delete]}
+"""
+STRICTER = """
+version: 1
+policy: stricter
+mode: shadow
+servers: [s]
+rules:
+  - {id: no-delete, effect: deny, methods: [tools/list, tools/call], name: delete}
+  - {id: more, methods: [tools/list, tools/call], name: more}
+"""
+TOOLS = b'{"jsonrpc":"2.0","id":1,"result":{"tools":[{"name":"echo"},{"name":"delete"},{"name":"more"}]}}'
+
+
+def compiled(*texts: str) -> PolicySet:
+    return compile_policies([SourceFile(f"{number}.yaml", text.encode()) for number, text in enumerate(texts)])
+
+
+def call(name: str, server: str = "s") -> Question:
+    message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": name}}
+    return Question(server, json.dumps(message).encode(), {"sub": "a"}, TokenState.VALID, filters_responses=True)
+
+
+LIST = Question("s", b'{"jsonrpc":"2.0","id":1,"method":"tools/list"}', filters_responses=True)
+
+
+def test_a_set_without_shadow_has_no_trial() -> None:
+    assert compiled(BASE, STRICTER.replace("mode: shadow", "mode: enforce")).trial is None
+
+
+def test_what_it_would_change_is_told_and_changes_nothing() -> None:
+    gate = Gate(compiled(BASE, STRICTER))
+    denied, granted, same, never = (gate.check(call(name)) for name in ("delete", "more", "echo", "other"))
+    assert [True, False, True, False] == [one.decision.allowed for one in (denied, granted, same, never)]
+    assert denied.shadow is not None
+    assert (Effect.DENY, Reason.DENIED_BY_RULE, ["stricter/no-delete"]) == (
+        denied.shadow.effect,
+        denied.shadow.reason,
+        [*map(str, denied.shadow.rules)],
+    )
+    assert granted.shadow is not None
+    assert (Effect.ALLOW, ["stricter/more"]) == (granted.shadow.effect, [*map(str, granted.shadow.rules)])
+    assert granted.denial is not None
+    assert same.shadow is never.shadow is None
+
+
+def test_one_rule_may_be_in_shadow() -> None:
+    rule = "  - {id: no-delete, effect: deny, mode: shadow, methods: [tools/call], name: delete}\n"
+    answer = Gate(compiled(BASE + rule)).check(call("delete"))
+    assert answer.decision.allowed
+    assert answer.shadow is not None
+    assert ["w/no-delete"] == [*map(str, answer.shadow.rules)]
+
+
+def test_policy_in_shadow_governs_nothing() -> None:
+    gate = Gate(compiled(BASE.replace("version: 1", "version: 1\nmode: shadow")))
+    answer = gate.check(call("echo"))
+    assert Reason.NO_POLICY is answer.decision.reason
+    assert answer.shadow is not None
+    assert answer.shadow.allowed
+
+
+def test_settings_in_shadow_are_not_in_force() -> None:
+    hidden = STRICTER.replace("rules:", "settings: {denials: hidden}\nrules:")
+    found = compiled(BASE, hidden)
+    assert compiled(BASE).settings("s") == found.settings("s")
+    assert found.trial is not None
+    assert found.settings("s") != found.trial.settings("s")
+
+
+def test_what_is_in_shadow_must_be_right_too() -> None:
+    with pytest.raises(SourceError):
+        compiled(BASE, STRICTER.replace("name: more", "name: more, cel: 'nonsense('"))
+    with pytest.raises(SourceError, match="shadw"):
+        compiled(BASE.replace("version: 1", "version: 1\nmode: shadw"))
+
+
+@pytest.mark.parametrize("pieces", [None, 1, 50])
+def test_list_is_answered_as_without_and_the_difference_is_told(pieces: int | None) -> None:
+    gate, plain = Gate(compiled(BASE, STRICTER)), Gate(compiled(BASE))
+    context, other = gate.check(LIST).context, plain.check(LIST).context
+    assert context
+    if pieces is None:
+        replies = [gate.filter(context, "application/json", TOOLS)]
+    else:
+        filtering = gate.filter_stream(context, "application/json")
+        replies = [filtering.feed(TOOLS[start : start + pieces]) for start in range(0, len(TOOLS), pieces)]
+        replies.append(filtering.close())
+    body = b"".join(reply.filtered.body for reply in replies)
+    assert plain.filter(other, "application/json", TOOLS).filtered.body == body
+    assert [Shadow(("delete",), ("more",))] == [reply.shadow for reply in replies if reply.shadow is not None]
+
+
+def test_response_is_asked_for_where_only_the_trial_needs_it() -> None:
+    everything = "version: 1\npolicy: w\nservers: [s]\nrules: [{id: all, feature: '*', methods: ['*']}]\n"
+    never = "version: 1\npolicy: n\nmode: shadow\nservers: [s]\nrules: [{id: n, effect: deny, methods: [elicitation/create]}]\n"
+    plain, gate = Gate(compiled(everything)), Gate(compiled(everything, never))
+    assert ResponseNeeds.STREAM is plain.check(call("echo")).decision.response_needs
+    assert ResponseNeeds.RESULT is gate.check(call("echo")).decision.response_needs
+
+
+def test_response_that_only_the_trial_would_withhold_passes_and_that_is_told_once() -> None:
+    asks = "  - {id: asks, feature: sampling, methods: [sampling/createMessage]}\n"
+    deny = """
+version: 1
+policy: stricter
+mode: shadow
+servers: [s]
+rules: [{id: never, effect: deny, feature: sampling, methods: [sampling/createMessage]}]
+"""
+    gate = Gate(compiled(BASE + asks, deny))
+    asked = {"a": {"method": "sampling/createMessage", "params": {"messages": [], "maxTokens": 1}}}
+    body = json.dumps({"jsonrpc": "2.0", "id": 1, "result": {"resultType": "input_required", "inputRequests": asked}})
+    answer = gate.check(call("echo"))
+    reply = gate.filter(answer.context, "application/json", body.encode())
+    assert not reply.filtered.refused
+    assert reply.shadow is not None
+    assert reply.shadow.refused
+    filtering = gate.filter_stream(answer.context, "application/json")
+    replies = [filtering.feed(body.encode()), filtering.close(), filtering.close()]
+    assert 1 == len([one for one in replies if one.shadow is not None])
+
+
+@pytest.mark.parametrize("error", [RuntimeError("broken"), RecursionError(), MemoryError()])
+def test_what_breaks_in_shadow_changes_nothing(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    gate = Gate(compiled(BASE, STRICTER))
+
+    def breaks(*_: Any) -> Any:
+        raise error
+
+    monkeypatch.setattr(module, "decide", breaks)
+    answers = [gate.check(call(name)) for name in ("delete", "other")]
+    assert [(True, None), (False, None)] == [(one.decision.allowed, one.shadow) for one in answers]
+    monkeypatch.setattr(gates, "difference", breaks)
+    reply = gate.filter(gate.check(LIST).context, "application/json", TOOLS)
+    assert (2, None) == (reply.filtered.shown, reply.shadow)
+
+
+def test_rules_in_shadow_are_explained_as_such() -> None:
+    _, trials = Gate(compiled(BASE, STRICTER)).explain(call("delete"))
+    assert {"w/tools": False, "stricter/no-delete": True, "stricter/more": True} == {
+        str(one.rule): one.in_shadow for one in trials
+    }
+
+
+def test_another_commit_has_the_same_trial() -> None:
+    found = at_commit(compiled(BASE, STRICTER), "f" * 40)
+    assert found.trial is not None
+    assert found.revision == found.trial.revision
+    assert found.revision.endswith("+git.ffffffffffff")
+
+
+# ---- the law: as if it were not written -----------------------------------------------------------------------------
+
+
+def in_shadow(written: Sequence[Mapping[str, Any]], chosen: Sequence[bool]) -> tuple[list[Any], list[Any]]:
+    """The same with some policies and rules in shadow, and the same without those."""
+    picks = iter([*chosen, *[False] * 1000])
+    with_, without = [], []
+    for policy in written:
+        one, other = deepcopy(dict(policy)), deepcopy(dict(policy))
+        if next(picks):
+            one["mode"] = "shadow"
+        else:
+            marks = [next(picks) for _ in policy["rules"]]
+            one["rules"] = [
+                {**rule, "mode": "shadow"} if mark else rule for rule, mark in zip(policy["rules"], marks, strict=True)
+            ]
+            other["rules"] = [rule for rule, mark in zip(policy["rules"], marks, strict=True) if not mark]
+            without.append(other)
+        with_.append(one)
+    return with_, without
+
+
+def told(decision: Decision) -> tuple[object, ...]:
+    return decision.effect, decision.reason, [*map(str, decision.rules)], [str(error.rule) for error in decision.errors]
+
+
+@settings(max_examples=300)
+@given(policy_sets(), st.lists(st.booleans(), max_size=12), st.lists(requests(), min_size=1, max_size=4), lists())
+def test_what_is_in_shadow_counts_as_if_it_were_not_written(
+    written: list[dict[str, Any]],
+    chosen: list[bool],
+    asked: list[Request],
+    listed: tuple[Request, list[dict[str, Any]]],
+) -> None:
+    with_, without = in_shadow(written, chosen)
+    mixed = plain = every = None
+    with suppress(SourceError):
+        mixed, plain, every = (compile_policies(source_files(one)) for one in (with_, without, written))
+    if mixed is None or plain is None or every is None:
+        return
+    for request in asked:
+        decision, other = decide(mixed, request), decide(every, request)
+        assert told(decide(plain, request)) == told(decision)
+        if mixed.trial is not None:
+            kept, shadow = tried(mixed.trial, request, decision)
+            assert told(kept) == told(decision)
+            assert (None if decision.allowed is other.allowed else told(other)) == (shadow and told(shadow))
+        else:
+            assert told(decision) == told(other)
+    request, entries = listed
+    body = body_of(request, entries)
+    wanted = filter_response(plain, request, "application/json", body).body
+    assert wanted == filter_response(mixed, request, "application/json", body).body
