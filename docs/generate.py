@@ -111,7 +111,9 @@ What does not go together:
   and `admin_names`, or `insecure`;
 * a certificate if all listeners are socket files, and `client_names` if `listen` is one: there is no TLS on a socket file;
 * an `admin_listen` with an address of `listen`, or workers whose ports would end beyond 65535;
-* a `socket_mode` that lets others write, without `insecure`.
+* a `socket_mode` that lets others write, without `insecure`;
+* what says more of `policies_from` without it; `policies_ref` and `policies_signers` where it names an archive; `git+ssh` without
+  `policies_key` and `policies_known_hosts`.
 
 ## A file to begin with
 

@@ -119,6 +119,16 @@ EVERYTHING = {
     "log_names": False,
     "log_size": 70_000,
     "log_files": 3,
+    "policies_from": "git+ssh://git@h:2222/p.git",
+    "policies_ref": "main",
+    "policies_path": "a/b",
+    "policies_interval": 12.5,
+    "policies_timeout": 13.5,
+    "policies_signers": Path("signers"),
+    "policies_token": Path("token"),
+    "policies_key": Path("own"),
+    "policies_known_hosts": Path("hosts"),
+    "policies_ca": Path("roots"),
 }
 
 

@@ -28,8 +28,10 @@ from mcp_acl.runtime.load import Load
 from mcp_acl.runtime.memory import Bounds, Memory, StoreError
 from mcp_acl.runtime.observed import ObservedGate, Observer
 from mcp_acl.runtime.reload import Reloader, read_settled
+from mcp_acl.runtime.remote.follower import followed
 from mcp_acl.runtime.rows import PREFIX, ROWS
 from mcp_acl.runtime.settings import Settings
+from mcp_acl.runtime.settings_remote import RemoteSettings, remote_of
 from mcp_acl.runtime.store import compile_sources
 from mcp_acl.runtime.supervisor import Record, Supervisor
 from mcp_acl.runtime.watching import watching, write_what_is_left
@@ -51,9 +53,26 @@ def serve(settings: Settings, ready: Callable[[Sequence[str], PolicySet], None])
     Raises SourceError for policies that cannot be used, CertificateError for certificates, StoreError for `store`, LogError for
     `decision_log`, ListenError for an address, EnvoyMissingError and EnvoyError for the host `envoy`.
     """
-    if settings.host == "envoy":
-        _serve_in_envoy(settings, ready)
+    with fetched(settings) as local:
+        (_serve_in_envoy if settings.host == "envoy" else _serve)(local, ready)
+
+
+@contextmanager
+def fetched(settings: Settings) -> Iterator[Settings]:
+    """The settings of who reads the policies from a directory alone. If they come from elsewhere, it is kept in step meanwhile.
+
+    Raises SourceError if there are none that may be in force.
+    """
+    remote = remote_of(settings)
+    if remote is None:
+        yield settings
         return
+    with followed(remote, settings.policies, settings.policies_interval) as directory:
+        nowhere = {name: field.default for name, field in RemoteSettings.model_fields.items()}
+        yield settings.model_copy(update={**nowhere, "policies": directory})
+
+
+def _serve(settings: Settings, ready: Callable[[Sequence[str], PolicySet], None]) -> None:
     load = Load()
     with closing(memory_of(settings)) as memory, watching(settings, load) as observers:
         gate, reloader = in_force(settings, memory, observers)
@@ -123,12 +142,12 @@ def follow(settings: Settings, reloader: Reloader) -> None:
 def supervise(settings: Settings, ready: Callable[[Sequence[Record]], None]) -> None:
     """Serve in several processes until a signal asks to stop. `ready` is told what each said when it was.
 
-    Raises WorkerError, StoreError.
+    Raises WorkerError, StoreError, SourceError for policies that come from elsewhere.
     """
     environment = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
     seconds = settings.drain + _END_SECONDS
 
-    with _shared(settings) as shared:
+    with fetched(settings) as local, _shared(local) as shared:
 
         def command(number: int, before: Record | None) -> Sequence[str]:
             return [sys.executable, "-P", "-m", "mcp_acl", "serve", "--attached", *worker_flags(shared, number, before)]
@@ -136,7 +155,7 @@ def supervise(settings: Settings, ready: Callable[[Sequence[Record]], None]) -> 
         try:
             asyncio.run(Supervisor(settings.workers, command, environment, seconds).run(ready))
         finally:
-            write_what_is_left(settings)
+            write_what_is_left(local)
 
 
 @contextmanager

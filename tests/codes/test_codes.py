@@ -31,7 +31,7 @@ HEAD: Final = "version: 1\npolicy: p\n"
 # ---- every code of the source ------------------------------------------------------------------------------------------
 
 _MADE_BY: Final = frozenset(
-    "Problem problem report unknown _stop SyntaxProblem Finding PatternProblem _problem _finding".split()
+    "Problem problem refusal report unknown _stop SyntaxProblem Finding PatternProblem _problem _finding".split()
 )
 _TABLES: Final = frozenset(("_ROWS", "_OTHER", "_FIXED"))
 _OF_SETTINGS: Final = frozenset(("loading.py", "serve.py"))
@@ -208,9 +208,12 @@ PRODUCERS: Final[Mapping[str, Callable[[Code, Path], tuple[Problem, ...]]]] = {
 }
 ELSEWHERE: Final = {
     "internal-error": "tests/runtime/test_reload_refusals.py",
+    "remote-content": "tests/runtime/remote/test_bundle.py",
+    "remote-signature": "tests/runtime/remote/test_signatures.py",
+    "remote-unreachable": "tests/runtime/remote/test_follower.py",
     "unsettled": "tests/runtime/test_reload_refusals.py",
 }
-"""What needs a directory that is watched has its test there."""
+"""What needs a directory that is watched, or a host elsewhere, has its test there."""
 
 
 @pytest.mark.parametrize("code", PRODUCERS)

@@ -10,7 +10,14 @@ from mcp_acl.runtime.loading import DEFAULT, Loaded, SettingsError, load_setting
 from mcp_acl.runtime.rows import ROWS
 from mcp_acl.runtime.settings import Settings
 
-OTHERS = {"policies": "p", "otlp_endpoint": "http://c", "tls_cert": "c", "tls_key": "k", "tls_client_ca": "a"}
+OTHERS = {
+    "policies": "p",
+    "otlp_endpoint": "http://c",
+    "tls_cert": "c",
+    "tls_key": "k",
+    "tls_client_ca": "a",
+    "policies_from": "git+https://h/p",
+}
 """What some setting needs beside it."""
 
 SAMPLES: dict[str, tuple[object, str, str]] = {
@@ -60,6 +67,16 @@ SAMPLES: dict[str, tuple[object, str, str]] = {
     "log_names": (False, "true", "false"),
     "log_size": ("65536", "65537", "65538"),
     "log_files": ("0", "1", "2"),
+    "policies_from": ("git+https://h/x", "git+file:///y", "http://localhost/z.zip"),
+    "policies_ref": ("x", "y", "z"),
+    "policies_path": ("x", "y/y", "z"),
+    "policies_interval": ("0", "1.5", "60"),
+    "policies_timeout": ("1", "2.5", "3"),
+    "policies_signers": ("x", "y", "z"),
+    "policies_token": ("x", "y", "z"),
+    "policies_key": ("x", "y", "z"),
+    "policies_known_hosts": ("x", "y", "z"),
+    "policies_ca": ("x", "y", "z"),
 }
 """For each setting what its flag, its variable and the file say."""
 
@@ -100,6 +117,12 @@ VALUES: dict[str, tuple[Any, Any, Any]] = {
     "log_names": (False, True, False),
     "log_size": (65536, 65537, 65538),
     "log_files": (0, 1, 2),
+    "policies_interval": (0.0, 1.5, 60.0),
+    "policies_timeout": (1.0, 2.5, 3.0),
+    **dict.fromkeys(
+        ("policies_signers", "policies_token", "policies_key", "policies_known_hosts", "policies_ca"),
+        (Path("x"), Path("y"), Path("z")),
+    ),
 }
 """What that is, where it is not the text itself."""
 

@@ -1,4 +1,4 @@
-"""The git commit a directory is at, read from git's own files. Runs nothing, and knows nothing of policies.
+"""The git commit a directory is at, read from git's own files or a fetched set's label. Runs nothing, and knows nothing of policies.
 
 It is a label for people beside the digest that says what was read: without a work tree, or with one in a form that is not
 understood here, it is left out (gitrepository-layout).
@@ -10,12 +10,17 @@ from typing import Final
 
 _HASH: Final = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _REF: Final = re.compile(r"ref: (refs/[\w./+@-]+)")
+COMMIT: Final = ".commit"
+"""The file of a set that was fetched in which the hash of its commit is."""
 _BOUND: Final = 4 * 1024 * 1024  # bytes of one of git's files that are read
 
 
 def commit_of(directory: Path) -> str:
-    """The full hash of the commit checked out where the directory lies, or `''`."""
+    """The full hash of the commit that the directory was fetched at, or that is checked out where it lies, or `''`."""
     try:
+        label = directory / COMMIT
+        if label.is_file():
+            return found if _HASH.fullmatch(found := _text(label).strip()) else ""
         git = _git_directory(directory.resolve())
         return _commit(git) if git is not None else ""
     except (OSError, ValueError):

@@ -4,6 +4,7 @@ Strategy: polled, not notified, so that whatever changes the files counts: an ed
 look costs a stat for each file. What is new is read once it has been the same from one look to the next, so that no half of a
 change is taken for the whole, and taken if nothing changed meanwhile; it is read again when no file's time can hide a change
 any more. What cannot be used is refused, once, and what is in force stays. Whatever goes wrong here is told, and ends nothing.
+Where files are fetched into the directory, what is wrong there is told in the same place, unless the directory itself is refused.
 """
 
 import logging
@@ -21,6 +22,7 @@ from mcp_acl.problems import Place, Problem, SourceError
 from mcp_acl.runtime.collector import beside_requests, keep_all
 from mcp_acl.runtime.commit import commit_of
 from mcp_acl.runtime.gate import Gate
+from mcp_acl.runtime.remote.state import Told
 from mcp_acl.runtime.stamps import RESOLUTION
 from mcp_acl.runtime.standing import Refused, Standing
 from mcp_acl.runtime.store import (
@@ -107,6 +109,8 @@ class Reloader:
         self._in_force = loaded.digest()
         self._refused = b""
         self._commit = loaded.commit
+        self._told = Told(directory)
+        self._elsewhere: Refused | None = None
 
     def start(self, interval: float) -> None:
         """Look every `interval` seconds from now on, until `stop`."""
@@ -144,6 +148,7 @@ class Reloader:
             self._read(stamp, now)
         else:
             self._follow(commit_of(self._directory))
+        self._heed(self._told.refused())
         if self._seen is not None:
             self._changing_since = None
 
@@ -190,7 +195,7 @@ class Reloader:
         except BaseException as error:  # noqa: BLE001 - as in `look`, but here it would come again for the same files
             self._fail(error)
             return
-        self._gate.put(Standing(policies, self._clock()))
+        self._gate.put(Standing(policies, self._clock(), self._elsewhere))
         self._in_force, self._refused, self._commit = digest, b"", sources.commit
         _LOG.info(
             "policies loaded: revision %s, %d policies, %d rules, %d findings, in %.2f s",
@@ -206,19 +211,26 @@ class Reloader:
         """The directory holds what is in force."""
         self._refused = b""
         standing = self._gate.standing
-        if standing.refused is not None:
-            self._gate.put(replace(standing, refused=None))
+        if standing.refused is not self._elsewhere:
+            self._gate.put(replace(standing, refused=self._elsewhere))
             _LOG.info("policies are again those in force, revision %s", standing.policies.revision)
 
     def _follow(self, commit: str) -> None:
         """Give what is in force the commit that the directory is at, if it is what the directory holds."""
         standing = self._gate.standing
-        if commit == self._commit or standing.refused is not None:
+        if commit == self._commit or standing.refused is not self._elsewhere:
             return
         policies = at_commit(standing.policies, commit)
         self._gate.put(replace(standing, policies=policies))
         self._commit = commit
         _LOG.info("policies are unchanged, revision %s", policies.revision)
+
+    def _heed(self, elsewhere: Refused | None) -> None:
+        """Show what is wrong where the files come from, if nothing is wrong with the files. Who fetches has logged it."""
+        standing = self._gate.standing
+        if standing.refused is self._elsewhere and elsewhere is not self._elsewhere:
+            self._gate.put(replace(standing, refused=elsewhere))
+        self._elsewhere = elsewhere
 
     def _fail(self, error: BaseException) -> None:
         problem = self._problem("internal-error", f"loading failed: {type(error).__name__}", "see the log")

@@ -14,6 +14,7 @@ from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from mcp_acl.runtime.address import AddressError, is_socket_file, parse_address, worker_addresses
 from mcp_acl.runtime.settings_fields import Conflict, File, Listen, Metavar, Names, Seconds
+from mcp_acl.runtime.settings_remote import RemoteSettings, remote_conflicts_of
 from mcp_acl.runtime.settings_watched import WatchedSettings, watched_conflicts_of
 
 KIB: Final = 1024
@@ -63,13 +64,14 @@ Lifetime: TypeAlias = Annotated[float, Metavar("SECONDS"), Field(ge=1, le=MAX_DA
 Rows: TypeAlias = Annotated[int, Metavar("N"), Field(ge=1, le=MAX_ROWS)]
 
 
-class Settings(WatchedSettings):
+class Settings(RemoteSettings, WatchedSettings):
     """How the service runs. A relative path is taken from where the service is started."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
     policies: Directory = Field(
-        description="The directory of the policy files. It has no default: what is in force must be said.",
+        description="The directory of the policy files; with `policies_from` that where they are kept, and which the service alone writes to. It "
+        "has no default: what is in force must be said.",
         examples=["/etc/mcp-acl/policies"],
     )
     host: Annotated[Literal["grpcio", "envoy"], Metavar("HOST")] = Field(
@@ -257,6 +259,7 @@ def conflicts_of(settings: Settings) -> Iterator[Conflict]:
     for field, needed, why in _NEEDS:
         if getattr(settings, field) and not getattr(settings, needed):
             yield Conflict((field, needed), f"it needs `{needed}` beside it: {why}")
+    yield from remote_conflicts_of(settings)
     yield from watched_conflicts_of(settings)
     yield from _on_sockets(settings)
     yield from _within_reach(settings)
