@@ -21,6 +21,7 @@ COMMANDS: Final = (
     "memory",
     "log",
     "check",
+    "sync",
     "decide",
     "filter",
     "explain",

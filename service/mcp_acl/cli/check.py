@@ -1,24 +1,31 @@
 """`mcp-acl check`: whether a directory of policies can be used, and what is odd about it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated
 
 import typer
 
 from mcp_acl.cli.exits import Exit, InputError
+from mcp_acl.cli.flags import remote_settings, with_remote
 from mcp_acl.cli.inputs import AsJson, directory_of
-from mcp_acl.cli.printing import print_record
+from mcp_acl.cli.printing import print_record, without_log
 from mcp_acl.cli.records import policy_records
 from mcp_acl.cli.refusals import print_problems, problems_record
 from mcp_acl.codes import CODES
 from mcp_acl.mcp.quoting import quoted
 from mcp_acl.policy.index import PolicySet
 from mcp_acl.problems import Problem, SourceError, nearest
+from mcp_acl.runtime.remote.follower import followed
+from mcp_acl.runtime.settings_remote import remote_of
 from mcp_acl.runtime.store import load_policies
 
 
+@with_remote
 def command(
+    remote: Mapping[str, object],
     directory: Annotated[
         Path | None, typer.Argument(metavar="DIR", parser=directory_of, help="Directory of policy files.")
     ] = None,
@@ -26,25 +33,44 @@ def command(
     explain: Annotated[str, typer.Option("--explain", metavar="CODE", help="Say what a code means, and end.")] = "",
     as_json: AsJson = False,
 ) -> None:
-    """Report every problem and finding of every file. Each with its place and what to do."""
+    """Report every problem and finding of every file, of a directory or of where policies come from. Each with its place and what to do."""
     if explain:
         _explain(explain, as_json=as_json)
         return
-    if directory is None:
+    if directory is None and not remote:
         raise InputError("DIR: it is missing")
+    if directory is not None and remote:
+        raise InputError("DIR: give either a directory or `--policies-from`")
     policies: PolicySet | None = None
+    shown = directory or Path(str(remote.get("policies_path", ".")))
     try:
-        policies = load_policies(directory)
+        with _files(directory, remote) as files:
+            policies = load_policies(files)
         problems: Sequence[Problem] = policies.findings
     except SourceError as error:
         problems = error.problems
     if as_json:
         _print_json(policies, problems)
     else:
-        _print_text(directory, policies, problems)
+        _print_text(shown, policies, problems)
     if policies is None:
         raise typer.Exit(Exit.UNUSABLE)
     raise typer.Exit(Exit.DENIED if strict and problems else Exit.FINE)
+
+
+@contextmanager
+def _files(directory: Path | None, remote: Mapping[str, object]) -> Iterator[Path]:
+    """The directory, or one with what is fetched, for as long as it is read. Raises SourceError."""
+    if directory is not None:
+        yield directory
+        return
+    without_log()
+    with TemporaryDirectory(prefix="mcp-acl-") as name:
+        found = remote_of(remote_settings(Path(name), remote))
+        if found is None:
+            raise InputError("--policies-from: it is missing; it says where the policies come from")
+        with followed(found, Path(name), 0) as files:
+            yield files
 
 
 def _explain(code: str, *, as_json: bool) -> None:

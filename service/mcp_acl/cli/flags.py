@@ -1,7 +1,7 @@
 """Every setting as a flag: the signature of a subcommand that runs by settings, read off the model."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from inspect import Parameter, Signature, signature
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -10,7 +10,9 @@ import typer
 
 from mcp_acl.cli.exits import RefusedError
 from mcp_acl.runtime.loading import CONFIG, SettingsError, load_settings
-from mcp_acl.runtime.rows import ROWS
+from mcp_acl.runtime.rows import ROWS, Row
+from mcp_acl.runtime.settings import Settings
+from mcp_acl.runtime.settings_remote import RemoteSettings
 
 _CONFIG: Final = typer.Option(
     "--config", metavar="FILE", show_default=False, help=f"A YAML file of settings. Or {CONFIG}; see `mcp-acl config`."
@@ -35,13 +37,35 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
     _, *own = signature(command).parameters.values()
     own = [one.replace(kind=Parameter.KEYWORD_ONLY) for one in own]
     run.__doc__ = command.__doc__
-    run.__signature__ = Signature([*_flags(), config, *own])  # type: ignore[attr-defined]
+    run.__signature__ = Signature([*_flags(ROWS.values()), config, *own])  # type: ignore[attr-defined]
     return run
 
 
-def _flags() -> Iterator[Parameter]:
+def with_remote(command: Callable[..., None]) -> Callable[..., None]:
+    """The subcommand, which takes what was given of where policies come from first, as one that takes a flag for each of it."""
+    rows = [ROWS[name] for name in RemoteSettings.model_fields]
+
+    def run(**given: Any) -> None:
+        remote = {row.name: given.pop(row.name) for row in rows}
+        command({name: value for name, value in remote.items() if value is not None}, **given)
+
+    _, *own = signature(command).parameters.values()
+    run.__doc__ = command.__doc__
+    run.__signature__ = Signature([*own, *_flags(rows)])  # type: ignore[attr-defined]
+    return run
+
+
+def remote_settings(directory: Path, remote: Mapping[str, object]) -> Settings:
+    """The settings of policies that come from elsewhere into this directory. Raises RefusedError for what cannot be used."""
+    try:
+        return load_settings({**remote, "policies": directory}, {}, None).settings
+    except SettingsError as error:
+        raise RefusedError(Path(), error.problems) from None
+
+
+def _flags(rows: Iterable[Row]) -> Iterator[Parameter]:
     """Yes and no are a flag each, so that the command line can say either whatever the environment says."""
-    for row in ROWS.values():
+    for row in rows:
         kind: Any = bool if row.kind is bool else list[str] if row.kind is tuple else str
         flag, metavar = (f"{row.flag}/--no-{row.flag[2:]}", None) if row.kind is bool else (row.flag, row.metavar)
         option = typer.Option(flag, metavar=metavar, help=row.meaning, show_default=False)

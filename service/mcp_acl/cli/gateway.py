@@ -1,5 +1,6 @@
 """`mcp-acl gateway`: Envoy and the service in front of MCP servers, by one command."""
 
+from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Annotated, TypeAlias
@@ -7,6 +8,7 @@ from typing import Annotated, TypeAlias
 import typer
 
 from mcp_acl.cli.exits import InputError
+from mcp_acl.cli.flags import remote_settings, with_remote
 from mcp_acl.cli.inputs import AsJson, Policies
 from mcp_acl.cli.printing import print_lines, print_record
 from mcp_acl.cli.refusals import print_problems, reading
@@ -30,7 +32,8 @@ from mcp_acl.hosts.envoy import Installation
 from mcp_acl.hosts.listening import ListenError
 from mcp_acl.runtime.address import AddressError
 from mcp_acl.runtime.memory import StoreError
-from mcp_acl.server import log_to_stderr
+from mcp_acl.runtime.settings import Settings
+from mcp_acl.server import fetched, log_to_stderr
 
 _Upstreams: TypeAlias = Annotated[
     list[str],
@@ -84,7 +87,9 @@ _PrintConfig: TypeAlias = Annotated[
 ]
 
 
+@with_remote
 def command(  # noqa: PLR0913 - flags
+    remote: Mapping[str, object],
     *,
     policies: Policies,
     upstream: _Upstreams,
@@ -106,6 +111,7 @@ def command(  # noqa: PLR0913 - flags
 
     No client reaches a server but by the policies. It needs Envoy, which comes with the extra `envoy`.
     """
+    settings = remote_settings(policies, remote)
     given = Given(
         upstream,
         policies,
@@ -125,15 +131,16 @@ def command(  # noqa: PLR0913 - flags
         if print_config:
             _print_config(plan, inside)
         else:
-            _run(plan, inside or find_envoy(envoy), as_json=as_json)
+            _run(plan, settings, inside or find_envoy(envoy), as_json=as_json)
     except (GivenError, GatewayError, ListenError, AddressError, StoreError) as error:
         raise InputError(str(error)) from None
 
 
-def _run(plan: Plan, envoy: Path | Installation, *, as_json: bool) -> None:
+def _run(plan: Plan, settings: Settings, envoy: Path | Installation, *, as_json: bool) -> None:
     log_to_stderr()
-    with reading(plan.policies), closing(_teller(as_json=as_json)) as teller:
-        run(plan, envoy, lambda ready: _ready(plan, ready, as_json=as_json), teller)
+    with reading(plan.policies), fetched(settings) as local, closing(_teller(as_json=as_json)) as teller:
+        here = plan._replace(policies=local.policies)
+        run(here, envoy, lambda ready: _ready(here, ready, as_json=as_json), teller)
 
 
 def _print_config(plan: Plan, inside: Installation | None) -> None:

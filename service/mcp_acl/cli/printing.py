@@ -1,5 +1,6 @@
 """What is printed: a line of JSON, or text of which a terminal obeys nothing. Knows nothing of what it says."""
 
+import logging
 import os
 import sys
 from collections.abc import Mapping
@@ -20,6 +21,11 @@ def print_record(record: Record) -> None:
 def print_lines(text: str, *, err: bool = False) -> None:
     """A text of several lines, each of them printable."""
     typer.echo("\n".join(map(printable, text.split("\n"))), err=err)
+
+
+def without_log() -> None:
+    """Write no log lines: what they say this command says itself."""
+    logging.getLogger("mcp_acl").addHandler(logging.NullHandler())
 
 
 def give_up_output(error: OSError) -> None:
