@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from math import prod
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import yaml
 
@@ -33,6 +33,7 @@ from mcp_acl.policy.source import SourceFile
 from mcp_acl.runtime.loading import CONFIG
 from mcp_acl.runtime.metrics.table import render_metrics
 from mcp_acl.runtime.rows import PREFIX, ROWS
+from mcp_acl.runtime.settings import Settings
 
 DOCS: Final = Path(__file__).parent
 SCENARIOS: Final = [Path("..", "tests", "scenarios", name) for name in ("methods.yaml", "3.3-exchanges.yaml")]
@@ -355,6 +356,35 @@ def policy_schema() -> str:
     return json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n"
 
 
+CHART: Final = Path("..", "deploy", "helm", "mcp-acl", "values.schema.json")
+CHART_SAYS: Final = frozenset(
+    "policies host listen admin_listen workers insecure tls_cert tls_key tls_client_ca client_names admin_names socket_mode drain store".split()
+)
+"""Settings that follow from other values of the chart."""
+
+
+def chart_schema() -> str:
+    """The JSON Schema of the chart's values, all other settings put in. A name in a list has no comma: it becomes a variable."""
+    schema = json.loads((DOCS / CHART).read_text())
+    found = Settings.model_json_schema()["properties"]
+    schema["properties"]["settings"]["properties"] = {
+        name: _as_value(found[name]) for name in ROWS if name not in CHART_SAYS
+    }
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+
+
+_CONSTRAINTS: Final = ("type", "enum", "minimum", "maximum", "description")
+
+
+def _as_value(found: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What pydantic says of a setting, without what no validator of Helm's knows. Text that is empty is no value."""
+    one = {**found, **found.get("anyOf", [{}])[0]}
+    kept = {key: one[key] for key in _CONSTRAINTS if key in one}
+    if one["type"] == "array":
+        return {**kept, "minItems": 1, "items": {"type": "string", "pattern": "^[^,]+$"}}
+    return {**kept, "minLength": 1} if one["type"] == "string" else kept
+
+
 def architecture() -> str:
     """The architecture, the table of variables put in."""
     return _put_in("../ARCHITECTURE.md", "variables", render_facts())
@@ -403,6 +433,7 @@ PAGES: Final[Mapping[str, Callable[[], str]]] = {
     "policy.schema.json": policy_schema,
     "settings.md": settings,
     "watching.md": watching,
+    CHART.as_posix(): chart_schema,
 }
 
 
