@@ -22,6 +22,7 @@ ENVOY := .venv-envoy
 PEERS := .venv-peers
 GO_PEER := tests/peers/go
 GO_SCHEMAS := tests/deploy/schemas
+GO_HELM := tests/deploy/helm
 CEL_CASES := $(NODE)/node_modules/cel-cases.jsonl
 PROTOS := $(wildcard proto/*.proto)
 
@@ -74,11 +75,18 @@ $(PEERS)/bin/go-conformance: $(GO_PEER)/go.mod $(GO_PEER)/go.sum $(PEERS)/.requi
 	@cd $(GO_PEER) && GOTOOLCHAIN=local go build -o $(CURDIR)/$@ github.com/modelcontextprotocol/go-sdk/conformance/everything-server
 	@touch $@
 
-# Schemas of gateways' resources, by the modules that carry them; go.sum says which, and Go compares.
+# Schemas of resources, Kubernetes' own and those of gateways, by the modules that carry them; go.sum says which, and Go compares.
 $(PEERS)/schemas.json: $(GO_SCHEMAS)/go.sum $(PEERS)/.requirements
-	@echo "== schemas of gateways"
+	@echo "== schemas of resources"
 	@cd $(GO_SCHEMAS) && GOTOOLCHAIN=local GOFLAGS=-mod=mod GONOSUMDB='*' go mod download -json \
 		$$(awk '$$2 !~ "/go.mod$$" { print $$1 "@" $$2 }' go.sum) > $(CURDIR)/$@
+
+# Helm takes minutes to build, so nothing waits for it: tests of the chart read what it made of the chart, which is committed.
+$(PEERS)/bin/helm: $(GO_HELM)/go.mod $(GO_HELM)/go.sum
+	@echo "== helm"
+	@mkdir -p $(@D)
+	@cd $(GO_HELM) && GOTOOLCHAIN=local go build -o $(CURDIR)/$@ helm.sh/helm/v4/cmd/helm
+	@touch $@
 
 $(NODE_READY): $(NODE)/package-lock.json $(NODE)/package.json | $(READY)
 	@echo "== npm packages"
@@ -89,12 +97,14 @@ $(NODE_READY): $(NODE)/package-lock.json $(NODE)/package.json | $(READY)
 $(CEL_CASES): $(NODE)/cel-cases.cjs $(NODE_READY)
 	@$(BIN)/node $< > $@
 
-.PHONY: help setup demo test lint types floors gen gen-check docs docs-check unit wheel bench lock format clean
+.PHONY: help setup helm chart demo test lint types floors gen gen-check docs docs-check unit wheel bench lock format clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | awk -F ':.*## ' '{printf "make %-11s %s\n", $$1, $$2}'
 
 setup: $(READY) $(NODE_READY) $(ENVOY_READY) $(PEERS_READY) ## the environment, and nothing else
+
+helm: $(PEERS)/bin/helm ## Helm, by Go: for what renders the chart anew, and tests that need it
 
 demo: $(READY) $(NODE_READY) ## policies, a real MCP server and three principals, in tables
 	@$(BIN)/mcp-acl demo --policies policies/everything --node-modules $(NODE)/node_modules
@@ -161,6 +171,9 @@ gen: $(READY) ## protobuf code from proto/
 
 docs: $(READY) ## the generated pages of docs/
 	@$(PY) docs/generate.py
+
+chart: $(READY) $(if $(HELM_PROGRAM),,helm) ## what Helm makes of the chart, as tests read it
+	@$(PY) -m tests.deploy.chart
 
 format: $(READY) ## ruff's fixes and format
 	@$(BIN)/ruff check --fix
