@@ -23,6 +23,7 @@ _DOWNLOADED: Final = ROOT / ".venv-peers" / "schemas.json"
 _FILES: Final = {
     "github.com/envoyproxy/gateway": "charts/gateway-helm/charts/crds/crds/**/*.yaml",
     "istio.io/api": "kubernetes/*.yaml",
+    "github.com/cert-manager/cert-manager": "deploy/crds/*.yaml",
 }
 """Where a module has its definitions. That of Envoy Gateway has those of the Gateway API too."""
 _STATED: Final = Path(__file__).parent / "stated.yaml"
@@ -39,7 +40,7 @@ def kind_of(resource: Json) -> Kind:
 
 def complaints(resource: Json, schema: Json) -> list[str]:
     """What is wrong with a resource, each with its path."""
-    found = Draft202012Validator(_closed(schema)).iter_errors(resource)
+    found = Draft202012Validator(closed(schema)).iter_errors(resource)
     return [f"{'.'.join(map(str, one.absolute_path))}: {one.message}" for one in found]
 
 
@@ -93,25 +94,25 @@ def _spelt(short: Json) -> Json:
 _WORDS: Final = frozenset({"apiVersion", "kind", "metadata"})
 
 
-def _closed(schema: Json, *, is_root: bool = True) -> Json:
+def closed(schema: Json, *, is_root: bool = True) -> Json:
     """Without fields that are not named, but for what is kept as it comes; what stands in every resource may always be there."""
     if not isinstance(schema, dict):
         return schema
-    closed = {key: _inside(key, value) for key, value in schema.items() if not key.startswith("x-")}
+    found = {key: _inside(key, value) for key, value in schema.items() if not key.startswith("x-")}
     if schema.get("x-kubernetes-int-or-string"):
-        closed.pop("type", None)
+        found.pop("type", None)
     if "properties" in schema and not schema.get("x-kubernetes-preserve-unknown-fields"):
-        closed["additionalProperties"] = False
+        found["additionalProperties"] = False
         if is_root:
-            closed["properties"] |= {name: {} for name in _WORDS}
-    return closed
+            found["properties"] |= {name: {} for name in _WORDS}
+    return found
 
 
 def _inside(key: str, value: Json) -> Json:
     if key == "properties":
-        return {name: _closed(one, is_root=False) for name, one in value.items()}
+        return {name: closed(one, is_root=False) for name, one in value.items()}
     if key in ("items", "additionalProperties", "not"):
-        return _closed(value, is_root=False)
+        return closed(value, is_root=False)
     if key in ("allOf", "anyOf", "oneOf"):
         # They add to what stands beside them and name no fields of their own.
         return [{**one, "additionalProperties": True} if "properties" in one else one for one in value]
