@@ -358,7 +358,8 @@ def policy_schema() -> str:
 
 CHART: Final = Path("..", "deploy", "helm", "mcp-acl", "values.schema.json")
 CHART_SAYS: Final = frozenset(
-    "policies host listen admin_listen workers insecure tls_cert tls_key tls_client_ca client_names admin_names socket_mode drain store".split()
+    "policies policies_from policies_ref policies_path policies_signers policies_token policies_key policies_known_hosts policies_ca "
+    "host listen admin_listen workers insecure tls_cert tls_key tls_client_ca client_names admin_names socket_mode drain store".split()
 )
 """Settings that follow from other values of the chart."""
 

@@ -256,8 +256,16 @@ def test_what_settings_name_is_mounted(name: str) -> None:
     mounts = {one["mountPath"]: one.get("readOnly", False) for one in container["volumeMounts"]}
     assert found.store is not None
     assert (False, False) == (mounts[str(found.store.parent)], mounts[environment(container)["TMPDIR"]])
-    assert mounts["/policies"]
-    assert found.policies.is_relative_to("/policies")
+    if found.policies_from:
+        # It is written to, and outlives the container.
+        assert found.policies.is_relative_to(found.store.parent)
+    else:
+        assert mounts["/policies"]
+        assert found.policies.is_relative_to("/policies")
+    for file in filter(
+        None, (getattr(found, f"policies_{one}") for one in ("token", "key", "known_hosts", "ca", "signers"))
+    ):
+        assert mounts[str(file.parent)]
     for file in filter(None, (found.tls_cert, found.tls_key, found.tls_client_ca)):
         assert mounts[str(file.parent)]
     if found.decision_log and found.decision_log.is_absolute():
@@ -270,6 +278,17 @@ def test_what_settings_name_is_mounted(name: str) -> None:
 
 def test_policies_in_a_volume_of_somebody_else_s_are_at_the_path_in_it() -> None:
     assert "/policies/current/policies" == str(settings("synced").policies)
+
+
+def test_what_is_fetched_is_what_the_values_say() -> None:
+    found, remote = settings("remote"), values_of("remote")["policies"]
+    assert (remote["remote"]["from"], remote["remote"]["ref"], remote["path"]) == (
+        found.policies_from,
+        found.policies_ref,
+        found.policies_path,
+    )
+    files = {one: getattr(found, f"policies_{one}") for one in remote["remote"]["files"]}
+    assert {one: f"/remote/{one}" for one in files} == {one: str(file) for one, file in files.items()}
 
 
 def test_every_setting_can_be_given_or_follows_from_other_values() -> None:
@@ -396,6 +415,14 @@ def test_it_connects_nowhere_unless_told_and_looks_up_names_only_then() -> None:
 
 REFUSED: Final[Mapping[str, tuple[Mapping[str, Any], str]]] = {
     "policies twice": ({"policies": {"configMap": "mine"}}, "policies: `files` and `configMap` are given; give one"),
+    "nothing to fetch from": (
+        {"policies": {"remote": {"secretName": "mine", "files": ["token"]}}},
+        "policies.remote.from: it is missing",
+    ),
+    "files of no Secret": (
+        {"policies": {"remote": {"files": ["token"]}}},
+        "policies.remote: `secretName` and `files` belong",
+    ),
     "neither TLS nor insecure": ({"insecure": False}, "tls: there is no certificate; name a `tls.secretName`"),
     "TLS and insecure": ({"tls": {"secretName": "mine"}}, "tls: `insecure` and `tls.secretName` are given; give one"),
     "names that nobody shows": (

@@ -5,7 +5,8 @@
 {{- if .Values.policies.files }}{{ $policies = append $policies "files" }}{{ end -}}
 {{- if .Values.policies.configMap }}{{ $policies = append $policies "configMap" }}{{ end -}}
 {{- if .Values.policies.volume }}{{ $policies = append $policies "volume" }}{{ end -}}
-{{- if not $policies }}{{ fail "policies: there are none; give `policies.files`, or name a `policies.configMap` or a `policies.volume`" }}{{ end -}}
+{{- if .Values.policies.remote.from }}{{ $policies = append $policies "remote.from" }}{{ end -}}
+{{- if not $policies }}{{ fail "policies: there are none; give `policies.files`, or name a `policies.configMap`, a `policies.volume` or a `policies.remote.from`" }}{{ end -}}
 {{- if gt (len $policies) 1 }}{{ fail (printf "policies: `%s` are given; give one" (join "` and `" $policies)) }}{{ end -}}
 
 {{- $ways := list -}}
@@ -22,6 +23,18 @@
 
 {{- if and .Values.networkPolicy.enabled (not .Values.networkPolicy.callers) }}
 {{- fail "networkPolicy.callers: nobody could ask; name the gateways' pods, or say `networkPolicy.enabled: false` where something else keeps others out" }}
+{{- end -}}
+
+{{- with .Values.policies.remote }}
+{{- if and .from $.Values.networkPolicy.enabled (not $.Values.networkPolicy.egress) }}
+{{- fail "networkPolicy.egress: policies come from elsewhere, and nothing may be connected to; say where that is" }}
+{{- end -}}
+{{- if ne (not .secretName) (not .files) }}
+{{- fail "policies.remote: `secretName` and `files` belong together: the Secret, and what is in it" }}
+{{- end -}}
+{{- if and .files (not .from) }}
+{{- fail "policies.remote.from: it is missing; `files` are for whoever is asked there" }}
+{{- end -}}
 {{- end -}}
 
 {{- if and .Values.autoscaling.enabled (gt (int .Values.autoscaling.minReplicas) (int .Values.autoscaling.maxReplicas)) }}

@@ -82,7 +82,11 @@ spec:
         {{- include "mcp-acl.containerSecurity" . | nindent 8 }}
       volumeMounts:
         # Whole volumes, no subPath: what changes in them is seen.
+        {{- if not .Values.policies.remote.from }}
         - {name: policies, mountPath: /policies, readOnly: true}
+        {{- else if .Values.policies.remote.secretName }}
+        - {name: remote, mountPath: /remote, readOnly: true}
+        {{- end }}
         - {name: memory, mountPath: /memory}
         - {name: run, mountPath: /run/mcp-acl}
         {{- if not .Values.insecure }}
@@ -98,12 +102,17 @@ spec:
     {{- toYaml . | nindent 4 }}
     {{- end }}
   volumes:
+    {{- if not .Values.policies.remote.from }}
     - name: policies
       {{- if .Values.policies.volume }}
       {{- toYaml .Values.policies.volume | nindent 6 }}
       {{- else }}
       configMap: {name: {{ default (printf "%s-policies" (include "mcp-acl.fullname" .)) .Values.policies.configMap }}}
       {{- end }}
+    {{- else if .Values.policies.remote.secretName }}
+    - name: remote
+      secret: {secretName: {{ .Values.policies.remote.secretName }}, defaultMode: 0440}
+    {{- end }}
     - name: run
       emptyDir: {medium: Memory, sizeLimit: 64Mi}
     {{- if not .Values.memory.persistent }}

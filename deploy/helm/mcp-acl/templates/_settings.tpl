@@ -3,7 +3,23 @@ Every setting as its variable, in one mapping: those that the chart says, and `s
 ones of many digits would be written with an exponent.
 */}}
 {{- define "mcp-acl.variables" -}}
-MCP_ACL_POLICIES: {{ clean (printf "/policies/%s" .Values.policies.path) | quote }}
+{{- with .Values.policies }}
+{{- if .remote.from }}
+MCP_ACL_POLICIES: "/memory/policies"
+MCP_ACL_POLICIES_FROM: {{ .remote.from | quote }}
+{{- with .remote.ref }}
+MCP_ACL_POLICIES_REF: {{ . | quote }}
+{{- end }}
+{{- with .path }}
+MCP_ACL_POLICIES_PATH: {{ . | quote }}
+{{- end }}
+{{- range .remote.files }}
+MCP_ACL_POLICIES_{{ upper . }}: "/remote/{{ . }}"
+{{- end }}
+{{- else }}
+MCP_ACL_POLICIES: {{ clean (printf "/policies/%s" .path) | quote }}
+{{- end }}
+{{- end }}
 MCP_ACL_HOST: {{ .Values.host | quote }}
 MCP_ACL_LISTEN: "0.0.0.0:9191"
 MCP_ACL_ADMIN_LISTEN: "unix:/run/mcp-acl/people.sock"
