@@ -152,6 +152,13 @@ rules: [{id: never, effect: deny, feature: sampling, methods: [sampling/createMe
     assert 1 == len([one for one in replies if one.shadow is not None])
 
 
+def test_of_a_response_that_is_withheld_anyway_nothing_is_told() -> None:
+    gate = Gate(compiled(BASE, STRICTER))
+    reply = gate.filter(gate.check(LIST).context, "application/json", b"{")
+    assert reply.filtered.refused
+    assert reply.shadow is None
+
+
 @pytest.mark.parametrize("error", [RuntimeError("broken"), RecursionError(), MemoryError()])
 def test_what_breaks_in_shadow_changes_nothing(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
     gate = Gate(compiled(BASE, STRICTER))
