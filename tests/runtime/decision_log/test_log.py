@@ -256,6 +256,18 @@ def test_what_a_killed_process_had_not_written_is_written_by_the_next(file: Path
     assert 3 == len(records(file))
 
 
+def test_what_is_no_queue_is_said_once_and_holds_nothing_up(file: Path, caplog: pytest.LogCaptureFixture) -> None:
+    first = Logged(file)
+    first.log._rings.own.file.with_name(f"{first.log._rings.own.file.name}9").write_bytes(b"x")
+    try:
+        first.asked(call("secret"))
+        assert 1 == len(first.records())
+        assert 1 == len(Logged(file).records())
+        assert 2 == caplog.text.count("is not a queue of records"), "once by each"
+    finally:
+        first.log._rings.own.file.with_name(f"{first.log._rings.own.file.name}9").unlink()
+
+
 def test_two_processes_write_whole_lines_and_turn_the_file_once(file: Path) -> None:
     files = [LogFile(file, 2000, 3) for _ in range(2)]
     for number in range(60):

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final, NamedTuple, Protocol
 
 from mcp_acl.runtime.decision_log.record import Masking, of_decision, of_response
-from mcp_acl.runtime.decision_log.ring import Ring
+from mcp_acl.runtime.decision_log.ring import Ring, RingError
 from mcp_acl.runtime.observed import Decided, Observer, Replied
 
 _LOG: Final = logging.getLogger("mcp_acl")
@@ -156,6 +156,7 @@ class _Rings:
         directory = _SHARED_MEMORY if os.access(_SHARED_MEMORY, os.W_OK) else Path(name).parent
         self._directory, self._prefix = directory, f"mcp-acl-log-{digest}-"
         self._locks: dict[Path, int] = {}
+        self._unusable: set[Path] = set()
         self.own = Ring(self._free(), size)
 
     def left(self) -> Iterator[Ring]:
@@ -169,8 +170,15 @@ class _Rings:
                     is_empty = ring.is_empty
                 if is_empty:
                     file.unlink(missing_ok=True)
+            except RingError as error:
+                self._say_unusable(file, error)
             finally:
                 self._release(file)
+
+    def _say_unusable(self, file: Path, error: RingError) -> None:
+        if file not in self._unusable:
+            self._unusable.add(file)
+            _LOG.error("records of decisions may be lost: %s", error)
 
     def close(self) -> None:
         """Leave what is not written, and nothing else."""
