@@ -8,7 +8,7 @@ import pytest
 from tests.cli.conftest import Run
 from tests.runtime.weather import TOOLS, body, listed
 
-KEYS = {"body", "content_type", "shown", "hidden", "dropped", "refused", "errors"}
+KEYS = {"body", "content_type", "shown", "hidden", "dropped", "refused", "errors", "shadow"}
 ADMIN = ["--claims", '{"role":"admin"}']
 
 
@@ -80,3 +80,23 @@ def test_denial_of_the_request_has_the_same_keys(ask: Run) -> None:
 def test_request_cannot_be_given_twice(ask: Run) -> None:
     result = ask("filter", "--method", "ping", "--message", "{}", "--response", "{}")
     assert (2, "error: --method: there is a --message already\n") == (result.exit_code, result.stderr)
+
+
+STRICTER = """
+version: 1
+policy: stricter
+mode: shadow
+servers: [weather]
+rules: [{id: never, effect: deny, methods: [tools/list], name: forecast}]
+"""
+
+
+def test_what_is_in_shadow_would_change_is_said_beside_the_body(ask: Run, policies: Path) -> None:
+    body = json.dumps({"jsonrpc": "2.0", "id": 1, "result": {"tools": [{"name": "forecast"}]}})
+    plain = ask("filter", "--response", body)
+    (policies / "stricter.yaml").write_text(STRICTER)
+    result = ask("filter", "--response", body)
+    assert (plain.exit_code, plain.stdout) == (result.exit_code, result.stdout)
+    assert result.stderr == "in shadow: would be hidden: forecast\n"
+    told = json.loads(ask("filter", "--response", body, "--json").stdout)
+    assert {"hidden": ["forecast"], "shown": [], "refused": ""} == told["shadow"]

@@ -99,6 +99,19 @@ def test_settings_in_shadow_are_not_in_force() -> None:
     assert found.settings("s") != found.trial.settings("s")
 
 
+def test_no_rule_that_counts_is_found_dead_or_covered_by_one_in_shadow() -> None:
+    found = compiled(BASE, STRICTER.replace("name: delete}", "name: [delete, echo]}"))
+    assert () == found.findings
+    twice = BASE.replace("policy: w", "policy: x\nmode: shadow")
+    assert [("covered-rule", "1.yaml")] == [(one.code, one.place.file) for one in compiled(BASE, twice).findings]
+    assert [("dead-rule", "1.yaml")] == [
+        (one.code, one.place.file)
+        for one in compiled(
+            BASE, STRICTER.replace("rules:", "rules:\n  - {id: dead, methods: [tools/call], name: delete}")
+        ).findings
+    ]
+
+
 def test_what_is_in_shadow_must_be_right_too() -> None:
     with pytest.raises(SourceError):
         compiled(BASE, STRICTER.replace("name: more", "name: more, cel: 'nonsense('"))

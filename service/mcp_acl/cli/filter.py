@@ -8,10 +8,11 @@ import typer
 from mcp_acl.cli.asking import Asked, asking
 from mcp_acl.cli.exits import Exit, InputError
 from mcp_acl.cli.inputs import AsJson, bytes_of, text_of
-from mcp_acl.cli.printing import Record, print_record
+from mcp_acl.cli.printing import Record, print_lines, print_record, printable
 from mcp_acl.cli.records import error_records
 from mcp_acl.domain import Denial
 from mcp_acl.engine.response import Filtered
+from mcp_acl.engine.shadow import Shadow
 from mcp_acl.runtime.gate import Answer, Gate
 
 
@@ -36,11 +37,18 @@ def command(
     content_type = text_of("--content-type", content_type)
     gate = asked.gate()
     answer = gate.check(asked.question(msgspec.json.encode(request)))
-    sent = _denied(answer, answer.denial) if answer.denial else _filtered(gate, answer, content_type, body)
+    shadow: Shadow | None = None
+    if answer.denial is not None:
+        sent = _denied(answer, answer.denial)
+    else:
+        sent, shadow = _filtered(gate, answer, content_type, body)
     if as_json:
-        print_record(_record(sent, counted=bool(answer.context)))
+        record = _record(sent, counted=bool(answer.context))
+        print_record({**record, "shadow": None if shadow is None else shadow._asdict()})
     else:
         typer.echo(sent.body, nl=False)
+        if shadow is not None:
+            print_lines(f"in shadow: {_difference(shadow)}", err=True)
     passed = answer.decision.allowed and not sent.refused
     raise typer.Exit(Exit.FINE if passed else Exit.DENIED)
 
@@ -50,9 +58,20 @@ def _denied(answer: Answer, denial: Denial) -> Filtered:
     return Filtered(content_type, denial.body, refused=answer.decision.reason, errors=answer.decision.errors)
 
 
-def _filtered(gate: Gate, answer: Answer, content_type: str, body: bytes) -> Filtered:
+def _filtered(gate: Gate, answer: Answer, content_type: str, body: bytes) -> tuple[Filtered, Shadow | None]:
     """A response that needs nothing passes as it is, unread."""
-    return gate.filter(answer.context, content_type, body).filtered if answer.context else Filtered(content_type, body)
+    if not answer.context:
+        return Filtered(content_type, body), None
+    reply = gate.filter(answer.context, content_type, body)
+    return reply.filtered, reply.shadow
+
+
+def _difference(shadow: Shadow) -> str:
+    """What would be otherwise, in words."""
+    if shadow.refused:
+        return printable(f"the response would be withheld: {shadow.refused}")
+    changes = (("hidden", shadow.hidden), ("shown", shadow.shown))
+    return printable("; ".join(f"would be {what}: {', '.join(names)}" for what, names in changes if names))
 
 
 def _record(sent: Filtered, *, counted: bool) -> Record:

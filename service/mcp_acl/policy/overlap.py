@@ -12,7 +12,7 @@ from functools import lru_cache
 from itertools import islice
 from typing import Final, NamedTuple, TypeAlias
 
-from mcp_acl.domain import Effect, Feature
+from mcp_acl.domain import Effect, Feature, Mode
 from mcp_acl.mcp.methods import METHODS, Method, MethodClass, method_named, methods_of
 from mcp_acl.policy.patterns import NamePattern
 from mcp_acl.policy.spec import LoadedPolicy, RuleSpec
@@ -42,15 +42,26 @@ def rows_of(method: str, feature: str | None) -> Mapping[str, Method]:
 
 
 def overlaps(policies: Sequence[LoadedPolicy]) -> Iterator[Problem]:
-    """A finding for each rule that could be taken out without any decision changing."""
+    """A finding for each rule that could be taken out without any decision changing.
+
+    What is in shadow changes none, so no rule that counts is held against it.
+    """
     rules = sorted((rule for policy in policies for rule in _rules(policy)), key=lambda one: one.order)
+    counting = [rule for rule in rules if not rule.in_shadow]
+    yield from _overlaps(counting, counting)
+    if len(counting) < len(rules):
+        yield from _overlaps(rules, [rule for rule in rules if rule.in_shadow])
+
+
+def _overlaps(rules: "Sequence[_Rule]", judged: "Sequence[_Rule]") -> Iterator[Problem]:
+    """Of rules that all count, those of `judged` that are too many."""
     entries = _Entries(_MAX_GRANTS, _MAX_MATCHES)
     for rule in rules:
         if not rule.spec.is_conditional:
             entries.add(rule)
         if _tells(rule):
             entries.add_message(rule)
-    for rule in rules:
+    for rule in judged:
         dead = entries.covering(rule, Effect.DENY) if rule.spec.effect is Effect.ALLOW else ()
         if dead:
             yield _finding("dead-rule", "this rule allows nothing: all it names is denied by", rule, dead)
@@ -68,6 +79,7 @@ class _Rule(NamedTuple):
     servers: Servers
     spec: RuleSpec
     place: Place
+    in_shadow: bool
 
     @property
     def turn(self) -> _Turn:
@@ -104,7 +116,8 @@ def _rules(policy: LoadedPolicy) -> Iterator[_Rule]:
     for index, spec in enumerate(policy.spec.rules):
         order = (-_size(spec), policy.spec.policy, spec.id)
         place = policy.document.place(("rules", index, "id"))
-        yield _Rule(order, _EVERY_SERVER if "*" in servers else servers, spec, place)
+        in_shadow = Mode.SHADOW in (policy.spec.mode, spec.mode)
+        yield _Rule(order, _EVERY_SERVER if "*" in servers else servers, spec, place, in_shadow)
 
 
 def _size(spec: RuleSpec) -> int:
