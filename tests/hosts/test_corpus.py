@@ -15,7 +15,7 @@ from mcp_acl.domain import Denial, Direction, Effect, Reason, ResponseNeeds, Tok
 from mcp_acl.engine.scenarios import Answer, Question, Response, Shown, request_of, run_scenarios
 from mcp_acl.gen import acl_pb2 as pb
 from mcp_acl.policy.index import PolicySet
-from mcp_acl.runtime.context import write_context
+from mcp_acl.runtime.context import read_context, write_context
 from tests.corpus import PATHS, file_of, path_id, policies_of, policy_files, shown_of
 from tests.hosts.conftest import HOSTS
 from tests.hosts.running import TRANSPORTS, channel_to
@@ -114,6 +114,10 @@ class Streams(Service):
         first, second = self._check_stream(iter([request, request]), timeout=SECONDS)
         assert first.decision_id != second.decision_id
         first.decision_id = second.decision_id
+        if second.context:
+            # It holds the decision's id.
+            assert read_context(first.context) == read_context(second.context)
+            first.context = second.context
         first.denial.body = second.denial.body
         if not second.HasField("denial"):
             first.ClearField("denial")

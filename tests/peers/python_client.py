@@ -20,7 +20,7 @@ from mcp import Client, MCPError
 from mcp.client.streamable_http import streamable_http_client
 from mcp.types import PromptReference, ResourceTemplateReference
 
-SECONDS = 20
+SECONDS = 60
 TRIES = 20
 PATIENCE = 0.5
 

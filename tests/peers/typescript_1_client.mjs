@@ -11,7 +11,7 @@ const { StreamableHTTPClientTransport } = require("@modelcontextprotocol/sdk/cli
 const { CallToolResultSchema, CreateMessageRequestSchema, CreateTaskResultSchema, ResourceUpdatedNotificationSchema } = require("@modelcontextprotocol/sdk/types.js");
 
 const ANSWER = { role: "assistant", model: "none", content: { type: "text", text: "four" } };
-const within = { timeout: 20_000 };
+const within = { timeout: 60_000 };
 const methods = {
   "tools/list": (client, params) => client.listTools(params, within),
   "prompts/list": (client, params) => client.listPrompts(params, within),

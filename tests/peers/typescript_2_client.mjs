@@ -6,7 +6,7 @@ import { conversation, raised } from "./conversation.mjs";
 const require = createRequire(new URL("../node/package.json", import.meta.url));
 const { Client, StreamableHTTPClientTransport, specTypeSchemas } = require("@modelcontextprotocol/client");
 
-const within = { timeout: 20_000 };
+const within = { timeout: 60_000 };
 
 // What the SDK has types for, and no method.
 const asked = (client, method, params, answer) => client.request({ method, params }, specTypeSchemas[answer], within);
