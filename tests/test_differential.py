@@ -1,6 +1,6 @@
 """The indexed engine equals the naive one on whatever hypothesis draws.
 
-`DIFFERENTIAL_EXAMPLES` (2,000 unless told) is how many rule sets are drawn, each with eight requests and two lists; `DIFFERENTIAL_SEED` is
+`DIFFERENTIAL_EXAMPLES` (1,000 unless told) is how many rule sets are drawn, each with eight requests and two lists; `DIFFERENTIAL_SEED` is
 which ones: the same seed draws the same. They are split in shards, which pytest-xdist spreads.
 """
 
@@ -23,7 +23,7 @@ from mcp_acl.policy.index import PolicySet
 from tests.naive import NaivePolicy, Verdict, naive_decide, naive_filter, naive_policies
 from tests.strategies import lists, policy_sets, requests, source_files
 
-EXAMPLES = int(os.environ.get("DIFFERENTIAL_EXAMPLES", "2000"))
+EXAMPLES = int(os.environ.get("DIFFERENTIAL_EXAMPLES", "1000"))
 SEED = int(os.environ.get("DIFFERENTIAL_SEED", "0"))
 SHARDS = 8
 
