@@ -61,6 +61,7 @@ def test_every_denial_has_its_record(host: str, policies: Path, tmp_path: Path, 
         process.terminate()
         assert 0 == process.wait(30)
     assert sorted(ids) == sorted(ids_in(file))
+    assert 0 == file.stat().st_mode & 0o027, "nobody else reads who did what"
     shown = run("log", "show", ids[7], "--log", file)
     assert (0, True) == (shown.exit_code, "no_matching_rule" in shown.stdout)
 

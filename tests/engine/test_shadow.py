@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mcp_acl.domain import Decision, Effect, Reason, Request, ResponseNeeds, TokenState
+from mcp_acl.domain import Decision, Effect, Message, MessageKind, Reason, Request, ResponseNeeds, TokenState
 from mcp_acl.engine import shadow as module
 from mcp_acl.engine.decision import decide
 from mcp_acl.engine.response import filter_response
@@ -40,6 +40,7 @@ rules:
   - {id: no-delete, effect: deny, methods: [tools/list, tools/call], name: delete}
   - {id: more, methods: [tools/list, tools/call], name: more}
 """
+NEEDS = [ResponseNeeds.NONE, ResponseNeeds.STREAM, ResponseNeeds.RESULT, ResponseNeeds.LIST]
 TOOLS = b'{"jsonrpc":"2.0","id":1,"result":{"tools":[{"name":"echo"},{"name":"delete"},{"name":"more"}]}}'
 
 
@@ -141,6 +142,18 @@ def test_response_is_asked_for_where_only_the_trial_needs_it() -> None:
     plain, gate = Gate(compiled(everything)), Gate(compiled(everything, never))
     assert ResponseNeeds.STREAM is plain.check(call("echo")).decision.response_needs
     assert ResponseNeeds.RESULT is gate.check(call("echo")).decision.response_needs
+
+
+@pytest.mark.parametrize("ours", NEEDS)
+@pytest.mark.parametrize("theirs", NEEDS)
+def test_the_trial_never_lowers_what_a_response_needs(
+    monkeypatch: pytest.MonkeyPatch, ours: ResponseNeeds, theirs: ResponseNeeds
+) -> None:
+    allowed = Decision(Effect.ALLOW, Reason.GRANTED, "r")
+    monkeypatch.setattr(module, "decide", lambda *_: allowed._replace(response_needs=theirs))
+    request = Request("s", Message(MessageKind.REQUEST, "ping", 1))
+    kept, _ = tried(compiled(BASE), request, allowed._replace(response_needs=ours))
+    assert max(ours, theirs, key=NEEDS.index) is kept.response_needs
 
 
 def test_response_that_only_the_trial_would_withhold_passes_and_that_is_told_once() -> None:
@@ -247,6 +260,7 @@ def test_what_is_in_shadow_counts_as_if_it_were_not_written(
         if mixed.trial is not None:
             kept, shadow = tried(mixed.trial, request, decision)
             assert told(kept) == told(decision)
+            assert NEEDS.index(kept.response_needs) >= NEEDS.index(decision.response_needs)
             assert (None if decision.allowed is other.allowed else told(other)) == (shadow and told(shadow))
         else:
             assert told(decision) == told(other)

@@ -73,6 +73,7 @@ def test_spans_of_both_the_record_and_the_exemplar_are_joined(scene: Scene, coll
         value(record.body)["principal"]["sub"],
     )
     histogram = collector.metrics["mcp_acl.decision.duration"].histogram
+    assert not any(point.HasField("min") or point.HasField("max") for point in histogram.data_points)
     assert {TRACE} == {one.trace_id.hex() for point in histogram.data_points for one in point.exemplars}
     (counted,) = collector.metrics["mcp_acl.decisions"].sum.data_points
     assert {"effect": "deny", "reason": "no_matching_rule", "server": "weather", "method": "tools/call"} == attributes(
@@ -83,7 +84,7 @@ def test_spans_of_both_the_record_and_the_exemplar_are_joined(scene: Scene, coll
 def test_trace_that_is_not_sampled_is_no_span_but_in_the_record(scene: Scene, collector: Collector) -> None:
     scene.ask(call("forecast"), ("traceparent", f"00-{TRACE}-{CLIENT}-00"))
     eventually(lambda: bool(collector.records))
-    assert TRACE == collector.records[0].trace_id.hex()
+    assert (TRACE, 0) == (collector.records[0].trace_id.hex(), collector.records[0].flags & 1)
     assert [] == [span for service, span in collector.spans if service == "mcp-acl"]
 
 

@@ -11,7 +11,8 @@ from mcp_acl.engine.decision import decide
 from mcp_acl.engine.response import Filtered
 from mcp_acl.policy.index import PolicySet
 
-_LITTLE: Final = (ResponseNeeds.NONE, ResponseNeeds.STREAM)
+_MORE: Final = (ResponseNeeds.NONE, ResponseNeeds.STREAM, ResponseNeeds.RESULT, ResponseNeeds.LIST)
+"""What a response needs, the least first."""
 
 
 class Shadow(NamedTuple):
@@ -28,8 +29,9 @@ def tried(trial: PolicySet, request: Request, decision: Decision) -> tuple[Decis
     The response is asked for where only the trial needs it: else nobody would see what it would hide.
     """
     other = decide(trial, request)
-    if decision.allowed and other.allowed and decision.response_needs in _LITTLE:
-        decision = decision._replace(response_needs=other.response_needs)
+    if decision.allowed and other.allowed:
+        needs = max(decision.response_needs, other.response_needs, key=_MORE.index)
+        decision = decision._replace(response_needs=needs)
     return decision, other if other.allowed is not decision.allowed else None
 
 

@@ -66,15 +66,10 @@ def _sink(settings: Settings, place: Path) -> tuple[Sink, str]:
         from mcp_acl.runtime import otlp  # noqa: PLC0415 - as above
 
         return otlp.RecordSink(otlp.Source(settings.otlp_endpoint)), f"{settings.otlp_endpoint} {settings.policies}"
-    _check(place)
-    return LogFile(place.absolute(), settings.log_size, settings.log_files), str(place.absolute())
-
-
-def _check(place: Path) -> None:
-    """Better now than when the first record waits. Raises LogError."""
+    file = LogFile(place.absolute(), settings.log_size, settings.log_files)
     try:
-        with place.open("ab"):
-            pass
+        file.append(())  # better now than when the first record waits
     except OSError as error:
         why = f"`{place}` cannot be written ({error.strerror}); name a file in a directory that exists"
         raise LogError(why) from None
+    return file, str(place.absolute())

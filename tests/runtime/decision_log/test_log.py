@@ -233,6 +233,28 @@ def test_full_disk_loses_nothing_and_leaves_no_half_of_a_line(
     assert 3 == len(logged.records())
 
 
+def test_nothing_that_a_sink_raises_ends_the_log(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_AGAIN", 0.02)
+    written: list[bytes] = []
+
+    class Breaking:
+        broken = 2
+
+        def append(self, lines: Sequence[bytes]) -> None:
+            if self.broken:
+                self.broken -= 1
+                raise RuntimeError
+            written.extend(lines)
+
+        def close(self) -> None:
+            pass
+
+    logged = Logged(file, sink=Breaking())
+    logged.asked(call("secret"))
+    eventually(lambda: len(written) == 1)
+    logged.log.close()
+
+
 KILLED = """
 import os, signal, sys
 from pathlib import Path

@@ -133,7 +133,9 @@ def test_what_is_in_force_and_what_was_refused_is_told(counting: Counting) -> No
     )
     assert (1, 1) == tuple(found["mcp_acl_policies_reloads_total", (what,)] for what in ("taken", "refused"))
     counting.gate.put(Standing(POLICIES, since))
-    assert 0 == counting.samples()["mcp_acl_policies_refused", ()]
+    found = counting.samples()
+    assert 0 == found["mcp_acl_policies_refused", ()]
+    assert (1, 1) == tuple(found["mcp_acl_policies_reloads_total", (what,)] for what in ("taken", "refused"))
 
 
 def test_no_client_makes_labels(counting: Counting, monkeypatch: pytest.MonkeyPatch) -> None:

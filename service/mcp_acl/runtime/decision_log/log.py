@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import gettempdir
 from typing import Final, NamedTuple, Protocol
 
 from mcp_acl.runtime.decision_log.record import Masking, of_decision, of_response
@@ -73,6 +74,7 @@ class DecisionLog(Observer):
         self._clock = clock
         self._chance = random.random
         self.dropped = {"allow": 0, "deny": 0}
+        self._dropping = threading.Lock()
         self._told = 0
         self._is_failing = False
         self._stop = threading.Event()
@@ -104,7 +106,8 @@ class DecisionLog(Observer):
 
     def _put(self, record: bytes, is_allowed: bool) -> None:
         if not self._rings.own.put(record, reserve=_RESERVE if is_allowed else 0.0):
-            self.dropped["allow" if is_allowed else "deny"] += 1
+            with self._dropping:
+                self.dropped["allow" if is_allowed else "deny"] += 1
 
     # ---- the thread ------------------------------------------------------------------------------------------------
 
@@ -126,9 +129,9 @@ class DecisionLog(Observer):
                     lines, position = ring.waiting(_BATCH)
                     self._sink.append(lines)
                     ring.taken(position)
-        except OSError as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, the next records are written when it is over
             if not self._is_failing:
-                _LOG.error("the decision log cannot be written: %s; records wait", error)
+                _LOG.error("the decision log cannot be written: %s; records wait", error or type(error).__name__)
             self._is_failing = True
         else:
             if self._is_failing:
@@ -153,7 +156,7 @@ class _Rings:
 
     def __init__(self, name: str, size: int) -> None:
         digest = hashlib.sha256(f"{os.geteuid()} {name}".encode()).hexdigest()[:16]
-        directory = _SHARED_MEMORY if os.access(_SHARED_MEMORY, os.W_OK) else Path(name).parent
+        directory = _SHARED_MEMORY if os.access(_SHARED_MEMORY, os.W_OK) else Path(gettempdir())
         self._directory, self._prefix = directory, f"mcp-acl-log-{digest}-"
         self._locks: dict[Path, int] = {}
         self._unusable: set[Path] = set()

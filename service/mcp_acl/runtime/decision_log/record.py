@@ -147,9 +147,9 @@ def _arguments(message: Message, masking: Masking) -> Json:
     return masked if size <= _LONGEST else f"(of {size} bytes)"
 
 
-def _trace(trace: Trace) -> Mapping[str, str]:
+def _trace(trace: Trace) -> Mapping[str, str | bool]:
     """Under which span of whose trace."""
-    return {"trace_id": trace.trace_id, "span_id": trace.span_id}
+    return {"trace_id": trace.trace_id, "span_id": trace.span_id, "sampled": trace.is_sampled}
 
 
 @lru_cache(_REMEMBERED)

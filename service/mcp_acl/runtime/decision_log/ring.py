@@ -17,10 +17,17 @@ _MAGIC: Final = b"mcpacl1\n"
 _LENGTH: Final = struct.Struct("<I")
 _NUMBER: Final = struct.Struct("<Q")
 _PUT, _TAKEN = 8, 16
+_CHUNK: Final = 1024 * 1024
 
 
 class RingError(OSError):
     """The file is none of these."""
+
+
+def _fill(descriptor: int, size: int) -> None:
+    """Take the room now: what is mapped without it is an error nobody can handle when it is written to."""
+    while size > 0:
+        size -= os.write(descriptor, bytes(min(size, _CHUNK)))
 
 
 class Ring:
@@ -34,7 +41,7 @@ class Ring:
                 raise RingError(f"`{file}` belongs to somebody else")
             is_new = status.st_size == 0
             if is_new:
-                os.posix_fallocate(descriptor, 0, _HEAD.size + size)
+                _fill(descriptor, _HEAD.size + size)
             elif status.st_size <= _HEAD.size:
                 raise RingError(f"`{file}` is not a queue of records")
             self._map = mmap.mmap(descriptor, 0)

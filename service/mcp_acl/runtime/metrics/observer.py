@@ -116,9 +116,13 @@ class Metrics(Observer):
 
     def stands(self, standing: Standing) -> None:
         """As an observer."""
+        reloads = self._counters[table.RELOADS.name]
         with self._lock:
-            self._counters[table.RELOADS.name].add(("taken" if standing.refused is None else "refused",))
-            self._standing = standing
+            before, self._standing = self._standing, standing
+            if before is None or standing.policies is not before.policies:
+                reloads.add(("taken",))
+            if standing.refused is not None and (before is None or standing.refused is not before.refused):
+                reloads.add(("refused",))
 
     def counted(self) -> Counted:
         """All that was counted until now."""

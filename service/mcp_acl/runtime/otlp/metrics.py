@@ -103,8 +103,8 @@ def _distribution(one: Instrument, labels: Labels, value: Distribution, since: i
         value.sum,
         value.counts,
         one.bounds,
-        float("-inf"),
-        float("inf"),
+        None,  # type: ignore[arg-type] # neither the least nor the greatest is known, and both are optional
+        None,  # type: ignore[arg-type]
         exemplars,
     )
 

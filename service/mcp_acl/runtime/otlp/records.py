@@ -52,4 +52,6 @@ class RecordSink:
 
 
 def _context(record: Mapping[str, Any]) -> Context | None:
-    return context_of(Trace(record["trace_id"], record["span_id"], is_sampled=True)) if "trace_id" in record else None
+    if "trace_id" not in record:
+        return None
+    return context_of(Trace(record["trace_id"], record["span_id"], record["sampled"]))

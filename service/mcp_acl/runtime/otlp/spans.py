@@ -25,6 +25,7 @@ _LONGEST: Final = 256
 """Characters of an attribute that a client has written."""
 _TARGETS: Final = {"tools/call": "gen_ai.tool.name", "prompts/get": "gen_ai.prompt.name"}
 _URI: Final = "mcp.resource.uri"
+_OTHER: Final = "mcp_acl.target"
 _NANOS: Final = 1_000_000_000
 
 
@@ -93,4 +94,5 @@ def _attributes(decided: Decided) -> Iterator[tuple[str, AttributeValue]]:
     if message.id is not None:
         yield "jsonrpc.request.id", str(message.id)[:_LONGEST]
     if target := target_told(message):
-        yield _TARGETS.get(message.method, _URI), target[:_LONGEST]
+        other = _URI if METHODS[message.method].target_is_uri else _OTHER
+        yield _TARGETS.get(message.method, other), target[:_LONGEST]
