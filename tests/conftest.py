@@ -1,6 +1,7 @@
 """What every test shares: where things lie, and how hypothesis draws."""
 
 import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,12 @@ _SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_to
 settings.register_profile("same", derandomize=True, max_examples=200, deadline=None, database=None)
 settings.register_profile("deep", max_examples=100_000, deadline=None, database=None, suppress_health_check=_SLOW)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _threads_untraced() -> None:
+    """Coverage is of main threads: CPython cannot set the tracers of two threads that begin at once, and one of them would never run."""
+    threading.settrace(None)
 
 
 @pytest.fixture(scope="session")
