@@ -1,5 +1,6 @@
 """The decision log: every denial has a record, whatever goes wrong; nobody waits for it; and it says no more than it is told to."""
 
+import fcntl
 import json
 import os
 import resource
@@ -22,6 +23,7 @@ from mcp_acl.policy.compiler import compile_policies
 from mcp_acl.policy.source import SourceFile
 from mcp_acl.runtime.decision_log import DecisionLog, Kept, LogFile, Masking, Output, found_in
 from mcp_acl.runtime.decision_log import log as module
+from mcp_acl.runtime.decision_log.ring import Ring
 from mcp_acl.runtime.gate import Answer, Question
 from mcp_acl.runtime.observed import ObservedGate
 
@@ -290,6 +292,65 @@ def test_what_is_no_queue_is_said_once_and_holds_nothing_up(file: Path, caplog: 
         first.log._rings.own.file.with_name(f"{first.log._rings.own.file.name}9").unlink()
 
 
+def left_by_others(file: Path, number: int) -> list[Path]:
+    """Names of queues that processes with the same log may have left."""
+    logged = Logged(file)
+    own = logged.log._rings.own.file
+    logged.log.close()
+    return [own.with_name(f"{own.name}{one}") for one in range(1, 1 + number)]
+
+
+def test_what_cannot_be_read_keeps_nothing_else_from_being_written(file: Path) -> None:
+    broken, whole = (Ring(left, 100) for left in left_by_others(file, 2))
+    broken.put(b"?")
+    with broken.file.open("r+b") as stream:
+        stream.seek(24)
+        stream.write(b"\xff\xff\xff\xff")
+    whole.put(b'{"id": "x"}\n')
+    Logged(file).log.close()
+    broken.file.unlink()
+    assert ([{"id": "x"}], False) == (records(file), whole.file.exists())
+
+
+def test_queue_that_was_never_begun_is_removed(file: Path, caplog: pytest.LogCaptureFixture) -> None:
+    left = left_by_others(file, 3)
+    for one, size in zip(left, (0, 10, 100), strict=True):
+        one.write_bytes(bytes(size))
+    Logged(file).log.close()
+    assert (False, False, False) == tuple(one.exists() for one in left)
+    assert "lost" not in caplog.text
+
+
+def test_queue_that_another_has_removed_meanwhile_is_not_taken(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its name may be a living process's by then, whose queue it would be taken for."""
+    logged = Logged(file)
+    rings, flock = logged.log._rings, fcntl.flock
+    other = rings.own.file.with_name(f"{rings.own.file.name}9")
+
+    def another_comes_first(descriptor: int, operation: int) -> None:
+        if operation & fcntl.LOCK_NB:
+            other.unlink()
+            other.write_bytes(b"of a living process")
+        flock(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", another_comes_first)
+    assert not rings._take(other)
+    monkeypatch.undo()
+    other.unlink()
+    logged.log.close()
+
+
+def test_line_that_a_killed_process_left_unfinished_spoils_no_other(file: Path) -> None:
+    file.write_bytes(b'{"id": "one"}\n{"id": "tw')
+    with closing(LogFile(file, 1 << 20, 3)) as log:
+        log.append([b'{"id": "two"}\n'])
+        log.append([b'{"id": "three"}\n'])
+    assert [["one"], ["two"], ["three"]] == [
+        [record["id"] for record in found_in(file, name)] for name in ("one", "two", "three")
+    ]
+    assert file.read_bytes().endswith(b'tw\n{"id": "two"}\n{"id": "three"}\n')
+
+
 def test_two_processes_write_whole_lines_and_turn_the_file_once(file: Path) -> None:
     files = [LogFile(file, 2000, 3) for _ in range(2)]
     for number in range(60):
@@ -327,6 +388,21 @@ def test_descriptor_is_written_to(tmp_path: Path) -> None:
     output.close()
     os.close(descriptor)
     assert b"a\nb\n" == (tmp_path / "out").read_bytes()
+
+
+def test_what_went_out_by_a_descriptor_in_part_spoils_no_other_line() -> None:
+    receiving, sending = os.pipe()
+    os.set_blocking(sending, False)
+    output = Output(sending)
+    line = b"x" * (1 << 17) + b"\n"
+    with pytest.raises(BlockingIOError):
+        output.append([line])
+    taken = os.read(receiving, 1 << 20)
+    output.append([b"last\n"])
+    taken += os.read(receiving, 1 << 20)
+    os.close(receiving)
+    os.close(sending)
+    assert taken.endswith(b"x\nlast\n")
 
 
 def shown(*arguments: object) -> tuple[int, str]:

@@ -1,5 +1,7 @@
 """The queue that outlives its process: what was put comes out once, in order, whatever its size and whoever reads it."""
 
+import errno
+import os
 import signal
 import subprocess
 import sys
@@ -81,6 +83,20 @@ def test_file_that_is_none_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "ring").write_bytes(content)
     with pytest.raises(RingError, match="not a queue of records"):
         Ring(tmp_path / "ring", SIZE)
+
+
+def test_without_room_for_it_nothing_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is left would take the room from whoever comes next."""
+
+    def full(descriptor: int, data: bytes) -> int:
+        monkeypatch.undo()
+        os.write(descriptor, data[:10])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "write", full)
+    with pytest.raises(OSError, match="No space"):
+        Ring(tmp_path / "ring", SIZE)
+    assert [] == [*tmp_path.iterdir()]
 
 
 def test_record_that_is_longer_than_the_queue_is_refused(tmp_path: Path) -> None:

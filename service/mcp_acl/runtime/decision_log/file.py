@@ -1,7 +1,8 @@
 """A file of lines that several processes append to, and that is begun anew when it is long. Knows nothing of what the lines say.
 
 Whoever writes has the file locked, so that lines stay whole, also when the disk is full: what could not be written whole is taken back.
-Somebody else may rename it, as logrotate does: then a new one is begun.
+What a process that was killed has left of a line stays a line of its own. Somebody else may rename the file, as logrotate does: then a new
+one is begun.
 """
 
 import fcntl
@@ -9,6 +10,9 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
+
+_END: Final = b"\n"
 
 
 class Output:
@@ -16,12 +20,14 @@ class Output:
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
+        self._is_torn = False
 
     def append(self, lines: Sequence[bytes]) -> None:
-        """Write all lines. Raises OSError."""
-        data = b"".join(lines)
+        """Write all lines. Raises OSError; what went out before that stays a line of its own."""
+        data = _END * self._is_torn + b"".join(lines)
         while data:
             data = data[os.write(self._descriptor, data) :]
+            self._is_torn = data != b""
 
     def close(self) -> None:
         """It is not ours to close."""
@@ -40,6 +46,8 @@ class LogFile:
         """Append all lines, or none. Raises OSError."""
         data = b"".join(lines)
         with self._locked() as size:
+            if data and size and os.pread(self._descriptor, 1, size - 1) != _END:
+                data = _END + data
             try:
                 written = os.write(self._descriptor, data)
                 while written < len(data):
@@ -73,7 +81,7 @@ class LogFile:
 
     def _open(self) -> None:
         if self._descriptor < 0:
-            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+            flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
             self._descriptor = os.open(self._path, flags, 0o640)
 
     def _is_current(self) -> bool:

@@ -18,7 +18,7 @@ from tempfile import gettempdir
 from typing import Final, NamedTuple, Protocol
 
 from mcp_acl.runtime.decision_log.record import Masking, of_decision, of_response
-from mcp_acl.runtime.decision_log.ring import Ring, RingError
+from mcp_acl.runtime.decision_log.ring import Ring, RingError, is_unbegun
 from mcp_acl.runtime.observed import Decided, Observer, Replied
 
 _LOG: Final = logging.getLogger("mcp_acl")
@@ -125,10 +125,10 @@ class DecisionLog(Observer):
     def _write(self, rings: Callable[[], Iterable[Ring]]) -> None:
         try:
             for ring in rings():
-                while not ring.is_empty:
-                    lines, position = ring.waiting(_BATCH)
-                    self._sink.append(lines)
-                    ring.taken(position)
+                try:
+                    self._empty(ring)
+                except RingError as error:
+                    self._rings.say_unusable(ring.file, error)
         except Exception as error:  # noqa: BLE001 - whatever it is, the next records are written when it is over
             if not self._is_failing:
                 _LOG.error("the decision log cannot be written: %s; records wait", error or type(error).__name__)
@@ -137,6 +137,12 @@ class DecisionLog(Observer):
             if self._is_failing:
                 _LOG.info("the decision log is written again")
             self._is_failing = False
+
+    def _empty(self, ring: Ring) -> None:
+        while not ring.is_empty:
+            lines, position = ring.waiting(_BATCH)
+            self._sink.append(lines)
+            ring.taken(position)
 
     def _tell_dropped(self) -> None:
         dropped = sum(self.dropped.values())
@@ -168,17 +174,21 @@ class _Rings:
             if file == self.own.file or not self._take(file):
                 continue
             try:
+                if is_unbegun(file):
+                    file.unlink()
+                    continue
                 with closing(Ring(file, 0)) as ring:
                     yield ring
                     is_empty = ring.is_empty
                 if is_empty:
                     file.unlink(missing_ok=True)
             except RingError as error:
-                self._say_unusable(file, error)
+                self.say_unusable(file, error)
             finally:
                 self._release(file)
 
-    def _say_unusable(self, file: Path, error: RingError) -> None:
+    def say_unusable(self, file: Path, error: RingError) -> None:
+        """Tell once of what cannot be read; it stays for people to look at."""
         if file not in self._unusable:
             self._unusable.add(file)
             _LOG.error("records of decisions may be lost: %s", error)
@@ -201,14 +211,18 @@ class _Rings:
             number += 1
 
     def _take(self, file: Path) -> bool:
-        """Lock the file, which says that a process lives that puts into it or empties it."""
+        """Lock the file, which says that a process lives that puts into it or empties it. Neither somebody else's, nor one that is gone by then."""
         try:
             descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         except OSError:
             return False
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            found = os.fstat(descriptor)
+            is_ours = found.st_uid == os.geteuid() and os.path.samestat(found, os.lstat(file))
         except OSError:
+            is_ours = False
+        if not is_ours:
             os.close(descriptor)
             return False
         self._locks[file] = descriptor

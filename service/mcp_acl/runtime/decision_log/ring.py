@@ -24,24 +24,34 @@ class RingError(OSError):
     """The file is none of these."""
 
 
-def _fill(descriptor: int, size: int) -> None:
-    """Take the room now: what is mapped without it is an error nobody can handle when it is written to."""
-    while size > 0:
-        size -= os.write(descriptor, bytes(min(size, _CHUNK)))
+def _make(file: Path, descriptor: int, size: int) -> None:
+    """Take the room now, or none: what is mapped without it is an error nobody can handle when it is written to."""
+    try:
+        while size > 0:
+            size -= os.write(descriptor, bytes(min(size, _CHUNK)))
+    except OSError:
+        file.unlink()
+        raise
+
+
+def is_unbegun(file: Path) -> bool:
+    """Whether a process ended while it made the file, before it could put anything in. Raises OSError."""
+    with file.open("rb") as stream:
+        return not any(stream.read(_HEAD.size))
 
 
 class Ring:
-    """A ring of `size` bytes in a file that is the caller's alone; made if it is not there. Raises OSError."""
+    """A ring of `size` bytes in a file that is the caller's alone; made if it is not there, and there is a size. Raises OSError."""
 
     def __init__(self, file: Path, size: int) -> None:
-        descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(file, os.O_RDWR | os.O_CREAT * (size > 0) | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
             status = os.fstat(descriptor)
             if status.st_uid != os.geteuid():
                 raise RingError(f"`{file}` belongs to somebody else")
-            is_new = status.st_size == 0
+            is_new = status.st_size == 0 and size > 0
             if is_new:
-                _fill(descriptor, _HEAD.size + size)
+                _make(file, descriptor, _HEAD.size + size)
             elif status.st_size <= _HEAD.size:
                 raise RingError(f"`{file}` is not a queue of records")
             self._map = mmap.mmap(descriptor, 0)
