@@ -20,6 +20,7 @@ from typer.testing import CliRunner
 from mcp_acl.cli import app
 from mcp_acl.domain import Http, Json, TokenState
 from mcp_acl.policy.compiler import compile_policies
+from mcp_acl.policy.index import PolicySet
 from mcp_acl.policy.source import SourceFile
 from mcp_acl.runtime.decision_log import DecisionLog, Kept, LogFile, Masking, Output, found_in
 from mcp_acl.runtime.decision_log import log as module
@@ -125,6 +126,63 @@ def test_what_is_recorded_is_masked_at_any_depth(file: Path) -> None:
     (record,) = logged.records()
     assert {"sub": "ann", "email": "***", "more": {"email": "***", "team": ["a", "b"]}} == record["principal"]
     assert {"password": "***", "deep": [{"password": "***", "n": str(2**60), "x": "ok"}]} == record["arguments"]
+
+
+def quoting(rules: str) -> PolicySet:
+    return compile_policies([SourceFile("q.yaml", f"version: 1\npolicy: q\nservers: [s]\nrules:\n{rules}".encode())])
+
+
+QUOTING = quoting(
+    "  - {id: when, methods: [tools/call], cel: 'timestamp(mcp.arguments.when) < request.time'}\n"
+    "  - {id: born, methods: [tools/call], cel: 'timestamp(claims.born) < request.time'}\n"
+    "  - {id: zone, methods: [tools/call], cel: 'request.time.getHours(request.headers.zone) > 0'}\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("masking", "told"),
+    [
+        (Masking(), (False, False)),
+        (Masking(("sub", "born"), arguments=True), (True, True)),
+        (Masking(("sub", "born"), arguments=True, masked=frozenset({"when"})), (False, True)),
+        (Masking(("sub", "born"), arguments=True, masked=frozenset({"born"})), (True, False)),
+        (Masking(("born",), arguments=True, names=False), (False, False)),
+    ],
+)
+@pytest.mark.parametrize("text", ["my pass\nword", "my `pass", "my `pass` word", "`pass`word", "pass"])
+def test_words_quote_nothing_that_is_not_recorded(
+    file: Path, masking: Masking, told: tuple[bool, bool], text: str
+) -> None:
+    logged = Logged(file, masking)
+    asked = call(when=f"a{text}")
+    claims = {**CLAIMS, "born": f"b{text}"}
+    headers = {"zone": [f"c{text}"]}
+    ObservedGate([logged.log], QUOTING).check(asked._replace(claims=claims, http=Http(headers=headers)))
+    (record,) = logged.records()
+    born, when, zone = (one["message"] for one in record["errors"])
+    for is_told, message in zip(told, (when, born), strict=True):
+        assert is_told or "pass" not in message
+        assert not is_told or "`" in text or "pass" in message
+    assert "pass" not in zone
+
+
+def test_words_quote_no_name_where_names_are_not_recorded(file: Path) -> None:
+    logged = Logged(file, Masking(names=False))
+    named = quoting("  - {id: n, methods: [tools/call], cel: 'timestamp(mcp.name) < request.time'}\n")
+    gate = ObservedGate([logged.log], named)
+    gate.check(call("secret"))
+    gate.check(call("secret")._replace(http=Http(headers={"mcp-name": ["other-secret"]})))
+    unreadable, mismatch = logged.records()
+    assert unreadable["errors"]
+    assert "header_mismatch" == mismatch["reason"]
+    assert "secret" not in file.read_text()
+
+
+def test_errors_of_one_record_are_bounded(file: Path) -> None:
+    rules = "".join(f"  - {{id: r{one}, methods: [tools/call], cel: 'claims.no == {one}'}}\n" for one in range(150))
+    logged = Logged(file)
+    ObservedGate([logged.log], quoting(rules)).check(call())
+    assert 100 == len(logged.records()[0]["errors"])
 
 
 def test_names_may_be_digests_by_which_the_same_is_found_again(file: Path) -> None:

@@ -1,28 +1,32 @@
 """What a record of the decision log says, and what it leaves out. JSON, one line each; knows neither file nor queue.
 
-Unless settings say so, it holds no argument of a call and no claim but those that name the principal.
+Unless settings say so, it holds no argument of a call and no claim but those that name the principal, nor quotes one.
 """
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
 
-from mcp_acl.domain import InexactNumber, Json, Message, RuleError, RuleRef
+from mcp_acl.domain import Http, InexactNumber, Json, Message, RuleError, RuleRef
+from mcp_acl.runtime.decision_log.words import Words, texts_in
 from mcp_acl.runtime.observed import Decided, Replied, method_told, target_told
 from mcp_acl.runtime.trace import Trace, trace_of
 
 _REMEMBERED: Final = 1024
 _LONGEST: Final = 4096
 """Characters of a text that peers have written, and bytes of arguments."""
-_MOST_NAMES: Final = 100
-"""Names that one record tells."""
+_MOST: Final = 100
+"""Names that one record tells, and errors."""
 MASK: Final = "***"
+_ARGUMENTS: Final = "arguments"
+_SAID: Final = frozenset({"name", "uri", "taskId", "cursor"})
+"""Members of `params` that a record may quote: what is acted on, if names are recorded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,15 +37,15 @@ class Masking:
     arguments: bool = False
     masked: frozenset[str] = frozenset()
     names: bool = True
-    known: dict[int, tuple[Mapping[str, Json], Mapping[str, Json]]] = field(
-        default_factory=dict, repr=False, compare=False
-    )
 
 
 def of_decision(decided: Decided, masking: Masking, time: datetime) -> bytes:
     """The record of a decision."""
     question, message, answer, seconds, trace = decided
     decision = answer.decision
+    words = Words(
+        lambda: _unsaid(question.claims, question.http, question.attributes, message, masking), names=masking.names
+    )
     record: dict[str, Any] = {
         "time": time,
         "kind": "decision",
@@ -55,7 +59,7 @@ def of_decision(decided: Decided, masking: Masking, time: datetime) -> bytes:
         "effect": decision.effect,
         "reason": decision.reason,
         "rules": _rules(decision.rules),
-        "errors": [_error(error) for error in decision.errors],
+        "errors": _errors(decision.errors, words),
         "revision": decision.revision,
         "response_needs": decision.response_needs,
         "seconds": round(seconds, 6),
@@ -63,7 +67,7 @@ def of_decision(decided: Decided, masking: Masking, time: datetime) -> bytes:
     if trace is not None:
         record.update(_trace(trace))
     if decision.message:
-        record["message"] = _cut(decision.message)
+        record["message"] = _cut(words.told(decision.message))
     if answer.shadow is not None:
         shadow = answer.shadow
         record["shadow"] = {"effect": shadow.effect, "reason": shadow.reason, "rules": _rules(shadow.rules)}
@@ -76,6 +80,10 @@ def of_response(replied: Replied, masking: Masking, time: datetime) -> bytes:
     """The record of what became of a response, or of a piece of one, under the id of its decision."""
     request, filtered = replied.request, replied.reply.filtered
     message = None if request is None else request.message
+    words = Words(
+        lambda: () if request is None else _unsaid(request.claims, request.http, request.attributes, message, masking),
+        names=masking.names,
+    )
     record: dict[str, Any] = {
         "time": time,
         "kind": "response",
@@ -87,21 +95,19 @@ def of_response(replied: Replied, masking: Masking, time: datetime) -> bytes:
         "shown": filtered.shown,
         "hidden": len(filtered.hidden),
         "dropped": len(filtered.dropped),
-        "errors": [_error(error) for error in filtered.errors],
+        "errors": _errors(filtered.errors, words),
         "revision": replied.reply.revision,
         "seconds": round(replied.seconds, 6),
     }
     if request is not None and (trace := trace_of("", request.http, message)) is not None:
         record.update(_trace(trace))
     if filtered.refused:
-        record["reason"] = _cut(filtered.refused)
+        record["reason"] = _cut(words.told(filtered.refused))
     if (shadow := replied.reply.shadow) is not None:
-        hidden, shown = (
-            [_name(name, masking) for name in names[:_MOST_NAMES]] for names in (shadow.hidden, shadow.shown)
-        )
-        record["shadow"] = {"hidden": hidden, "shown": shown, "refused": _cut(shadow.refused)}
+        hidden, shown = ([_name(name, masking) for name in names[:_MOST]] for names in (shadow.hidden, shadow.shown))
+        record["shadow"] = {"hidden": hidden, "shown": shown, "refused": _cut(words.told(shadow.refused))}
     if masking.names and filtered.hidden:
-        record["hidden_names"] = [_cut(name) for name in filtered.hidden[:_MOST_NAMES]]
+        record["hidden_names"] = [_cut(name) for name in filtered.hidden[:_MOST]]
     return _line(record)
 
 
@@ -119,14 +125,8 @@ def _name(text: str, masking: Masking) -> str:
 
 
 def _principal(claims: Mapping[str, Json], masking: Masking) -> Mapping[str, Json]:
-    """The claims that name it. A principal sends many messages, whose claims are one value: what was made of it is remembered."""
-    found = masking.known.get(id(claims))
-    if found is None or found[0] is not claims:
-        chosen = {name: _masked(name, claims[name], masking) for name in masking.claims if name in claims}
-        if len(masking.known) >= _REMEMBERED:
-            masking.known.clear()
-        found = masking.known[id(claims)] = (claims, chosen)
-    return found[1]
+    """The claims that name it."""
+    return {name: _masked(name, claims[name], masking) for name in masking.claims if name in claims}
 
 
 def _masked(name: str, value: Json, masking: Masking) -> Json:
@@ -141,8 +141,8 @@ def _masked(name: str, value: Json, masking: Masking) -> Json:
 
 def _arguments(message: Message, masking: Masking) -> Json:
     """The arguments; of very long ones that they are."""
-    arguments = message.params.get("arguments")
-    masked = _masked("arguments", arguments, masking)
+    arguments = message.params.get(_ARGUMENTS)
+    masked = _masked(_ARGUMENTS, arguments, masking)
     size = len(_encode(masked))
     return masked if size <= _LONGEST else f"(of {size} bytes)"
 
@@ -161,8 +161,30 @@ def _rule(rule: RuleRef) -> dict[str, Any]:
     return {"policy": rule.policy, "rule": rule.rule, "file": rule.file, "line": rule.line}
 
 
-def _error(error: RuleError) -> dict[str, Any]:
-    return {"policy": error.rule.policy, "rule": error.rule.rule, "message": _cut(error.message)}
+def _errors(errors: Sequence[RuleError], words: Words) -> Sequence[Mapping[str, Any]]:
+    """The first of them. Who asks is not to decide how long a record is."""
+    return [_error(error, words) for error in errors[:_MOST]]
+
+
+def _error(error: RuleError, words: Words) -> Mapping[str, Any]:
+    return {"policy": error.rule.policy, "rule": error.rule.rule, "message": _cut(words.told(error.message))}
+
+
+def _unsaid(
+    claims: Mapping[str, Json],
+    http: Http,
+    attributes: Mapping[str, Json],
+    message: Message | None,
+    masking: Masking,
+) -> Iterator[str]:
+    """Every text of what was asked, and around it, that a record leaves out."""
+    for name, value in claims.items():
+        yield from texts_in(value, masking.masked, is_said=name in masking.claims and name not in masking.masked)
+    for values in http.headers.values():
+        yield from values
+    yield from texts_in(attributes, masking.masked, is_said=False)
+    for name, value in {} if message is None else message.params.items():
+        yield from texts_in(value, masking.masked, is_said=name in _SAID or (name == _ARGUMENTS and masking.arguments))
 
 
 def _cut(text: str) -> str:

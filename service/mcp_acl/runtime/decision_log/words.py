@@ -1,0 +1,58 @@
+"""What is said in words of a decision, without what it quotes of that which is not recorded. Knows no record.
+
+Conditions and refusals quote, in backticks, what they could not use: a claim, an argument, a name. Where a record leaves that out, its
+words do, too. What a condition has made of it (its upper case, its hash) is not known again.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cached_property
+from typing import Final
+
+from mcp_acl.domain import InexactNumber, Json
+
+LEFT_OUT: Final = "`***`"
+_QUOTE: Final = "`"
+_QUOTED: Final = re.compile("`([^`]*)`")
+_ALL_QUOTED: Final = re.compile("`.*`", re.DOTALL)
+_ODD: Final = re.compile(r"[^!-_a-~]")
+"""What quotes may show as something else."""
+_CUT: Final = "…"
+
+
+class Words:
+    """Words about one message. `unsaid` gives the texts that are not to be quoted; without `names` nothing is."""
+
+    def __init__(self, unsaid: Callable[[], Iterable[str]], *, names: bool) -> None:
+        self._unsaid = unsaid
+        self._names = names
+
+    def told(self, text: str) -> str:
+        """The text, without all that it quotes if one quote is not for the record: that one may hold backticks itself."""
+        if _QUOTE not in text or (self._names and not any(map(self._is_unsaid, _QUOTED.findall(text)))):
+            return text
+        return _ALL_QUOTED.sub(LEFT_OUT, text)
+
+    def _is_unsaid(self, quoted: str) -> bool:
+        return _alike(quoted.removesuffix(_CUT)) in self._texts
+
+    @cached_property
+    def _texts(self) -> str:
+        return _alike(" ".join(self._unsaid()))
+
+
+def texts_in(value: Json, masked: frozenset[str], *, is_said: bool) -> Iterator[str]:
+    """Every text and number at any depth that is not recorded: all of them, or what is masked by its name."""
+    if isinstance(value, Mapping):
+        for name, one in value.items():
+            yield from texts_in(one, masked, is_said=is_said and name not in masked)
+    elif isinstance(value, list | tuple):
+        for one in value:
+            yield from texts_in(one, masked, is_said=is_said)
+    elif not is_said and value is not None and not isinstance(value, bool):
+        yield value.text if isinstance(value, InexactNumber) else str(value)
+
+
+def _alike(text: str) -> str:
+    """The text, the same however it is shown."""
+    return _ODD.sub("?", text)
