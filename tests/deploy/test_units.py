@@ -12,6 +12,7 @@ import yaml
 
 from mcp_acl.cli import COMMANDS
 from mcp_acl.hosts.grpcio import GRACE
+from mcp_acl.runtime.decision_log.log import _SHARED_MEMORY
 from mcp_acl.runtime.loading import CONFIG, load_settings
 from mcp_acl.runtime.rows import PREFIX, ROWS
 from mcp_acl.runtime.settings import Settings
@@ -58,10 +59,16 @@ def settings(*files: Path, instance: str = "") -> Settings:
 
 @pytest.mark.parametrize("files", [(UNIT,), (UNIT, DROP_IN)], ids=["sockets", "tls"])
 def test_every_variable_is_a_setting(files: tuple[Path, ...]) -> None:
-    named = set(variables(*files)) - {CONFIG}
+    named = set(variables(*files)) - {CONFIG, "TMPDIR"}
     assert set() == named - {row.variable for row in ROWS.values()}
     assert "MCP_ACL_INSECURE" not in named
     settings(*files)
+
+
+def test_records_that_wait_are_where_they_outlive_the_unit() -> None:
+    """Of a `DynamicUser` systemd removes what is left in /dev/shm (`RemoveIPC`), and all of a private /tmp."""
+    assert f"/var/lib/{last('StateDirectory')}" == variables(UNIT)["TMPDIR"]
+    assert str(_SHARED_MEMORY) == last("InaccessiblePaths")
 
 
 def test_nothing_is_said_both_in_the_unit_and_in_the_file() -> None:
