@@ -17,6 +17,9 @@ from mcp_acl.runtime.otlp.spans import context_of
 from mcp_acl.runtime.trace import Trace
 
 _NANOS: Final = 1_000_000_000
+_DEEPEST: Final = 16
+"""Objects and arrays within one another that are sent as such, what is deeper as JSON: protobuf has 100 messages within one another, and an object
+is three. A record that cannot be sent would keep all others waiting for ever."""
 
 
 class RecordSink:
@@ -45,10 +48,20 @@ class RecordSink:
             context=_context(record),
             severity_number=severity,
             severity_text=severity.name,
-            body=dict(record),
+            body=_sent(record, _DEEPEST),
             event_name=f"mcp_acl.{record['kind']}",
         )
         return ReadableLogRecord(made, self._source.resource, SCOPE)
+
+
+def _sent(value: Any, depth: int) -> Any:
+    if not isinstance(value, dict | list):
+        return value
+    if not depth:
+        return msgspec.json.encode(value).decode()
+    if isinstance(value, dict):
+        return {name: _sent(one, depth - 1) for name, one in value.items()}
+    return [_sent(one, depth - 1) for one in value]
 
 
 def _context(record: Mapping[str, Any]) -> Context | None:
