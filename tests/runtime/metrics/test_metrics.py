@@ -2,8 +2,11 @@
 
 import json
 import re
+import socket
+import threading
+import time
 import urllib.request
-from contextlib import closing
+from contextlib import ExitStack, closing, suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,7 +18,7 @@ from mcp_acl.domain import Http, TokenState
 from mcp_acl.policy.compiler import compile_policies
 from mcp_acl.policy.source import SourceFile
 from mcp_acl.runtime.gate import Question
-from mcp_acl.runtime.metrics import Metrics, MetricsError, Serving, observer, text_of
+from mcp_acl.runtime.metrics import Metrics, MetricsError, Serving, exposition, observer, text_of
 from mcp_acl.runtime.metrics.table import INSTRUMENTS, Kind, render_metrics
 from mcp_acl.runtime.observed import ObservedGate
 from mcp_acl.runtime.standing import Refused, Standing
@@ -150,6 +153,39 @@ def test_no_client_makes_labels(counting: Counting, monkeypatch: pytest.MonkeyPa
     assert "nobody" not in text
     assert 50 == counting.samples()["mcp_acl_decisions_total", ("deny", "no_policy", "other", "tools/call")]
     assert {"s", "s0", "s1", "other"} == set(re.findall('server="([^"]*)"', text))
+
+
+def test_what_is_kept_of_names_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    metrics = Metrics()
+    policies = SourceFile("a.yaml", b"version: 1\npolicy: a\nrules: [{id: any, methods: [tools/call]}]\n")
+    gate = ObservedGate([metrics], compile_policies([policies]))
+    monkeypatch.setattr(observer, "_MOST_TOOLS", 2)
+    for name in ("x" * 100_000, "one", "two", "three"):
+        gate.check(asked("tools/call", name=name))
+        gate.check(asked("tools/list", server=name))
+    text = text_of(metrics)
+    assert {"one", "two", "other"} == set(re.findall('tool="([^"]*)"', text))
+    assert len(text) < 10_000
+
+
+def test_who_brings_nothing_takes_no_more_than_a_few_threads(
+    counting: Counting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exposition._Handler, "timeout", 0.5)
+    with closing(Serving(counting.metrics, "127.0.0.1:0")) as serving, ExitStack() as connections:
+        before = threading.active_count()
+        for _ in range(100):
+            connections.enter_context(socket.create_connection(("127.0.0.1", serving.port), 60))
+        refused = connections.enter_context(socket.create_connection(("127.0.0.1", serving.port), 60))
+        with suppress(ConnectionError):
+            assert b"" == refused.recv(1)
+        assert threading.active_count() - before <= exposition._AT_ONCE
+        until = time.monotonic() + 60
+        while threading.active_count() > before:
+            assert time.monotonic() < until
+            time.sleep(0.01)
+        with urllib.request.urlopen(f"http://127.0.0.1:{serving.port}/metrics", timeout=60) as answer:
+            assert answer.status == 200
 
 
 def test_trace_that_is_sampled_is_an_exemplar_and_no_other(counting: Counting) -> None:

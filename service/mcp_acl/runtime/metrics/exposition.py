@@ -1,12 +1,18 @@
-"""Metrics as Prometheus reads them: its text and OpenMetrics, made when it asks, over HTTP. Counts nothing."""
+"""Metrics as Prometheus reads them: its text and OpenMetrics, made when it asks, over HTTP. Counts nothing.
 
+Whoever else reaches the port takes no more of the process than a few threads, and those not for long.
+"""
+
+import socket
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import accumulate
-from typing import Final
-from wsgiref.simple_server import WSGIServer
+from socketserver import ThreadingMixIn
+from typing import Any, Final
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
-from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client import CollectorRegistry, make_wsgi_app
 from prometheus_client.exposition import generate_latest
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
@@ -18,6 +24,10 @@ from mcp_acl.runtime.metrics.observer import Metrics
 from mcp_acl.runtime.metrics.table import INSTRUMENTS, Instrument, Kind
 
 _INFINITE: Final = "+Inf"
+_AT_ONCE: Final = 16
+"""Connections; of more each is closed."""
+_SECONDS: Final = 10.0
+"""For which one may bring nothing, or take nothing."""
 
 
 class MetricsError(Exception):
@@ -35,11 +45,12 @@ class Serving:
     def __init__(self, metrics: Metrics, listen: str) -> None:
         address = parse_address(listen, insecure=True)
         try:
-            self._server: WSGIServer
-            self._thread: threading.Thread
-            self._server, self._thread = start_http_server(address.port, address.host, _registry(metrics))
+            self._server = _server_at(address.host, address.port)
         except OSError as error:
             raise MetricsError(f"cannot listen on `{listen}`: {error.strerror or error}") from None
+        self._server.set_app(make_wsgi_app(_registry(metrics)))
+        self._thread = threading.Thread(target=self._server.serve_forever, name="metrics", daemon=True)
+        self._thread.start()
         self.port: int = self._server.server_port
 
     def close(self) -> None:
@@ -47,6 +58,50 @@ class Serving:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
+
+
+class _Handler(WSGIRequestHandler):
+    timeout = _SECONDS
+
+    def handle(self) -> None:
+        """Of one that brings or takes nothing there is nothing to say."""
+        with suppress(OSError):
+            super().handle()
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+        """Nothing."""
+
+
+class _Server(ThreadingMixIn, WSGIServer):
+    daemon_threads = True
+
+    def __init__(self, address: tuple[str, int], family: socket.AddressFamily) -> None:
+        self.address_family = family
+        self._places = threading.BoundedSemaphore(_AT_ONCE)
+        super().__init__(address, _Handler)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Serve it in a thread of its own, if there is a place."""
+        if not self._places.acquire(blocking=False):
+            self.shutdown_request(request)
+            return
+        try:
+            super().process_request(request, client_address)
+        except BaseException:
+            self._places.release()
+            raise
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """Serve it, and make room."""
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._places.release()
+
+
+def _server_at(host: str, port: int) -> _Server:
+    family, *_, found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+    return _Server((str(found[0]), int(found[1])), family)
 
 
 def _registry(metrics: Metrics) -> CollectorRegistry:

@@ -22,6 +22,8 @@ from mcp_acl.runtime.standing import Standing
 _MOST_SERVERS: Final = 200
 _MOST_TOOLS: Final = 1000
 """Values of a label; what comes beyond is `other`."""
+_LONGEST: Final = 256
+"""Characters of a value; what is longer is `other`, for it is kept as long as the process lives."""
 _CALL: Final = "tools/call"
 _EFFECTS: Final = ("deny", "allow")
 
@@ -139,7 +141,7 @@ class Metrics(Observer):
     def _server(self, server: str, *, is_governed: bool) -> str:
         if server in self._servers:
             return server
-        if not is_governed or len(self._servers) >= _MOST_SERVERS:
+        if not is_governed or len(self._servers) >= _MOST_SERVERS or len(server) > _LONGEST:
             return OTHER
         self._servers.add(server)
         return server
@@ -147,7 +149,7 @@ class Metrics(Observer):
     def _tool(self, server: str, tool: str, *, is_granted: bool) -> str:
         if (server, tool) in self._tools:
             return tool
-        if not is_granted or len(self._tools) >= _MOST_TOOLS:
+        if not is_granted or len(self._tools) >= _MOST_TOOLS or len(tool) > _LONGEST:
             return OTHER
         self._tools.add((server, tool))
         return tool
