@@ -1,6 +1,7 @@
 """Signatures are required: made by git and ssh-keygen, and held to a file of allowed signers."""
 
 import subprocess
+from base64 import b64decode, b64encode
 from pathlib import Path
 
 import pytest
@@ -146,6 +147,31 @@ def test_signature_for_another_purpose_is_none(key: Path, signers: Path, namespa
 )
 def test_options_of_a_signer_count(key: Path, options: str, who: str) -> None:
     assert who == Signers(f"*@example.org {options} {public(key)}\n").who(b"x", signed(key, b"x"))
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        ('valid-befor="20010101"', "there is no option `valid-befor`"),
+        ('Valid-Before="20010101"', "there is no option `Valid-Before`"),
+        ('namespaces="file",Cert-Authority', "there is no option `Cert-Authority`"),
+        ('valid-before="52w"', "`valid-before` must be a time"),
+        ('valid-before="2001"', "`valid-before` must be a time"),
+        ("valid-before=now", "`valid-before` must be a time"),
+        ('valid-before="20010101",valid-before="20990101"', "must stand once, with a value"),
+        ("valid-before", "must stand once, with a value"),
+        ('cert-authority="no"', "must stand once, alone"),
+    ],
+)
+def test_option_that_would_be_passed_over_is_an_error(key: Path, options: str, why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        Signers(f"*@example.org {options} {public(key)}\n")
+
+
+def test_signature_by_a_hash_that_is_not_known_is_none(key: Path, signers: Path) -> None:
+    lines = signed(key, b"x").splitlines()
+    blob = b64decode(b"".join(lines[1:-1])).replace(b"sha512", b"sha513")
+    assert "" == Signers(signers.read_text()).who(b"x", b"\n".join([lines[0], b64encode(blob), lines[-1]]))
 
 
 def certificate(key: Path, authority: Path, *flags: str) -> Path:

@@ -1,15 +1,18 @@
 """Whether somebody who may has signed: SSH signatures of git's objects, held to a file of allowed signers (ssh-keygen(1), PROTOCOL.sshsig).
 
 The cryptography and the file's format are asyncssh's. What is said here beside it: that the signature was made for git and for nothing
-else, that SHA-1 signs nothing, that a certificate is a person's, and that a line which cannot be read is an error and no line less.
+else, that SHA-1 signs nothing, that a certificate is a person's, and that a line which cannot be read, or an option that is none, is an
+error and no line or option less.
 """
 
+import re
 from base64 import b64decode
 from binascii import Error as Base64Error
 from collections.abc import Sequence
 from typing import Final
 
-from asyncssh import KeyImportError, validate_sshsig
+from asyncssh import KeyImportError, import_public_key, validate_sshsig
+from asyncssh.misc import OptionsParser
 from asyncssh.packet import PacketDecodeError, SSHPacket
 from asyncssh.public_key import CERT_TYPE_USER, SSHOpenSSHCertificate, decode_ssh_certificate
 from asyncssh.sshsig import SSHAllowedSigners
@@ -29,6 +32,11 @@ _END: Final = b"-----END SSH SIGNATURE-----"
 _MAGIC: Final = b"SSHSIG"
 _WEAK: Final = (b"ssh-rsa", b"ssh-dss")
 """Signatures by SHA-1, which ssh-keygen does not take here either."""
+_AUTHORITY: Final = "cert-authority"
+_TIMES: Final = ("valid-after", "valid-before")
+_OPTIONS: Final = (_AUTHORITY, "namespaces", *_TIMES)
+_TIME: Final = re.compile(r"[0-9]{8}(?:[0-9]{4}(?:[0-9]{2})?)?Z?")
+"""A point in time. asyncssh takes a span, too, which would begin anew whenever the file is read."""
 
 
 class Signers:
@@ -40,6 +48,7 @@ class Signers:
         for line in filter(_says_something, text.splitlines()):
             try:
                 SSHAllowedSigners(line)
+                _check_options(line.split(maxsplit=1)[1])
             except ValueError as error:
                 raise ValueError(f"`{line[:40]}…`: {error}") from None
             principals += (one for one in line.split(maxsplit=1)[0].strip('"').split(",") if not one.startswith("!"))
@@ -58,11 +67,42 @@ class Signers:
         if named is None:
             return ""
         tried = (*self._principals, *named)
-        return next((one for one in tried if validate_sshsig(payload, signature, one, self._signers)), "")
+        try:
+            return next((one for one in tried if validate_sshsig(payload, signature, one, self._signers)), "")
+        except ValueError:  # a hash that it does not know
+            return ""
 
 
 def _says_something(line: str) -> bool:
     return bool(line.strip()) and not line.strip().startswith("#")
+
+
+class _Options(OptionsParser):
+    """The options before a key, as they are written."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self._parse_options(text)
+
+
+def _check_options(text: str) -> None:
+    """Raises ValueError if one before the key would be passed over, or be taken for another than it is."""
+    try:
+        import_public_key(text)
+    except KeyImportError:
+        given = _Options(text).options
+    else:
+        return
+    for name, said in given.items():
+        if name not in _OPTIONS:
+            raise ValueError(f"there is no option {quoted(name)}; there are {', '.join(_OPTIONS)}")
+        values = said if isinstance(said, list) else []
+        if (said is not True) if name == _AUTHORITY else len(values) != 1:
+            raise ValueError(
+                f"the option `{name}` must stand once, {'alone' if name == _AUTHORITY else 'with a value'}"
+            )
+        if name in _TIMES and not _TIME.fullmatch(values[0]):
+            raise ValueError(f"`{name}` must be a time: YYYYMMDD, YYYYMMDDHHMM or YYYYMMDDHHMMSS, with `Z` for UTC")
 
 
 def _key_for_git(signature: bytes) -> bytes | None:
