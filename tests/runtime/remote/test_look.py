@@ -1,5 +1,6 @@
 """A look as a process: what it may take, and that whatever goes wrong in it is a reply."""
 
+import resource
 import subprocess
 import sys
 from collections.abc import Callable
@@ -49,6 +50,15 @@ def test_set_that_does_not_compile_is_not_kept(monkeypatch: pytest.MonkeyPatch, 
     assert [] == [*tmp_path.iterdir()]
 
 
+def test_set_that_cannot_be_put_in_its_place_is_not_said_to_be_there(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(Path, "rename", raising(OSError(28, "No space left on device")))
+    reply = replied(monkeypatch, lambda: content("a.yaml", policy("a")), tmp_path)
+    assert ("", ["remote-unreachable"]) == (reply.name, [one.code for one in reply.problems])
+    assert [] == [*(tmp_path / "sets").iterdir()]
+
+
 @pytest.mark.parametrize(
     ("error", "version", "code", "why"),
     [
@@ -89,6 +99,37 @@ def test_process_takes_no_more_than_it_may(tmp_path: Path, what: str, how: str) 
     done = subprocess.run([sys.executable, "-c", code, tmp_path / "file"], capture_output=True, text=True, check=False)
     assert 0 != done.returncode
     assert how in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("most", "current", "left"),
+    [
+        ("max", 0, 2 << 30),
+        (8 << 30, 1 << 30, 2 << 30),
+        (1 << 30, 600 << 20, 366 << 20),
+        (600 << 20, 500 << 20, 304 << 20),
+    ],
+    ids=["none", "much", "part", "least"],
+)
+def test_what_fetches_leaves_the_service_its_memory(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, most: int | str, current: int, left: int
+) -> None:
+    group = tmp_path / "system.slice" / "mcp-acl.service"
+    group.mkdir(parents=True)
+    files = {
+        "memory.max": most,
+        "memory.current": current + (88 << 20),
+        "memory.stat": f"anon 1\ninactive_file {88 << 20}",
+    }
+    for name, content in files.items():
+        (group / name).write_text(f"{content}\n")
+    process = tmp_path / "process"
+    process.mkdir()
+    (process / "cgroup").write_text("0::/system.slice/mcp-acl.service\n")
+    (process / "statm").write_text(f"{(48 << 20) // resource.getpagesize()} 1 1 1 0 1 0\n")
+    monkeypatch.setattr(look, "_CONTROL_GROUPS", tmp_path)
+    monkeypatch.setattr(look, "_PROCESS", process)
+    assert left == look.room()
 
 
 def test_process_that_ends_without_a_reply_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

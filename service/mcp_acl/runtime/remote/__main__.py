@@ -1,7 +1,8 @@
 """One look at where policies come from, as a process of its own: an order on standard input, a reply on standard output.
 
 Of its own, because what is sent there is not ours: whatever it does to the memory, the disk and the time of this process, it does to no
-service. It writes one directory, and does not say what is in force. With nothing new, only little is loaded.
+service, which may share a container's memory with it. It writes one directory, and does not say what is in force. With nothing new, only
+little is loaded.
 """
 
 import os
@@ -26,6 +27,13 @@ from mcp_acl.runtime.remote.order import Content, Order, Reply, Version
 MEMORY: Final = 2 << 30
 FILE: Final = 512 << 20
 """Bytes of address space, and of one file."""
+_LEAST: Final = 256 << 20
+"""Bytes that it may take however little the container has left: less is not enough for anything."""
+_PART: Final = 0.75
+"""Of what is left, as much."""
+_CONTROL_GROUPS: Final = Path("/sys/fs/cgroup")
+_PROCESS: Final = Path("/proc/self")
+_KILLED_FIRST: Final = "1000"
 _LONGEST: Final = 300
 
 
@@ -41,7 +49,7 @@ def run(order: Order) -> Reply:
     except SourceError as error:
         problems = tuple(one for one in error.problems if not one.is_finding)
     except MemoryError:
-        problems = (Problem("remote-content", f"it takes more than {MEMORY:,} bytes of memory"),)
+        problems = (Problem("remote-content", f"it takes more than {MEMORY:,} bytes of memory, or than is left of it"),)
     except ImportError as error:
         problems = (
             Problem(
@@ -82,7 +90,7 @@ def _kept(cache: Path, content: Content) -> str:
         compile_sources(sources)
         name = f"{content.label}-{sources.digest().hex()[:12]}"
         (cache / SETS).mkdir(exist_ok=True)
-        with suppress(OSError):  # it is there already: the same commit, and the same bytes
+        if not (cache / SETS / name).is_dir():  # else it is there already: the same commit, and the same bytes
             made.chmod(0o755)
             made.rename(cache / SETS / name)
         return name
@@ -98,10 +106,25 @@ def _write(directory: Path, files: Mapping[str, bytes]) -> None:
             os.fsync(stream.fileno())
 
 
+def room() -> int:
+    """Bytes of address space that it may have: where a control group has a limit, no more than leaves its other processes theirs."""
+    try:
+        group = _CONTROL_GROUPS / (_PROCESS / "cgroup").read_text().partition("0::/")[2].partition("\n")[0]
+        statistics = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
+        used = int((group / "memory.current").read_text()) - int(statistics["inactive_file"])
+        left = int((group / "memory.max").read_text()) - used
+        taken = int((_PROCESS / "statm").read_text().split()[0]) * resource.getpagesize()
+    except (OSError, ValueError, LookupError):  # `max` is no number, and no limit
+        return MEMORY
+    return min(MEMORY, taken + max(_LEAST, int(left * _PART)))
+
+
 def bounded(seconds: float) -> None:
-    """From here on: no more memory, no larger file, no longer than that."""
+    """From here on: no more memory, no larger file, no longer than that; and if there is no memory, it is this process that goes."""
     signal.alarm(int(seconds) + 1)
-    for what, most in ((resource.RLIMIT_AS, MEMORY), (resource.RLIMIT_FSIZE, FILE), (resource.RLIMIT_CORE, 0)):
+    with suppress(OSError):
+        (_PROCESS / "oom_score_adj").write_text(_KILLED_FIRST)
+    for what, most in ((resource.RLIMIT_AS, room()), (resource.RLIMIT_FSIZE, FILE), (resource.RLIMIT_CORE, 0)):
         with suppress(ValueError, OSError):
             resource.setrlimit(what, (most, most))
 

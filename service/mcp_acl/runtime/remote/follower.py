@@ -7,6 +7,7 @@ directory takes what is in it.
 
 import hashlib
 import logging
+import os
 import signal
 import subprocess
 import sys
@@ -139,7 +140,11 @@ class Follower:
     def _asked_for(self, order: Order) -> Reply:
         """What a process of its own finds. It ends itself when its time is over, and is ended if it does not."""
         pipe = subprocess.PIPE
-        with subprocess.Popen(_COMMAND, stdin=pipe, stdout=pipe, start_new_session=True) as process:  # noqa: S603
+        # Threads of C share one heap: each of its own is counted as if it were full.
+        environment = {**os.environ, "MALLOC_ARENA_MAX": "1"}
+        with subprocess.Popen(  # noqa: S603
+            _COMMAND, stdin=pipe, stdout=pipe, env=environment, start_new_session=True
+        ) as process:
             self._process = process
             if self._stop.is_set():
                 process.kill()
