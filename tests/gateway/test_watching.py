@@ -57,6 +57,12 @@ def test_call_is_told_with_its_target_and_rule(watched: Watched) -> None:
     assert answer.decision_id == seen.decision_id
 
 
+def test_names_are_told_no_longer_than_can_be_kept_of_many(watched: Watched) -> None:
+    watched.gate.check(asked("tools/call", claims={"sub": "s" * 100_000}, name="n" * 100_000))
+    watched.gate.check(asked("m" * 100_000))
+    assert max(len(text) for seen in watched.seen for text in (seen.principal, seen.method, seen.target)) <= 8192
+
+
 def test_neither_claims_nor_arguments_are_told(watched: Watched) -> None:
     claims = {"sub": "ann", "email": "secret@x", "groups": ["hidden"]}
     watched.gate.check(asked("tools/call", claims=claims, name="echo", arguments={"password": "12345"}))

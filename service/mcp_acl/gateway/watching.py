@@ -11,6 +11,8 @@ from mcp_acl.domain import Json, Message, Request, RuleRef, TokenState
 from mcp_acl.runtime.gate import Answer, Question, Reply
 from mcp_acl.runtime.observed import Decided, Observer, Replied, method_told, target_told
 
+_LONGEST: Final = 8192
+"""Characters of a text."""
 _WITHOUT_CLAIMS: Final = {
     TokenState.NONE: "anonymous",
     TokenState.MISSING: "(no token)",
@@ -22,7 +24,7 @@ _WITHOUT_CLAIMS: Final = {
 class Seen(NamedTuple):
     """One decision, or what became of a response: then `decision` is `filtered` or `withheld`, and the counts are of list entries.
 
-    Texts are as peers wrote them, control characters and all.
+    Texts are as peers wrote them, control characters and all, but no longer than can be kept of many that wait.
     """
 
     time: datetime
@@ -63,8 +65,8 @@ def _of_answer(question: Question, message: Message | None, answer: Answer) -> S
         datetime.now(UTC),
         question.server,
         _principal(question.claims, question.token),
-        method_told(message, question.http),
-        target_told(message),
+        method_told(message, question.http)[:_LONGEST],
+        target_told(message)[:_LONGEST],
         decision.effect,
         decision.reason,
         decision.rules,
@@ -78,8 +80,8 @@ def _of_reply(request: Request, reply: Reply) -> Seen:
         datetime.now(UTC),
         request.server,
         _principal(request.claims, request.token),
-        method_told(request.message, request.http),
-        target_told(request.message),
+        method_told(request.message, request.http)[:_LONGEST],
+        target_told(request.message)[:_LONGEST],
         "withheld" if filtered.refused else "filtered",
         filtered.refused,
         shown=filtered.shown,
@@ -89,4 +91,4 @@ def _of_reply(request: Request, reply: Reply) -> Seen:
 
 def _principal(claims: Mapping[str, Json], token: TokenState) -> str:
     subject: Json = claims.get("sub")
-    return subject if isinstance(subject, str) and subject else _WITHOUT_CLAIMS[token]
+    return subject[:_LONGEST] if isinstance(subject, str) and subject else _WITHOUT_CLAIMS[token]
