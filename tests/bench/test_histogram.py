@@ -1,6 +1,11 @@
 """Histograms: what is said of latencies is true to three digits, and what is kept of them is all that several runs need."""
 
+import base64
+import struct
+import zlib
+
 import pytest
+from hdrh.histogram import HdrHistogram
 
 from mcp_acl.bench.histogram import latency_of, merged, percentiles
 from mcp_acl.bench.results import ResultsError
@@ -52,3 +57,12 @@ def test_histograms_merge_to_that_of_all_values() -> None:
 def test_a_histogram_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(ResultsError, match="cannot be read"):
         merged([text])
+
+
+def test_a_histogram_takes_no_more_memory_than_any_that_was_measured() -> None:
+    packed = zlib.compress(bytes(8 << 20))
+    bomb = base64.b64encode(struct.pack(">II", 0x1C849314, len(packed)) + packed).decode()
+    with pytest.raises(ResultsError, match="too large"):
+        merged([bomb])
+    with pytest.raises(ResultsError, match="not as this program writes it"):
+        merged([HdrHistogram(1, 2**62, 5).encode().decode()])

@@ -3,7 +3,9 @@
 The values of a histogram are ns, to a minute; what is longer counts as a minute. What is said of it is µs.
 """
 
+import base64
 import binascii
+import struct
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -20,6 +22,11 @@ _BITS: Final = 12
 """Leading bits of a value that can make a difference: three digits are eleven."""
 _QUANTILES: Final = (50.0, 90.0, 99.0, 99.9)
 _MICROSECOND: Final = 1000.0
+_BEFORE: Final = 8
+_PAYLOAD: Final = struct.Struct(">12xIQQ8x")
+"""Bytes before what is packed; the beginning of that: digits, the least and the greatest value (HdrHistogram, V2)."""
+_LARGEST: Final = 1024 * 1024
+"""Bytes that are unpacked of one: four times what any of ours has."""
 
 
 def latency_of(nanoseconds: Iterable[int]) -> Latency:
@@ -55,8 +62,18 @@ def _rounded(value: int) -> int:
     return value >> drop << drop if drop > 0 else max(value, 0)
 
 
+def _check(text: str) -> None:
+    """Raises ValueError for what no run has written, before it takes memory."""
+    found = zlib.decompressobj().decompress(base64.b64decode(text)[_BEFORE:], _LARGEST + 1)
+    if len(found) > _LARGEST:
+        raise ValueError("it is too large")
+    if len(found) < _PAYLOAD.size or _PAYLOAD.unpack_from(found) != (_DIGITS, 1, _LONGEST):
+        raise ValueError("it is not as this program writes it")
+
+
 def _decoded(text: str) -> HdrHistogram:
     try:
+        _check(text)
         return HdrHistogram.decode(text)
     except (HdrCookieException, HdrLengthException, binascii.Error, zlib.error, TypeError, ValueError) as error:
         raise ResultsError(f"a histogram cannot be read: {error}; measure again") from None
