@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from mcp_acl.adapters.status import ApiError
 from mcp_acl.domain import Request
 from mcp_acl.gen import envoy_ext_proc_pb2 as pb
+from mcp_acl.policy.compiler import compile_policies
+from mcp_acl.policy.source import SourceFile
 from mcp_acl.runtime.gate import Gate
 from tests.adapters.ext_proc import (
     BUFFERED,
@@ -302,6 +304,34 @@ def test_only_json_passes_where_streams_are_filtered(content_type: str, passes: 
     headers = {":method": "GET", ":path": "/.well-known/oauth-protected-resource"}
     found.say(request_headers(headers=headers, end=True))
     assert passes == found.one(response_headers(content_type)).HasField("mode_override")
+
+
+SHADOWED = compile_policies(
+    [
+        SourceFile("a.yaml", b"version: 1\npolicy: a\nrules: [{id: all, feature: '*', methods: ['*']}]\n"),
+        SourceFile(
+            "b.yaml",
+            b"version: 1\npolicy: b\nmode: shadow\nrules: [{id: n, effect: deny, methods: [elicitation/create]}]\n",
+        ),
+    ]
+)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_response_that_is_asked_for_what_is_in_shadow_alone_passes_piece_by_piece(mode: str) -> None:
+    config = MODES[mode]
+    found = answering(config, CALL, of=Gate(SHADOWED))
+    head = found.one(response_headers(JSON))
+    assert not head.response_headers.response.header_mutation.ListFields()
+    assert (mode == "BUFFERED") == head.HasField("mode_override")
+    pieces = [b'{"id":1,"id":', b"1}"]
+    answers = [found.say(response_body(pieces[0])), found.say(response_body(pieces[1], end=True))]
+    assert pieces == [sent(config, said, [piece]) for said, piece in zip(answers, pieces, strict=True)]
+
+
+def test_encoded_body_that_only_what_is_in_shadow_would_look_into_passes() -> None:
+    found = answering(STREAMED, CALL, of=Gate(SHADOWED))
+    assert found.one(response_headers(JSON, content_encoding="gzip")).HasField("mode_override")
 
 
 # ---- withheld ------------------------------------------------------------------------------------------------------------

@@ -136,10 +136,30 @@ def test_list_is_answered_as_without_and_the_difference_is_told(pieces: int | No
     assert [Shadow(("delete",), ("more",))] == [reply.shadow for reply in replies if reply.shadow is not None]
 
 
+EVERYTHING = "version: 1\npolicy: w\nservers: [s]\nrules: [{id: all, feature: '*', methods: ['*']}]\n"
+NEVER = (
+    "version: 1\npolicy: n\nmode: shadow\nservers: [s]\nrules: [{id: n, effect: deny, methods: [elicitation/create]}]\n"
+)
+
+
+@pytest.mark.parametrize("body", [b'{"id":1,"id":1,"jsonrpc":"2.0","result":{}}', b"\xff", b"x" * 20_000_000])
+def test_response_that_only_the_trial_looks_into_passes_as_it_is(body: bytes) -> None:
+    plain, gate = Gate(compiled(EVERYTHING)), Gate(compiled(EVERYTHING, NEVER))
+    context = gate.check(call("echo")).context
+    assert plain.filter(plain.check(call("echo")).context, "application/json", body).filtered.refused
+    reply = gate.filter(context, "application/json", body)
+    assert (body, False, "") == (reply.filtered.body, reply.changed, reply.filtered.refused)
+    assert reply.shadow is not None
+    assert reply.shadow.refused
+    filtering = gate.filter_stream(context, "application/json")
+    replies = [filtering.feed(body[:10]), filtering.feed(body[10:]), filtering.close()]
+    assert [body[:10], body[10:], b""] == [one.filtered.body for one in replies]
+    assert 1 == len([one for one in replies if one.shadow is not None])
+    assert gate.filter(context, "text/event-stream", b"data: x\n\n").filtered.dropped, "as without it"
+
+
 def test_response_is_asked_for_where_only_the_trial_needs_it() -> None:
-    everything = "version: 1\npolicy: w\nservers: [s]\nrules: [{id: all, feature: '*', methods: ['*']}]\n"
-    never = "version: 1\npolicy: n\nmode: shadow\nservers: [s]\nrules: [{id: n, effect: deny, methods: [elicitation/create]}]\n"
-    plain, gate = Gate(compiled(everything)), Gate(compiled(everything, never))
+    plain, gate = Gate(compiled(EVERYTHING)), Gate(compiled(EVERYTHING, NEVER))
     assert ResponseNeeds.STREAM is plain.check(call("echo")).decision.response_needs
     assert ResponseNeeds.RESULT is gate.check(call("echo")).decision.response_needs
 

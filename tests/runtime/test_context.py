@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from mcp_acl.domain import Direction, Http, InexactNumber, Json, Message, MessageKind, Request, TokenState
 from mcp_acl.problems import MessageError
-from mcp_acl.runtime.context import read_context, write_context
+from mcp_acl.runtime.context import decision_id_of, is_only_watched, read_context, write_context
 
 LARGEST = 2**53 - 1
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
@@ -47,6 +47,18 @@ requests = st.builds(
 @given(requests)
 def test_request_is_the_same_when_it_comes_back(request: Request) -> None:
     assert request == read_context(write_context(request))
+
+
+def test_it_says_whose_it_is_and_whether_it_is_only_watched() -> None:
+    request = Request("s", Message(MessageKind.REQUEST, "m", 1))
+    counts, watched = (write_context(request, "id-1", only_watched=one) for one in (False, True))
+    assert {"id-1"} == {decision_id_of(counts), decision_id_of(watched)}
+    assert request == read_context(watched)
+    assert (False, True, False) == (
+        is_only_watched(counts, "application/json"),
+        is_only_watched(watched, "application/json; charset=utf-8"),
+        is_only_watched(watched, "text/event-stream"),
+    )
 
 
 @given(st.binary(max_size=64) | st.binary(max_size=64).map(lambda rest: b"\x01" + rest))

@@ -4,7 +4,6 @@ The gateway takes a call that ends without an answer for a permission, so every 
 which the gateway turns into one of its own. What may come when is one table; anything else is an error.
 """
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from typing import ClassVar, Final
@@ -42,10 +41,11 @@ from mcp_acl.adapters.handlers import Metadata
 from mcp_acl.adapters.status import ApiError
 from mcp_acl.domain import Http, ResponseNeeds
 from mcp_acl.gen import envoy_ext_proc_pb2 as pb
-from mcp_acl.mcp.accept import EVENT_STREAM, JSON
+from mcp_acl.mcp.accept import EVENT_STREAM, JSON, is_plain_json
 from mcp_acl.mcp.exchanges import SESSION
 from mcp_acl.mcp.limits import DEFAULT_LIMITS
 from mcp_acl.problems import MessageError
+from mcp_acl.runtime.context import is_only_watched
 from mcp_acl.runtime.gate import Answer, Gate, Question
 
 PATH: Final = "/envoy.service.ext_proc.v3.ExternalProcessor/Process"
@@ -72,8 +72,6 @@ _LET_GO: Final = pb.ProcessingResponse(
 ).SerializeToString()
 _NOT_SAID: Final = pb.ProtocolConfiguration()
 _PIECE_BY_PIECE: Final = pb.ProcessingMode(response_body_mode=pb.STREAMED)
-_PLAIN_JSON: Final = re.compile(r"application/json[ \t]*(?:;[ \t]*charset=\"?utf-8\"?[ \t]*)?", re.IGNORECASE)
-"""What no client can take for an event stream."""
 _UNASKED: Final = (
     "a request went past the gateway's ext_proc: set `request_header_mode: SEND` and `request_trailer_mode: SEND`"
 )
@@ -231,6 +229,8 @@ class ExtProcSession:
             return (taken_without_an_answer(),)
         if head.is_empty or not _is_filtered(answer.decision.response_needs, head):
             return self._let_go(head)
+        if head.encoding and is_only_watched(answer.context, head.content_type):
+            return self._let_go(head)
         if head.encoding:
             why = f"it is encoded ({head.encoding[:60]}); remove `accept-encoding` from requests"
             reply = self._gate.withhold(answer.context, head.content_type, why, head.status)
@@ -241,7 +241,8 @@ class ExtProcSession:
     def _filtered(self, answer: Answer, head: ResponseHead) -> Answers:
         mode = self._config.response_body_mode
         override: pb.ProcessingMode | None = None
-        if mode == pb.BUFFERED and _media(head) != EVENT_STREAM:
+        passes = is_only_watched(answer.context, head.content_type)
+        if mode == pb.BUFFERED and _media(head) != EVENT_STREAM and not passes:
             self._body = Buffered(self._gate, answer.context, head)
             return (_RESPONSE_TAKEN,)
         filtering = self._gate.filter_stream(answer.context, head.content_type, head.status)
@@ -249,10 +250,10 @@ class ExtProcSession:
             self._end(_At.REFUSED)
             return (withheld(filtering.head),)
         if mode == pb.BUFFERED:
-            # An event stream may have no end. Where the gateway does not obey, it brings the whole as one piece, which is as good.
+            # An event stream may have no end, and what passes is kept by nobody. Where the gateway does not obey, it brings the whole as one piece, which is as good.
             override = _PIECE_BY_PIECE
         self._body = Duplex(filtering) if mode == pb.FULL_DUPLEX_STREAMED else Streamed(filtering)
-        mutation = mutation_for(filtering.head.filtered.content_type, head)
+        mutation = None if passes else mutation_for(filtering.head.filtered.content_type, head)
         headers = pb.HeadersResponse(response=pb.CommonResponse(header_mutation=mutation))
         return (pb.ProcessingResponse(response_headers=headers, mode_override=override).SerializeToString(),)
 
@@ -334,7 +335,7 @@ def _request_piece(piece: pb.StreamedBody) -> bytes:
 def _is_filtered(needs: ResponseNeeds, head: ResponseHead) -> bool:
     """What must be looked into. Of what needs it as a stream alone, JSON passes as it is."""
     if needs is ResponseNeeds.STREAM:
-        return not _PLAIN_JSON.fullmatch(head.content_type.strip())
+        return not is_plain_json(head.content_type)
     return needs is not ResponseNeeds.NONE
 
 

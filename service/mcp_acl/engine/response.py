@@ -117,6 +117,23 @@ class ResponseStream:
         return refusal(self._request.message, self.content_type, Reason.RESPONSE_REFUSED, why, style)
 
 
+class Passing:
+    """A response that passes as it is, piece by piece, as a `ResponseStream` that would change nothing."""
+
+    held = 0
+
+    def __init__(self, content_type: str) -> None:
+        self.content_type = content_type
+
+    def feed(self, policies: PolicySet, piece: bytes) -> Filtered:  # noqa: ARG002
+        """The same piece."""
+        return Filtered(self.content_type, piece)
+
+    def close(self, policies: PolicySet) -> Filtered:  # noqa: ARG002
+        """Nothing more."""
+        return Filtered(self.content_type, b"")
+
+
 def _filtered(content_type: str, out: bytes, report: Report) -> Filtered:
     return Filtered(
         content_type,

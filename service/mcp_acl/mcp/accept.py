@@ -4,6 +4,7 @@ Ranges with the weight 0 are not acceptable, the most specific range counts, and
 the choice to the server.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
@@ -11,6 +12,7 @@ JSON: Final = "application/json"
 EVENT_STREAM: Final = "text/event-stream"
 
 _OWS: Final = " \t"
+_PLAIN_JSON: Final = re.compile(r"application/json[ \t]*(?:;[ \t]*charset=\"?utf-8\"?[ \t]*)?", re.IGNORECASE)
 
 
 class Accepted(NamedTuple):
@@ -18,6 +20,11 @@ class Accepted(NamedTuple):
 
     json: bool
     event_stream: bool
+
+
+def is_plain_json(content_type: str) -> bool:
+    """Whether it is a type that no client can take for an event stream."""
+    return _PLAIN_JSON.fullmatch(content_type.strip()) is not None
 
 
 def accepted(headers: Mapping[str, Sequence[str]]) -> Accepted:

@@ -11,9 +11,12 @@ from typing import Annotated, Final
 import msgspec
 
 from mcp_acl.domain import Direction, Http, InexactNumber, Json, Message, MessageKind, Request, TokenState
+from mcp_acl.mcp.accept import is_plain_json
 from mcp_acl.problems import MessageError
 
-_VERSION: Final = b"\x03"
+_VERSION: Final = b"\x04"
+_COUNTS: Final = b"\x00"
+_ONLY_WATCHED: Final = b"\x01"
 _INEXACT: Final = 1  # MessagePack extension type of a number that passes as its digits
 _LEFT_OUT: Final = frozenset({"arguments", "inputResponses", "requestState"})
 """Members of `params` that no response is filtered by: unknown in it (the table of variables), and the largest there are."""
@@ -41,10 +44,14 @@ class _Context(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
     members: list[tuple[MessageKind, str, str | int | None, dict[str, object]]]
 
 
-def write_context(request: Request, decision_id: str = "") -> bytes:
-    """The bytes of everything filtering its response needs; what is known of tasks is looked up again then."""
+def write_context(request: Request, decision_id: str = "", *, only_watched: bool = False) -> bytes:
+    """The bytes of everything filtering its response needs; what is known of tasks is looked up again then.
+
+    `only_watched`: nothing that counts looks into a response of JSON; what is in shadow does.
+    """
     message, http = request.message, request.http
-    return b"%b%c%b" % (_VERSION, len(decision_id), decision_id.encode()) + _encode(
+    why = _ONLY_WATCHED if only_watched else _COUNTS
+    return b"%b%b%c%b" % (_VERSION, why, len(decision_id), decision_id.encode()) + _encode(
         (
             request.server,
             message.kind,
@@ -92,10 +99,15 @@ def read_context(context: bytes) -> Request:
     )
 
 
+def is_only_watched(context: bytes, content_type: str) -> bool:
+    """Whether a response of this type passes as it is, and is asked for what is in shadow alone."""
+    return context[1:2] == _ONLY_WATCHED and is_plain_json(content_type)
+
+
 def decision_id_of(context: bytes) -> str:
     """The id of the decision that the context came with. Raises MessageError as `read_context` does."""
     try:
-        return context[2 : _end_of_id(context)].decode()
+        return context[3 : _end_of_id(context)].decode()
     except UnicodeDecodeError:
         raise MessageError("context", "the context of the decision cannot be read") from None
 
@@ -105,7 +117,7 @@ def _end_of_id(context: bytes) -> int:
         raise MessageError("context", "the context of the decision is missing")
     if context[:1] != _VERSION:
         raise MessageError("context", "the context is not of this version of the service")
-    return 2 + context[1] if len(context) > 1 else 2
+    return 3 + context[2] if len(context) > 2 else 3
 
 
 def packed(value: object) -> object:

@@ -32,14 +32,14 @@ from mcp_acl.domain import (
 from mcp_acl.engine.decision import decide
 from mcp_acl.engine.denial import denial_for
 from mcp_acl.engine.explanation import Trial, explain
-from mcp_acl.engine.response import Filtered, ResponseStream, filter_response, refusal
+from mcp_acl.engine.response import Filtered, Passing, ResponseStream, filter_response, refusal
 from mcp_acl.engine.shadow import Shadow, difference, tried
 from mcp_acl.mcp.exchanges import read_message
 from mcp_acl.mcp.quoting import quoted
 from mcp_acl.policy.index import PolicySet
 from mcp_acl.policy.servers import ServerSettings
 from mcp_acl.problems import MessageError
-from mcp_acl.runtime.context import read_context, write_context
+from mcp_acl.runtime.context import is_only_watched, read_context, write_context
 from mcp_acl.runtime.memory import Given, Knowledge
 from mcp_acl.runtime.standing import Standing
 
@@ -172,6 +172,8 @@ class Gate:
 
     def _filtered(self, policies: PolicySet, context: bytes, content_type: str, body: bytes) -> Filtered:
         request = self.request_of(context)
+        if is_only_watched(context, content_type):
+            return Filtered(content_type, body)
         return self.learned(request.server, filter_response(policies, request, content_type, body))
 
     def withhold(self, context: bytes, content_type: str, why: str, status: int = 200) -> Reply:
@@ -222,11 +224,12 @@ class Gate:
             else:
                 message = read
                 request = self._request(question, message, settings)
-                decision = decide(policies, request)
+                counts = decision = decide(policies, request)
                 if policies.trial is not None:
                     decision, shadow = _beside(policies.trial, request, decision)
                 if decision.allowed and decision.response_needs is not ResponseNeeds.NONE:
-                    context = write_context(request, decision_id)
+                    is_raised = decision.response_needs is not counts.response_needs
+                    context = write_context(request, decision_id, only_watched=is_raised)
         except Exception:  # noqa: BLE001 - the gate is total
             _LOG.exception("decision %s failed", decision_id)
             decision = Decision(Effect.DENY, Reason.INTERNAL_ERROR, policies.revision)
@@ -322,7 +325,7 @@ class Filtering:
         self._gate = gate
         self._content_type = content_type
         self._server = ""
-        self._stream: ResponseStream | None = None
+        self._stream: ResponseStream | Passing | None = None
         self._other: ResponseStream | None = None
         head = _total(content_type, lambda: self._opened(context))
         self._refused = head.refused
@@ -331,7 +334,7 @@ class Filtering:
     @property
     def held(self) -> int:
         """Bytes of the response that are kept."""
-        return self._stream.held if self._stream is not None else 0
+        return max((one.held for one in (self._stream, self._other) if one is not None), default=0)
 
     def feed(self, piece: bytes) -> Reply:
         """What may be passed on, now that this piece has come. Nothing once the response is refused."""
@@ -339,16 +342,18 @@ class Filtering:
 
     def close(self) -> Reply:
         """What may be passed on at the end."""
-        return self._next(ResponseStream.close)
+        return self._next(lambda stream, policies: stream.close(policies))
 
     def _opened(self, context: bytes) -> Filtered:
         request = self._gate.request_of(context)
-        self._server, self._stream = request.server, ResponseStream(request, self._content_type)
+        passes = is_only_watched(context, self._content_type)
+        self._server = request.server
+        self._stream = Passing(self._content_type) if passes else ResponseStream(request, self._content_type)
         if self._gate.policies.trial is not None:
             self._other = ResponseStream(request, self._content_type)
         return Filtered(self._stream.content_type, b"")
 
-    def _next(self, step: Callable[[ResponseStream, PolicySet], Filtered]) -> Reply:
+    def _next(self, step: Callable[[ResponseStream | Passing, PolicySet], Filtered]) -> Reply:
         policies, stream = self._gate.policies, self._stream
         content_type = self.head.filtered.content_type
         if stream is None:
@@ -361,7 +366,7 @@ class Filtering:
         return self.head._replace(filtered=filtered, changed=True, revision=policies.revision, shadow=shadow)
 
     def _difference(
-        self, step: Callable[[ResponseStream, PolicySet], Filtered], policies: PolicySet, filtered: Filtered
+        self, step: Callable[[ResponseStream | Passing, PolicySet], Filtered], policies: PolicySet, filtered: Filtered
     ) -> Shadow | None:
         """What comes of the same piece with what is in shadow, while there is something."""
         other, self._other = self._other, None
