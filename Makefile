@@ -154,12 +154,16 @@ wheel: $(READY) ## the wheel builds, and works without the source tree
 	venv/bin/mcp-acl attack --print-policy > policy; \
 	grep --quiet secret_transfer policy
 
+CORE := codes engine expr mcp policy
+PYTEST := $(WITHOUT) CEL_SPEC_CASES=$(CURDIR)/$(CEL_CASES) $(BIN)/pytest -n $(WORKERS) --dist worksteal
+
 unit: $(READY) $(CEL_CASES) $(ENVOY_READY) $(PEERS_READY) ## pytest, and every branch of the core
 	@echo "== tests"
 	@rm -f .coverage .coverage.*
 	@$(if $(WITHOUT),echo "== tests that need what is not here are left out: $(WITHOUT)")
-	@$(WITHOUT) CEL_SPEC_CASES=$(CURDIR)/$(CEL_CASES) $(BIN)/pytest -n $(WORKERS) --dist worksteal --cov --cov-report=
+	@$(PYTEST) -m "not untraced" --cov --cov-report= $(CORE:%=tests/%)
 	@$(BIN)/coverage report --fail-under=100
+	@$(PYTEST) -m untraced
 
 # ---- what is made from other files, and committed -------------------------------------------------------------------
 

@@ -1,7 +1,6 @@
 """What every test shares: where things lie, and how hypothesis draws."""
 
 import os
-import threading
 from pathlib import Path
 
 import pytest
@@ -10,6 +9,8 @@ from hypothesis import HealthCheck, settings
 from tests.certificates import Certified
 
 ROOT = Path(__file__).parents[1]
+CORE = {"codes", "engine", "expr", "mcp", "policy"}
+"""Folders whose tests by themselves must pass through every branch of the core."""
 
 # The same examples on every machine and every run; `HYPOTHESIS_PROFILE=deep` draws new ones, and many.
 _SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
@@ -18,10 +19,11 @@ settings.register_profile("deep", max_examples=100_000, deadline=None, database=
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _threads_untraced() -> None:
-    """Coverage is of main threads: CPython cannot set the tracers of two threads that begin at once, and one of them would never run."""
-    threading.settrace(None)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Lines are counted only where a test's folder is about the core."""
+    for item in items:
+        if item.path.relative_to(ROOT / "tests").parts[0] not in CORE:
+            item.add_marker(pytest.mark.untraced)
 
 
 @pytest.fixture(scope="session")

@@ -225,3 +225,12 @@ def test_no_example_is_left_out() -> None:
     assert CODES.keys() == {row.code for row in OF_POLICIES} | PRODUCERS.keys() | ELSEWHERE.keys()
     for code, path in ELSEWHERE.items():
         assert code in (ROOT / path).read_text()
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_row_is_printed_whole(code: str) -> None:
+    row = CODES[code]
+    text = row.render()
+    assert text.startswith(f"{row.severity} [{code}]")
+    assert row.hint in text
+    assert all(line in text for line in (row.shown or row.example).splitlines())

@@ -144,3 +144,16 @@ def test_there_are_twelve_and_some_of_each_kind() -> None:
     assert 3 <= sum("unseen" in tool for tool in tools)
     for words in ("condition:", "annotations", "claims.", "effect: deny", "mcp.arguments"):
         assert 2 <= sum(words in case_of(path)["policy"] for path in CASES), words
+
+
+def test_condition_that_fails_whatever_the_arguments_hides_and_is_told() -> None:
+    """The claim is absent, so that no call can make it true."""
+    rule = "{id: a, methods: [tools/list, tools/call], name: pay, cel: mcp.arguments.amount < claims.limit}"
+    text = f"version: 1\npolicy: p\nrules:\n  - {rule}\n"
+    policies = compile_policies([SourceFile("p.yaml", text.encode())])
+    request = Request(
+        "s", Message(MessageKind.REQUEST, "tools/list", 7), {"sub": "a"}, TokenState.VALID, filters_responses=True
+    )
+    body = b'{"jsonrpc":"2.0","id":7,"result":{"tools":[{"name":"pay"}]}}'
+    found = filter_response(policies, request, "application/json", body)
+    assert (("pay",), ["p/a"]) == (found.hidden, [str(one.rule) for one in found.errors])

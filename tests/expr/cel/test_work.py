@@ -68,6 +68,7 @@ def _value(text: str) -> object:
         "a.list.transformMap(i, y, y) == {}",
     ],
 )
+@pytest.mark.untraced
 def test_work_in_a_loop_is_bounded(monkeypatch: pytest.MonkeyPatch, body: str) -> None:
     monkeypatch.setattr(meter, "MAX_WORK", 1_000_000)
     found = _value(f"a.ids.exists(x, {body})")

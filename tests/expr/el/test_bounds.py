@@ -112,6 +112,7 @@ def test_a_size_beyond_its_bound_is_an_error(text: str, message: str) -> None:
         "#properties.map.?[false].size() == 1",
     ],
 )
+@pytest.mark.untraced
 def test_work_in_a_loop_is_bounded(monkeypatch: pytest.MonkeyPatch, body: str) -> None:
     monkeypatch.setattr(meter, "MAX_WORK", 1_000_000)
     found = only(parse_el_value("{(#properties.ids.^[" + body + "])}", ENVIRONMENT).node, SCOPE)
