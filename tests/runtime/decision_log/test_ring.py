@@ -16,19 +16,24 @@ from hypothesis import strategies as st
 from mcp_acl.runtime.decision_log.ring import Ring, RingError
 
 SIZE = 64
+LINE = b"x" * 19 + b"\n"
 
 
 def emptied(ring: Ring) -> list[bytes]:
     found: list[bytes] = []
     while not ring.is_empty:
-        records, position = ring.waiting(1)
-        found += records
+        lines, position = ring.waiting(1)
+        found += lines.splitlines(keepends=True)
         ring.taken(position)
     return found
 
 
-@given(st.lists(st.one_of(st.binary(max_size=70), st.sampled_from(["take", "again"])), max_size=60))
-def test_ring_is_a_bounded_queue(steps: list[bytes | str]) -> None:
+LINES = st.text("ab ", max_size=70).map(lambda text: f"{text}\n".encode())
+STEPS = st.one_of(LINES, st.sampled_from(["take", "again"]), st.integers(1, 80))
+
+
+@given(st.lists(STEPS, max_size=60))
+def test_ring_is_a_bounded_queue(steps: list[bytes | str | int]) -> None:
     with TemporaryDirectory() as directory:
         file = Path(directory) / "ring"
         ring = Ring(file, SIZE)
@@ -38,14 +43,17 @@ def test_ring_is_a_bounded_queue(steps: list[bytes | str]) -> None:
                 ring.close()
                 ring = Ring(file, 0)
             elif isinstance(step, bytes):
-                fits = sum(len(one) + 4 for one in (*held, step)) <= SIZE
+                fits = sum(map(len, (*held, step))) <= SIZE
                 assert fits is ring.put(step)
                 if fits:
                     held.append(step)
             else:
-                records, position = ring.waiting(1)
-                assert records == [held.popleft() for _ in records]
-                assert bool(records) is not ring.is_empty
+                most = step if isinstance(step, int) else 1
+                lines, position = ring.waiting(most)
+                found = lines.splitlines(keepends=True)
+                assert found == [held.popleft() for _ in found]
+                assert len(lines) <= most or len(found) == 1
+                assert bool(found) is not ring.is_empty
                 ring.taken(position)
         assert [*held] == emptied(ring)
         ring.close()
@@ -53,30 +61,30 @@ def test_ring_is_a_bounded_queue(steps: list[bytes | str]) -> None:
 
 def test_what_was_not_dealt_with_comes_again(tmp_path: Path) -> None:
     ring = Ring(tmp_path / "ring", SIZE)
-    ring.put(b"one")
-    assert [b"one"] == ring.waiting(100)[0] == ring.waiting(100)[0]
+    ring.put(b"one\n")
+    assert b"one\n" == ring.waiting(100)[0] == ring.waiting(100)[0]
 
 
 def test_a_share_is_left_to_others(tmp_path: Path) -> None:
     ring = Ring(tmp_path / "ring", SIZE)
-    assert [True, True, False] == [ring.put(b"x" * 16, reserve=0.25) for _ in range(3)]
-    assert ring.put(b"x" * 16)
-    assert not ring.put(b"x" * 16)
+    assert [True, True, False] == [ring.put(LINE, reserve=0.25) for _ in range(3)]
+    assert ring.put(LINE)
+    assert not ring.put(LINE)
 
 
 def test_what_a_killed_process_put_is_there(tmp_path: Path) -> None:
     code = (
         "import os, signal, sys; from pathlib import Path; from mcp_acl.runtime.decision_log.ring import Ring;"
-        "ring = Ring(Path(sys.argv[1]), 64); ring.put(b'one'); ring.put(b'two'); os.kill(os.getpid(), signal.SIGKILL)"
+        "ring = Ring(Path(sys.argv[1]), 64); ring.put(b'one\\n'); ring.put(b'two\\n'); os.kill(os.getpid(), signal.SIGKILL)"
     )
     process = subprocess.run([sys.executable, "-c", code, tmp_path / "ring"], check=False)
     assert -signal.SIGKILL == process.returncode
-    assert [b"one", b"two"] == emptied(Ring(tmp_path / "ring", SIZE))
+    assert [b"one\n", b"two\n"] == emptied(Ring(tmp_path / "ring", SIZE))
 
 
 @pytest.mark.parametrize(
     "content",
-    [b"x", b"x" * 100, b"mcpacl1\n" + b"\xff" * 8 + bytes(80), b"mcpacl1\n" + bytes(8) + b"\x01" + bytes(80)],
+    [b"x", b"x" * 100, b"mcpacl2\n" + b"\xff" * 8 + bytes(80), b"mcpacl2\n" + bytes(8) + b"\x01" + bytes(80)],
     ids=["short", "other", "too much", "too little"],
 )
 def test_file_that_is_none_is_refused(tmp_path: Path, content: bytes) -> None:
@@ -99,12 +107,12 @@ def test_without_room_for_it_nothing_is_left(tmp_path: Path, monkeypatch: pytest
     assert [] == [*tmp_path.iterdir()]
 
 
-def test_record_that_is_longer_than_the_queue_is_refused(tmp_path: Path) -> None:
+def test_line_without_an_end_is_refused(tmp_path: Path) -> None:
     ring = Ring(tmp_path / "ring", SIZE)
-    ring.put(b"abc")
+    ring.put(b"abc\n")
     with (tmp_path / "ring").open("r+b") as file:
         file.seek(24)
-        file.write(b"\xff\xff\xff\xff")
+        file.write(b"abcd")
     with pytest.raises(RingError):
         ring.waiting(100)
 

@@ -7,7 +7,7 @@ one is begun.
 
 import fcntl
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -22,9 +22,9 @@ class Output:
         self._descriptor = descriptor
         self._is_torn = False
 
-    def append(self, lines: Sequence[bytes]) -> None:
+    def append(self, lines: bytes) -> None:
         """Write all lines. Raises OSError; what went out before that stays a line of its own."""
-        data = _END * self._is_torn + b"".join(lines)
+        data = _END * self._is_torn + lines
         while data:
             data = data[os.write(self._descriptor, data) :]
             self._is_torn = data != b""
@@ -42,12 +42,11 @@ class LogFile:
         self._kept = kept
         self._descriptor = -1
 
-    def append(self, lines: Sequence[bytes]) -> None:
+    def append(self, lines: bytes) -> None:
         """Append all lines, or none. Raises OSError."""
-        data = b"".join(lines)
         with self._locked() as size:
-            if data and size and os.pread(self._descriptor, 1, size - 1) != _END:
-                data = _END + data
+            is_torn = lines and size and os.pread(self._descriptor, 1, size - 1) != _END
+            data = _END + lines if is_torn else lines
             try:
                 written = os.write(self._descriptor, data)
                 while written < len(data):

@@ -10,7 +10,7 @@ import logging
 import os
 import random
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -43,7 +43,7 @@ class LogError(Exception):
 class Sink(Protocol):
     """What takes lines: all of them, or none."""
 
-    def append(self, lines: Sequence[bytes]) -> None:
+    def append(self, lines: bytes) -> None:
         """Write lines. Raises OSError if they were not written."""
 
     def close(self) -> None:

@@ -1,7 +1,8 @@
-"""A queue of records in memory that outlives its process: a file that is mapped, and read by whoever comes next.
+"""A queue of lines in memory that outlives its process: a file that is mapped, and read by whoever comes next.
 
-Strategy: one writer and one reader, of one process. A record counts once the number behind which it ends is written, so that a process may end
-at any moment: what was put is there or is not, and what was taken is gone or is there once more. Knows nothing of what it holds.
+Strategy: one writer and one reader, of one process. A line counts once the number behind which it ends is written, so that a process may end
+at any moment: what was put is there or is not, and what was taken is gone or is there once more. Lines lie there as they will be written, so that
+whoever writes them need not look at each. Knows nothing of what they say.
 """
 
 import mmap
@@ -13,11 +14,11 @@ from typing import Final
 
 _HEAD: Final = struct.Struct("<8sQQ")
 """What it is, where the next record is put, where the next is taken: both count bytes since the beginning of time."""
-_MAGIC: Final = b"mcpacl1\n"
-_LENGTH: Final = struct.Struct("<I")
+_MAGIC: Final = b"mcpacl2\n"
 _NUMBER: Final = struct.Struct("<Q")
 _PUT, _TAKEN = 8, 16
 _CHUNK: Final = 1024 * 1024
+_END: Final = b"\n"
 
 
 class RingError(OSError):
@@ -67,32 +68,37 @@ class Ring:
             self._map.close()
             raise RingError(f"`{file}` is not a queue of records")
 
-    def put(self, record: bytes, *, reserve: float = 0.0) -> bool:
-        """Put a record, and return whether there was room; a share of it may be left to others. Returns at once."""
-        length = _LENGTH.size + len(record)
+    def put(self, line: bytes, *, reserve: float = 0.0) -> bool:
+        """Put a line, with its end, and return whether there was room; a share of it may be left to others. Returns at once."""
+        length = len(line)
         with self._lock:
             if self._put + length - self._taken > self._size * (1.0 - reserve):
                 return False
-            self._write(self._put, _LENGTH.pack(len(record)) + record)
+            start = self._put % self._size
+            fits = self._size - start
+            if length <= fits:
+                self._map[_HEAD.size + start : _HEAD.size + start + length] = line
+            else:
+                self._map[_HEAD.size + start :] = line[:fits]
+                self._map[_HEAD.size : _HEAD.size + length - fits] = line[fits:]
             self._put += length
             _NUMBER.pack_into(self._map, _PUT, self._put)
         return True
 
-    def waiting(self, most: int) -> tuple[list[bytes], int]:
-        """Records in their order, of `most` bytes together or a little more; and what to say to `taken` when they are dealt with."""
-        found: list[bytes] = []
+    def waiting(self, most: int) -> tuple[bytes, int]:
+        """Lines in their order, of `most` bytes together, or the whole of a line that is longer; and what to say to `taken` when they are dealt with."""
         position, end = self._taken, self._put
-        while position < end and position - self._taken < most:
-            (length,) = _LENGTH.unpack(self._read(position, _LENGTH.size))
-            position += _LENGTH.size
-            if length > end - position:
-                raise RingError(f"`{self.file}` is not a queue of records")
-            found.append(self._read(position, length))
-            position += length
-        return found, position
+        lines = self._read(position, min(end - position, most))
+        whole = lines.rfind(_END) + 1
+        if not whole:
+            lines = self._read(position, end - position)
+            whole = lines.find(_END) + 1
+        if lines and not whole:
+            raise RingError(f"`{self.file}` is not a queue of records")
+        return lines[:whole], position + whole
 
     def taken(self, position: int) -> None:
-        """Let go of records."""
+        """Let go of lines."""
         with self._lock:
             self._taken = position
             _NUMBER.pack_into(self._map, _TAKEN, position)
@@ -105,13 +111,6 @@ class Ring:
     def close(self) -> None:
         """Keep what waits for whoever comes next."""
         self._map.close()
-
-    def _write(self, position: int, data: bytes) -> None:
-        start = position % self._size
-        first = data[: self._size - start]
-        self._map[_HEAD.size + start : _HEAD.size + start + len(first)] = first
-        rest = data[len(first) :]
-        self._map[_HEAD.size : _HEAD.size + len(rest)] = rest
 
     def _read(self, position: int, length: int) -> bytes:
         start = position % self._size

@@ -1,6 +1,6 @@
 """Records of the decision log as OpenTelemetry's log records: a sink, which takes all of them or none."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from time import time_ns
 from typing import Any, Final
@@ -29,9 +29,9 @@ class RecordSink:
         self._source = source
         self._exporter = OTLPLogExporter(endpoint=source.url("logs"))
 
-    def append(self, lines: Sequence[bytes]) -> None:
+    def append(self, lines: bytes) -> None:
         """Send lines. Raises OSError if the collector has not taken them."""
-        records = [self._record(msgspec.json.decode(line)) for line in lines]
+        records = [self._record(msgspec.json.decode(line)) for line in lines.splitlines()]
         if self._exporter.export(records) is not LogRecordExportResult.SUCCESS:
             raise OSError("the collector does not take records")
 
