@@ -199,6 +199,17 @@ def test_file_that_is_locked_stops_nobody(memory: Memory, file: Path, caplog: py
     assert "new0" in memory.tasks("weather")
 
 
+def test_what_cannot_be_written_waits_once_and_not_each_time(memory: Memory, file: Path) -> None:
+    with closing(sqlite3.connect(file, isolation_level=None)) as holder:
+        holder.execute("BEGIN IMMEDIATE")
+        with soon():
+            for number in range(500):
+                memory.learn_task("weather", f"new{number}", ANN)
+        holder.execute("ROLLBACK")
+    memory.learn_task("weather", "new0", ANN)
+    assert "new0" in memory.tasks("weather")
+
+
 def test_many_questions_wait_once_together(memory: Memory) -> None:
     forget_recent(memory)
     with memory._store._reader._lock, soon():

@@ -28,7 +28,7 @@ VERSION: Final = 1
 WAIT: Final = 0.02
 """Seconds that a question waits for other threads, and again for other processes."""
 
-_RESUME: Final = 0.25  # seconds without reading after that failed
+_RESUME: Final = 0.25  # seconds without reading, and without waiting, after that failed
 _PATIENCE: Final = 5.0  # seconds to wait for other processes while a file is opened
 _PAUSE: Final = 0.02  # seconds between tries
 _QUIET: Final = 60.0  # seconds from one line in the log to the next
@@ -176,7 +176,8 @@ def writing(connection: sqlite3.Connection) -> Iterator[None]:
 class _Access:
     """A connection that several threads use, one at a time, and of which no fault gets out.
 
-    A fault is logged, but not more often than once a minute.
+    A fault is logged, but not more often than once a minute. While another process is in the way, what comes soon after one that has waited for
+    it in vain does not wait: it comes on an event loop, where each would hold up everybody.
     """
 
     def __init__(self, connection: sqlite3.Connection, seconds: float) -> None:
@@ -185,6 +186,8 @@ class _Access:
         self._lock = Lock()
         self._faults = 0
         self._quiet_until = 0.0
+        self._hurries_until = 0.0
+        self._patience = seconds
 
     def run(self, work: Callable[[sqlite3.Connection], _T]) -> _T | None:
         """What `work` returns; None if it cannot be done, or not within twice the seconds: once for threads, once for processes."""
@@ -192,12 +195,24 @@ class _Access:
             self._tell("it is busy")
             return None
         try:
-            return work(self._connection)
+            self._wait_for_others(0.0 if time.monotonic() < self._hurries_until else self._seconds)
+            done = work(self._connection)
+            self._hurries_until = 0.0
         except FAULTS as error:
+            if isinstance(error, sqlite3.Error) and is_busy(error):
+                self._hurries_until = time.monotonic() + _RESUME
             self._tell(str(error))
             return None
+        else:
+            return done
         finally:
             self._lock.release()
+
+    def _wait_for_others(self, seconds: float) -> None:
+        """From here on let a statement wait so long for other processes."""
+        if seconds != self._patience:
+            self._connection.execute(f"PRAGMA busy_timeout = {seconds * 1000:.0f}")
+            self._patience = seconds
 
     def close(self) -> None:
         with self._lock:
