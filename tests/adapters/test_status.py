@@ -9,7 +9,7 @@ import grpc
 import pytest
 
 import mcp_acl
-from mcp_acl.adapters.status import CODES, ApiError, Code, Status, status_of
+from mcp_acl.adapters.status import CODES, ApiError, Code, Status, outcome_of, status_of
 from mcp_acl.problems import AclError, EvalError, MessageError, Problem, SourceError
 
 
@@ -52,3 +52,11 @@ def test_bug_is_logged_and_not_told(error: BaseException, caplog: pytest.LogCapt
     with caplog.at_level(logging.ERROR):
         assert Status(Code.INTERNAL, "internal error") == status_of(error)
     assert type(error).__name__ in caplog.text
+
+
+def test_error_that_cannot_even_be_logged_is_a_status(monkeypatch: pytest.MonkeyPatch) -> None:
+    def breaks(*_: object, **__: object) -> bytes:
+        raise MemoryError
+
+    monkeypatch.setattr(logging.getLogger("mcp_acl"), "error", breaks)
+    assert Status(Code.INTERNAL, "internal error") == outcome_of(breaks, b"")

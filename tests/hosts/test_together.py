@@ -89,6 +89,20 @@ def test_everything_else_has_a_turn_between_requests_that_take_long() -> None:
     asyncio.run(scene())
 
 
+def test_work_that_breaks_holds_up_no_other() -> None:
+    def breaks(_: bytes) -> bytes:
+        raise MemoryError
+
+    async def scene() -> None:
+        together, handler = Together(work), Noted()
+        answers = together.answer(breaks, b"r"), together.answer(handler, b"next")
+        broken, good = await asyncio.wait_for(asyncio.gather(*answers, return_exceptions=True), SECONDS)
+        assert (MemoryError, b"NEXT") == (type(broken), good)
+        assert b"LATER" == await asyncio.wait_for(together.answer(handler, b"later"), SECONDS)
+
+    asyncio.run(scene())
+
+
 def test_request_is_not_worked_on_if_its_call_has_ended_meanwhile() -> None:
     async def scene() -> None:
         together, handler = Together(work), Noted()

@@ -75,4 +75,7 @@ def outcome_of(run: Callable[[bytes], _T], request: bytes) -> _T | Status:
     try:
         return run(request)
     except BaseException as error:  # noqa: BLE001 - SystemExit and a cancelled task included
-        return status_of(error)
+        try:
+            return status_of(error)
+        except Exception:  # noqa: BLE001 - there may be no memory to log it
+            return _BUG

@@ -53,7 +53,14 @@ class Together(Generic[_T]):
         while self._waiting:
             handler, request, answer = self._waiting.popleft()
             if not answer.done():
-                answer.set_result(self._work(handler, request))
+                self._answer(handler, request, answer)
             if self._waiting and loop.time() > until:
                 loop.call_soon(self._go, loop)
                 return
+
+    def _answer(self, handler: Callable[[bytes], bytes], request: bytes, answer: asyncio.Future[_T]) -> None:
+        """Whatever happens, who waits is told, and whoever comes next has a turn: without memory nothing is sure not to raise."""
+        try:
+            answer.set_result(self._work(handler, request))
+        except BaseException as error:  # noqa: BLE001 - see above
+            answer.set_exception(error)
