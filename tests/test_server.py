@@ -129,6 +129,7 @@ EVERYTHING = {
     "policies_key": Path("own"),
     "policies_known_hosts": Path("hosts"),
     "policies_ca": Path("roots"),
+    "worker_timeout": 14.5,
 }
 
 

@@ -91,7 +91,8 @@ def _serve_in_envoy(settings: Settings, ready: Callable[[Sequence[str], PolicySe
     with closing(memory_of(settings)) as memory:
         gate, _ = in_force(settings, memory)
         write_what_is_left(settings)
-        engine = envoy.Engine("mcp_acl.server:inside_envoy", {INSIDE: settings.model_dump_json()})
+        inside = {INSIDE: settings.model_dump_json()}
+        engine = envoy.Engine("mcp_acl.server:inside_envoy", inside, silence=settings.worker_timeout)
         listeners, limits = listeners_of(settings, gate), limits_of(settings)
         try:
             asyncio.run(envoy.run(listeners, limits, engine, settings.drain, _started(gate, ready)))
@@ -153,7 +154,7 @@ def supervise(settings: Settings, ready: Callable[[Sequence[Record]], None]) -> 
             return [sys.executable, "-P", "-m", "mcp_acl", "serve", "--attached", *worker_flags(shared, number, before)]
 
         try:
-            asyncio.run(Supervisor(settings.workers, command, environment, seconds).run(ready))
+            asyncio.run(Supervisor(settings.workers, command, environment, seconds, settings.worker_timeout).run(ready))
         finally:
             write_what_is_left(local)
 

@@ -77,6 +77,7 @@ SAMPLES: dict[str, tuple[object, str, str]] = {
     "policies_key": ("x", "y", "z"),
     "policies_known_hosts": ("x", "y", "z"),
     "policies_ca": ("x", "y", "z"),
+    "worker_timeout": ("0", "1", "2.5"),
 }
 """For each setting what its flag, its variable and the file say."""
 
@@ -119,6 +120,7 @@ VALUES: dict[str, tuple[Any, Any, Any]] = {
     "log_files": (0, 1, 2),
     "policies_interval": (0.0, 1.5, 60.0),
     "policies_timeout": (1.0, 2.5, 3.0),
+    "worker_timeout": (0.0, 1.0, 2.5),
     **dict.fromkeys(
         ("policies_signers", "policies_token", "policies_key", "policies_known_hosts", "policies_ca"),
         (Path("x"), Path("y"), Path("z")),

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from mcp_acl.runtime import supervisor
+from mcp_acl.runtime.silence import QUESTIONS
 from mcp_acl.runtime.supervisor import Record, Supervisor, WorkerError
 
 SECONDS = 20.0
@@ -25,7 +26,11 @@ if "refused" in faults or ("later" in faults and starts == 2):
 if "deaf" in faults:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 print(json.dumps({"number": int(number), "pid": os.getpid(), "starts": starts}), flush=True)
-sys.stdin.read()
+while asked := os.read(0, 100):
+    if "answers" in faults:
+        os.write(1, b".")
+        with open(file + ".asked", "a") as log:
+            log.write("?")
 """
 
 
@@ -51,10 +56,17 @@ class Scene:
     def left(self) -> list[int]:
         return [pid for _, pid in self.started() if alive(pid)]
 
-    def run(self, count: int, then: Callable[[Sequence[Record]], Awaitable[None]], seconds: float = SECONDS) -> None:
+    def run(
+        self,
+        count: int,
+        then: Callable[[Sequence[Record]], Awaitable[None]],
+        seconds: float = SECONDS,
+        silence: float = 0.0,
+    ) -> None:
         async def scene() -> None:
             told: asyncio.Future[Sequence[Record]] = asyncio.get_running_loop().create_future()
-            task = asyncio.ensure_future(Supervisor(count, self.command, os.environ, seconds).run(told.set_result))
+            supervised = Supervisor(count, self.command, os.environ, seconds, silence)
+            task = asyncio.ensure_future(supervised.run(told.set_result))
             waiting: set[asyncio.Future[object]] = {told, task}  # type: ignore[arg-type]
             await asyncio.wait(waiting, timeout=SECONDS, return_when=asyncio.FIRST_COMPLETED)
             if told.done():
@@ -148,6 +160,29 @@ def test_worker_that_does_not_end_is_killed(tmp_path: Path) -> None:
     scene = Scene(tmp_path, "deaf")
     scene.run(2, nothing, seconds=0.3)
     assert [] == scene.left()
+
+
+def test_worker_that_is_silent_is_killed_and_replaced(tmp_path: Path) -> None:
+    scene = Scene(tmp_path)
+
+    async def then(told: Sequence[Record]) -> None:
+        os.kill(told[0]["pid"], signal.SIGSTOP)
+        await scene.until(lambda: len(scene.started()) == 2)
+        assert not alive(told[0]["pid"])
+
+    scene.run(1, then, silence=0.3)
+    assert [] == scene.left()
+
+
+def test_worker_that_answers_is_left_alone(tmp_path: Path) -> None:
+    scene = Scene(tmp_path, "answers")
+    asked = Path(f"{scene.log}.asked")
+
+    async def then(_: Sequence[Record]) -> None:
+        await scene.until(lambda: asked.exists() and len(asked.read_text()) > 2 * QUESTIONS)
+
+    scene.run(1, then, silence=SECONDS / 10)
+    assert 1 == len(scene.started())
 
 
 def test_signal_before_every_worker_is_ready_ends_them_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

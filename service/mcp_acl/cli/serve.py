@@ -16,13 +16,14 @@ from mcp_acl.hosts.envoy import EnvoyError, EnvoyMissingError
 from mcp_acl.hosts.listening import ListenError
 from mcp_acl.policy.index import PolicySet
 from mcp_acl.runtime import supervisor
+from mcp_acl.runtime.attached import Attached
 from mcp_acl.runtime.certificates import CertificateError
 from mcp_acl.runtime.decision_log import LogError
 from mcp_acl.runtime.loading import Loaded
 from mcp_acl.runtime.memory import StoreError
 from mcp_acl.runtime.metrics import MetricsError
 from mcp_acl.runtime.settings import Settings
-from mcp_acl.runtime.supervisor import WorkerError, end_with_input
+from mcp_acl.runtime.supervisor import WorkerError
 from mcp_acl.server import log_to_stderr, serve, supervise
 
 _BY_SETTING: Final[Mapping[type[Exception], str]] = {
@@ -43,15 +44,15 @@ def command(
 ) -> None:
     """Serve until SIGTERM or SIGINT. The first line on standard output says where.
 
-    `--attached` is for whoever starts it as a part of something: it ends when its standard input closes, whatever closed it.
+    `--attached` is for whoever starts it as a part of something: it ends when its standard input closes, whatever closed it, and answers by a byte
+    when something comes there.
     """
     _open_standard_streams()
     log_to_stderr()
-    if attached:
-        end_with_input()
+    attachment = Attached() if attached else None
     try:
         with reading(loaded.settings.policies):
-            _serve(loaded.settings, as_json=as_json or attached)
+            _serve(loaded.settings, attachment, as_json=as_json or attached)
     except tuple(_BY_SETTING) as error:
         name = _BY_SETTING[type(error)]
         raise RefusedError(loaded.settings.policies, [loaded.origins[name].problem(name, str(error))]) from None
@@ -66,11 +67,24 @@ def _open_standard_streams() -> None:
     os.close(descriptor)
 
 
-def _serve(settings: Settings, *, as_json: bool) -> None:
+def _serve(settings: Settings, attachment: Attached | None, *, as_json: bool) -> None:
+    def ready_together(workers: Sequence[supervisor.Record]) -> None:
+        _ready_together(workers, as_json=as_json)
+        _answer(attachment)
+
+    def ready(bound: Sequence[str], found: PolicySet) -> None:
+        _ready(settings, bound, found, as_json=as_json)
+        _answer(attachment)
+
     if settings.workers > 1:
-        supervise(settings, lambda workers: _ready_together(workers, as_json=as_json))
+        supervise(settings, ready_together)
     else:
-        serve(settings, lambda bound, found: _ready(settings, bound, found, as_json=as_json))
+        serve(settings, ready)
+
+
+def _answer(attachment: Attached | None) -> None:
+    if attachment is not None:
+        attachment.answer()
 
 
 def _ready(settings: Settings, bound: Sequence[str], found: PolicySet, *, as_json: bool) -> None:

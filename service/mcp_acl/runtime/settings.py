@@ -16,6 +16,7 @@ from mcp_acl.runtime.address import AddressError, is_socket_file, parse_address,
 from mcp_acl.runtime.settings_fields import Conflict, File, Listen, Metavar, Names, Seconds
 from mcp_acl.runtime.settings_remote import RemoteSettings, remote_conflicts_of
 from mcp_acl.runtime.settings_watched import WatchedSettings, watched_conflicts_of
+from mcp_acl.runtime.settings_workers import WorkerSettings
 
 KIB: Final = 1024
 MIB: Final = 1024 * KIB
@@ -64,7 +65,7 @@ Lifetime: TypeAlias = Annotated[float, Metavar("SECONDS"), Field(ge=1, le=MAX_DA
 Rows: TypeAlias = Annotated[int, Metavar("N"), Field(ge=1, le=MAX_ROWS)]
 
 
-class Settings(RemoteSettings, WatchedSettings):
+class Settings(WorkerSettings, RemoteSettings, WatchedSettings):
     """How the service runs. A relative path is taken from where the service is started."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)

@@ -1,19 +1,20 @@
 """Worker processes kept running: started, told to stop, and replaced when they end. Knows nothing of what they do.
 
 A worker is a command that says that it is ready by one line of JSON on its standard output, and ends when its standard input closes, so
-that none outlives whoever started it. One that ends before it is ready has never taken a request.
+that none outlives whoever started it. One that ends before it is ready has never taken a request. One that is ready answers each byte that
+it is sent by a byte, while it works; one that has been silent for too long is killed.
 """
 
 import asyncio
 import json
 import logging
-import os
 import signal
-import threading
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final, TypeAlias
+
+from mcp_acl.runtime.silence import silent
 
 _LOG: Final = logging.getLogger("mcp_acl")
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
@@ -24,6 +25,8 @@ _LONGEST_LINE: Final = 64 * 1024 * 1024
 """Bytes of what a worker says when it is ready: every policy by name."""
 _STEADY: Final = 10.0
 """Seconds that a worker must have run for its end to count as the first one again."""
+_QUESTION: Final = b"?"
+_LONGEST_ANSWER: Final = 4096
 
 Record: TypeAlias = Mapping[str, Any]
 Command: TypeAlias = Callable[[int, Record | None], Sequence[str]]
@@ -39,12 +42,18 @@ class WorkerError(RuntimeError):
 
 
 class Supervisor:
-    """Runs `count` workers. `seconds`: how long they have to end after a signal, before they are killed."""
+    """Runs `count` workers. `seconds`: how long they have to end after a signal, before they are killed.
 
-    def __init__(self, count: int, command: Command, environment: Mapping[str, str], seconds: float) -> None:
+    `silence`: for how many seconds one may be silent that is ready; 0: for ever.
+    """
+
+    def __init__(
+        self, count: int, command: Command, environment: Mapping[str, str], seconds: float, silence: float = 0.0
+    ) -> None:
         self._command = command
         self._environment = environment
         self._seconds = seconds
+        self._silence = silence
         self._records: list[Record | None] = [None] * count
         self._processes: dict[int, Process] = {}
         self._stopping = asyncio.Event()
@@ -107,7 +116,7 @@ class Supervisor:
         delay = _FIRST_DELAY
         while True:
             started = loop.time()
-            code = await self._processes[number].wait()
+            code = await self._end_of(number, self._processes[number])
             delay = _FIRST_DELAY if loop.time() - started > _STEADY else delay
             _LOG.error("worker %d %s; another takes its place in %.1f s", number, _how(code), delay)
             await asyncio.sleep(delay)
@@ -118,6 +127,32 @@ class Supervisor:
                 _LOG.error("%s", error)
             else:
                 _LOG.info("worker %d is ready again", number)
+
+    async def _end_of(self, number: int, process: Process) -> int:
+        """Wait for the end of a worker, and return how it ended."""
+        watching = asyncio.ensure_future(self._kill_if_silent(number, process))
+        try:
+            return await process.wait()
+        finally:
+            watching.cancel()
+
+    async def _kill_if_silent(self, number: int, process: Process) -> None:
+        stdin, stdout = process.stdin, process.stdout
+        assert stdin is not None
+        assert stdout is not None
+
+        async def answered(seconds: float) -> bool:
+            stdin.write(_QUESTION)
+            try:
+                return bool(await asyncio.wait_for(stdout.read(_LONGEST_ANSWER), seconds))
+            except TimeoutError:
+                return False
+
+        await silent(self._silence, answered)
+        if not stdout.at_eof():  # it hangs, and has not ended
+            _LOG.error("worker %d has been silent for %g s; it is killed", number, self._silence)
+            with suppress(ProcessLookupError):
+                process.kill()
 
     def _stop(self) -> None:
         self._stopping.set()
@@ -134,18 +169,6 @@ class Supervisor:
                 _LOG.error("worker %d does not end; it is killed", number)
                 process.kill()
         await asyncio.gather(*late)
-
-
-def end_with_input() -> None:
-    """In a worker: from here on, end this process as by SIGTERM when its standard input closes, whatever closed it."""
-
-    def wait() -> None:
-        with suppress(OSError):  # of an input that is not there
-            while os.read(0, 4096):
-                pass
-        os.kill(os.getpid(), signal.SIGTERM)
-
-    threading.Thread(target=wait, daemon=True).start()
 
 
 def _how(code: int) -> str:

@@ -6,6 +6,7 @@ Each answer is a list of what is wrong, empty if nothing is. Knows no process: E
 import json
 import re
 from collections.abc import Iterator
+from http import HTTPStatus
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any, Final
@@ -70,6 +71,16 @@ def _probe_faults(directory: Path) -> Iterator[str]:
         return
     if reply.body != framed(Health().check(b"")):
         yield "health is not SERVING after the check"
+
+
+def answers(directory: Path, seconds: float) -> bool:
+    """Whether the Python inside answers for its health, whatever it says."""
+    try:
+        return (
+            ask(probe_file(directory), "POST", grpc_health.CHECK, _CALL, framed(b""), seconds).status == HTTPStatus.OK
+        )
+    except (OSError, HTTPException):
+        return False
 
 
 def _status(directory: Path, path: str) -> str:

@@ -16,9 +16,16 @@ class Reply(NamedTuple):
     body: bytes
 
 
-def ask(file: Path, method: str, path: str, headers: dict[str, str] | None = None, body: bytes = b"") -> Reply:
-    """One request on a connection of its own. Raises OSError or HTTPException."""
-    connection = _Connection(file)
+def ask(  # noqa: PLR0913, PLR0917 - a request
+    file: Path,
+    method: str,
+    path: str,
+    headers: dict[str, str] | None = None,
+    body: bytes = b"",
+    seconds: float = _SECONDS,
+) -> Reply:
+    """One request on a connection of its own, whose every step may take so many seconds. Raises OSError or HTTPException."""
+    connection = _Connection(file, seconds)
     try:
         connection.request(method, path, body, headers or {})
         response = connection.getresponse()
@@ -28,11 +35,11 @@ def ask(file: Path, method: str, path: str, headers: dict[str, str] | None = Non
 
 
 class _Connection(HTTPConnection):
-    def __init__(self, file: Path) -> None:
-        super().__init__("localhost", timeout=_SECONDS)
+    def __init__(self, file: Path, seconds: float) -> None:
+        super().__init__("localhost", timeout=seconds)
         self._file = file
 
     def connect(self) -> None:
         self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(_SECONDS)
+        self.sock.settimeout(self.timeout)
         self.sock.connect(str(self._file))

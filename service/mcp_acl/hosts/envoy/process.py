@@ -113,6 +113,11 @@ class Envoy:
                 return
             await asyncio.sleep(_POLL)
 
+    def kill(self) -> None:
+        """End it at once, because nothing else does."""
+        if self._process is not None and self._process.returncode is None:
+            self._process.kill()
+
     async def stop(self) -> None:
         """End it, and wait until it has."""
         process = self._process
@@ -120,9 +125,8 @@ class Envoy:
             process.terminate()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(process.wait(), END_SECONDS)
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
+            self.kill()
+            await process.wait()
         if self._pipe >= 0:
             os.close(self._pipe)
             self._pipe = -1

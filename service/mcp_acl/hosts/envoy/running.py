@@ -21,6 +21,7 @@ from mcp_acl.hosts.envoy.process import Envoy, EnvoyError
 from mcp_acl.hosts.envoy.secrets import Secrets
 from mcp_acl.hosts.envoy.told import DRAIN, END_SECONDS, REFUSE, Told
 from mcp_acl.hosts.listening import Limits, Listener
+from mcp_acl.runtime.silence import silent
 
 _LOG: Final = logging.getLogger("mcp_acl")
 
@@ -35,11 +36,15 @@ _LOOK: Final = 1.0
 
 
 class Engine(NamedTuple):
-    """What Envoy runs: `factory` is `module:function`, called inside with `environment` added to this one, and returns a `Served`."""
+    """What Envoy runs: `factory` is `module:function`, called inside with `environment` added to this one, and returns a `Served`.
+
+    `silence`: for how many seconds it may be silent when it is asked for its health; 0: for ever.
+    """
 
     factory: str
     environment: Mapping[str, str] = MappingProxyType({})
     installation: Installation | None = None
+    silence: float = 0.0
 
 
 async def run(
@@ -52,7 +57,7 @@ async def run(
     """Serve until SIGTERM or SIGINT. `ready` is told each address with the port that is bound.
 
     What is served comes from the engine; the tables of the listeners here are not looked at, but their names are. Raises ListenError for
-    an address, EnvoyMissingError, and EnvoyError if Envoy does not start, is not as it must be, or ends by itself.
+    an address, EnvoyMissingError, and EnvoyError if Envoy does not start, is not as it must be, hangs, or ends by itself.
 
     After the signal health says NOT_SERVING, and for `drain` seconds, or until a second signal, calls are taken as ever. Then clients are
     told to go elsewhere, what has arrived is answered as far as half a second suffices, whatever comes is refused with UNAVAILABLE, and
@@ -83,7 +88,7 @@ async def run(
             if faults:
                 raise EnvoyError(f"Envoy is not as it must be: {'; '.join(faults)}")
             ready([bound(one.address, ports[name]) for name, (one, _) in addressed.items()])
-            await _until(stop, envoy, _refresh(secrets))
+            await _until(stop, envoy, _attend(envoy, secrets, directory, engine.silence))
             await _drain(envoy, stop, drain)
         finally:
             await envoy.stop()
@@ -118,6 +123,21 @@ async def _ports(envoy: Envoy, names: set[str]) -> Mapping[str, int]:
     except TimeoutError:
         raise EnvoyError(f"Envoy is not ready after {_START_SECONDS:.0f} seconds") from None
     return ports
+
+
+async def _attend(envoy: Envoy, secrets: Sequence[Secrets], directory: Path, silence: float) -> None:
+    """Hand on certificates that change. Raises EnvoyError when Envoy has been silent for too long."""
+
+    async def answered(seconds: float) -> bool:
+        return await asyncio.to_thread(check.answers, directory, seconds)
+
+    refreshing = asyncio.ensure_future(_refresh(secrets))
+    try:
+        await silent(silence, answered)
+    finally:
+        refreshing.cancel()
+    envoy.kill()
+    raise EnvoyError(f"Envoy has been silent for {silence:g} s; it is killed")
 
 
 async def _refresh(secrets: Sequence[Secrets]) -> None:
