@@ -17,12 +17,15 @@ SECONDS = 60.0
 
 @contextmanager
 def serving(
-    policies: Path, *flags: str, host: str = "grpcio"
+    policies: Path, *flags: str, host: str = "grpcio", log: Path = Path(os.devnull)
 ) -> "Iterator[tuple[subprocess.Popen[str], dict[str, Any]]]":
-    """The service, and what it said when it was ready. Skips the test where the host is not installed."""
+    """The service, and what it said when it was ready; what it says later is in `log`. Skips the test where the host is not installed."""
     command = [python_of(host), "-m", "mcp_acl", "serve", "--policies", str(policies), "--json", "--host", host, *flags]
     env = {**os.environ, "PYTHONPATH": str(ROOT / "service")}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=env) as process:
+    with (
+        log.open("wb") as errors,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True, env=env) as process,
+    ):
         assert process.stdout is not None
         try:
             yield process, json.loads(process.stdout.readline())
