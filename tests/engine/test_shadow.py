@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 from mcp_acl.domain import Decision, Effect, Message, MessageKind, Reason, Request, ResponseNeeds, TokenState
 from mcp_acl.engine import shadow as module
 from mcp_acl.engine.decision import decide
-from mcp_acl.engine.response import filter_response
-from mcp_acl.engine.shadow import Shadow, tried
+from mcp_acl.engine.response import Filtered, filter_response
+from mcp_acl.engine.shadow import Shadow, difference, tried
 from mcp_acl.policy.compiler import at_commit, compile_policies
 from mcp_acl.policy.index import PolicySet
 from mcp_acl.policy.source import SourceFile
 from mcp_acl.problems import SourceError
 from mcp_acl.runtime import gate as gates
-from mcp_acl.runtime.gate import Gate, Question
+from mcp_acl.runtime.gate import Gate, Question, Reply
 from tests.strategies import lists, policy_sets, requests, source_files
 from tests.test_differential import body_of
 
@@ -53,11 +53,18 @@ def call(name: str, server: str = "s") -> Question:
     return Question(server, json.dumps(message).encode(), {"sub": "a"}, TokenState.VALID, filters_responses=True)
 
 
+def names_in(reply: Reply) -> list[str]:
+    return [tool["name"] for tool in json.loads(reply.filtered.body)["result"]["tools"]]
+
+
 LIST = Question("s", b'{"jsonrpc":"2.0","id":1,"method":"tools/list"}', filters_responses=True)
 
 
-def test_a_set_without_shadow_has_no_trial() -> None:
-    assert compiled(BASE, STRICTER.replace("mode: shadow", "mode: enforce")).trial is None
+def test_a_set_without_shadow_has_no_trial_and_tells_nothing() -> None:
+    gate = Gate(compiled(BASE, STRICTER.replace("mode: shadow", "mode: enforce")))
+    assert gate.policies.trial is None
+    assert [None, None] == [gate.check(call(name)).shadow for name in ("delete", "more")]
+    assert gate.filter(gate.check(LIST).context, "application/json", TOOLS).shadow is None
 
 
 def test_what_it_would_change_is_told_and_changes_nothing() -> None:
@@ -156,6 +163,11 @@ def test_response_that_only_the_trial_looks_into_passes_as_it_is(body: bytes) ->
     assert [body[:10], body[10:], b""] == [one.filtered.body for one in replies]
     assert 1 == len([one for one in replies if one.shadow is not None])
     assert gate.filter(context, "text/event-stream", b"data: x\n\n").filtered.dropped, "as without it"
+
+
+def test_of_entries_of_one_name_as_many_are_told_as_differ() -> None:
+    once, twice = (Filtered("", b"", hidden=names) for names in (("a", "b"), ("b", "a", "a")))
+    assert (Shadow(hidden=("a",)), Shadow(shown=("a",))) == (difference(once, twice), difference(twice, once))
 
 
 def test_response_is_asked_for_where_only_the_trial_needs_it() -> None:
@@ -274,6 +286,9 @@ def test_what_is_in_shadow_counts_as_if_it_were_not_written(
         mixed, plain, every = (compile_policies(source_files(one)) for one in (with_, without, written))
     if mixed is None or plain is None or every is None:
         return
+    assert (mixed.trial is not None) == any(
+        "shadow" in (policy.get("mode"), *(rule.get("mode") for rule in policy["rules"])) for policy in with_
+    )
     for request in asked:
         decision, other = decide(mixed, request), decide(every, request)
         assert told(decide(plain, request)) == told(decision)
@@ -288,3 +303,33 @@ def test_what_is_in_shadow_counts_as_if_it_were_not_written(
     body = body_of(request, entries)
     wanted = filter_response(plain, request, "application/json", body).body
     assert wanted == filter_response(mixed, request, "application/json", body).body
+
+
+RULES = st.lists(
+    st.fixed_dictionaries(
+        {
+            "effect": st.sampled_from(["allow", "allow", "deny"]),
+            "mode": st.sampled_from(["enforce", "shadow"]),
+            "name": st.sampled_from(["echo", "delete", "more", {"any": True}]),
+        }
+    ),
+    min_size=1,
+    max_size=5,
+)
+
+
+@settings(max_examples=100)
+@given(RULES)
+def test_what_is_told_is_what_is_decided_when_it_is_enforced(drawn: list[dict[str, Any]]) -> None:
+    rules = [{"id": f"r{number}", "methods": ["tools/list", "tools/call"], **rule} for number, rule in enumerate(drawn)]
+    policy = {"version": 1, "policy": "w", "servers": ["s"]}
+    before = Gate(compiled(json.dumps({**policy, "rules": rules})))
+    after = Gate(compiled(json.dumps({**policy, "rules": [{**rule, "mode": "enforce"} for rule in rules]})))
+    for name in ("echo", "delete", "more"):
+        now, then = before.check(call(name)), after.check(call(name)).decision
+        assert (None if now.decision.allowed is then.allowed else told(then)) == (now.shadow and told(now.shadow))
+    listed, later = (gate.filter(gate.check(LIST).context, "application/json", TOOLS) for gate in (before, after))
+    hidden, shown, _ = listed.shadow or Shadow()
+    assert {*shown}.isdisjoint(names_in(listed))
+    assert {*hidden} <= {*names_in(listed)}
+    assert {*names_in(later)} == {*names_in(listed), *shown} - {*hidden}

@@ -1,9 +1,10 @@
 """What would be otherwise if what is in shadow were enforced: decisions and lists that differ. Changes none of them.
 
 The rule: what counts is decided by the set without whatever is in shadow, as if it were not written. Beside it the same is asked of
-the set with all of it, and of that only the difference is told.
+the set with all of it, and of that only the difference is told: another effect, other entries. That other rules would come to the same is none.
 """
 
+from collections import Counter
 from typing import Final, NamedTuple
 
 from mcp_acl.domain import Decision, Request, ResponseNeeds
@@ -41,9 +42,6 @@ def difference(filtered: Filtered, other: Filtered) -> Shadow | None:
         return Shadow(refused=other.refused)
     if filtered.refused:
         return None
-    ours, theirs = set(filtered.hidden), set(other.hidden)
-    found = Shadow(
-        tuple(name for name in dict.fromkeys(other.hidden) if name not in ours),
-        tuple(name for name in dict.fromkeys(filtered.hidden) if name not in theirs),
-    )
+    ours, theirs = Counter(filtered.hidden), Counter(other.hidden)
+    found = Shadow(tuple((theirs - ours).elements()), tuple((ours - theirs).elements()))
     return found if found.hidden or found.shown else None
