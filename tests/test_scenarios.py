@@ -19,12 +19,14 @@ from mcp_acl.domain import Denial, Direction, Effect, Reason, ResponseNeeds, Tok
 from mcp_acl.engine.scenarios import (
     LIBRARY,
     Answer,
+    Otherwise,
     Question,
     Response,
     Scenario,
     Shown,
     run_scenarios,
 )
+from mcp_acl.engine.shadow import Shadow
 from mcp_acl.mcp.methods import LIST_CHANGED, METHODS, MethodClass
 from mcp_acl.policy.compiler import compile_policies
 from mcp_acl.policy.index import PolicySet
@@ -45,6 +47,7 @@ class WithoutFilter:
     """The library as an entrance that cannot filter responses, as an external authorizer of calls alone."""
 
     filters = False
+    tells_shadow = True
 
     def check(self, policies: PolicySet, question: Question) -> Answer:
         return LIBRARY.check(policies, question)
@@ -94,6 +97,7 @@ class CommandLine:
     """`mcp-acl decide` and `mcp-acl filter`, in this process."""
 
     filters = True
+    tells_shadow = True
 
     def __init__(self, directory: Path, policies: Path) -> None:
         self._directory = directory
@@ -113,6 +117,7 @@ class CommandLine:
             len(found["dropped"]),
             found["refused"] != "",
             rules_in(found["errors"]),
+            None if found["shadow"] is None else Shadow(**found["shadow"]),
         )
 
     def _run(self, *arguments: str) -> tuple[int, Mapping[str, Any]]:
@@ -165,7 +170,14 @@ def answer_of(code: int, found: Mapping[str, Any]) -> Answer:
         ResponseNeeds(found["response_needs"]),
         found["message"],
         denial,
+        otherwise(found["shadow"]),
     )
+
+
+def otherwise(found: Mapping[str, Any] | None) -> Otherwise | None:
+    if found is None:
+        return None
+    return Otherwise(Effect(found["decision"]), Reason(found["reason"]), rules_in(found["rules"]))
 
 
 def rules_in(records: Sequence[Mapping[str, str]]) -> tuple[str, ...]:

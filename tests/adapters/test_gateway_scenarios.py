@@ -1,6 +1,7 @@
 """Every scenario through the interfaces of gateways that are not ours: what they carry, both ways, and nothing else, may make a difference.
 
-A scenario is left out where an interface cannot carry it: a message of the server's own, a number that a double does not hold.
+A scenario is left out where an interface cannot carry it: a message of the server's own, a number that a double does not hold. What is in shadow these
+interfaces do not tell: there it is only seen that it changes nothing.
 """
 
 import json
@@ -122,6 +123,7 @@ class ExtProc:
     """One exchange for each scenario. `mode` is that of both bodies, or of the response's alone."""
 
     filters = True
+    tells_shadow = False
 
     def __init__(self, mode: pb.ProtocolConfiguration) -> None:
         self._mode = mode
@@ -239,6 +241,7 @@ class ExtAuthz:
     """One call for each scenario; responses are not seen."""
 
     filters = False
+    tells_shadow = False
 
     def check(self, policies: PolicySet, question: Question) -> Answer:
         gate, table = standing(policies, question, Gateways())
@@ -306,6 +309,7 @@ class ExtMcp:
     """Two calls for each scenario: the gateway keeps the envelope to itself, so it is put back here."""
 
     filters = True
+    tells_shadow = False
 
     def __init__(self) -> None:
         self._gate: Any = None

@@ -53,6 +53,32 @@ def test_scenario_that_differs_is_shown_and_ends_with_1(run: Run, policies: Path
     assert "a.scenarios.yaml: 0 of 1 scenarios as expected\n" in result.stdout
 
 
+IN_SHADOW = """\
+policies:
+  own.yaml: {version: 1, policy: own, rules: [{id: a, methods: [tools/call]}, {id: b, mode: shadow, effect: deny, methods: [tools/call], name: delete}]}
+scenarios:
+  - name: Deleting will be denied
+    server: anything
+    message: tools/call delete
+    expect: {decision: allow, shadow: {decision: deny, rules: [own/b]}}
+  - name: Nothing else will be
+    server: anything
+    message: tools/call create
+    expect: {decision: allow, shadow: {decision: allow}}
+"""
+
+
+def test_what_is_in_shadow_can_be_expected(run: Run, policies: Path) -> None:
+    (policies / "a.scenarios.yaml").write_text(IN_SHADOW)
+    result = run("test", policies)
+    assert (0, "a.scenarios.yaml: 2 of 2 scenarios as expected\n") == (result.exit_code, result.stdout)
+    (policies / "a.scenarios.yaml").write_text(IN_SHADOW.replace("name: delete}", "name: create}"))
+    result = run("test", policies)
+    assert 1 == result.exit_code
+    assert 'Deleting will be denied: `shadow.decision` should be "deny" and is "allow"\n' in result.stdout
+    assert 'Nothing else will be: `shadow.decision` should be "allow" and is "deny"\n' in result.stdout
+
+
 def test_differences_as_json(run: Run, policies: Path) -> None:
     (policies / "a.scenarios.yaml").write_text(WRONG)
     (file,) = json.loads(run("test", "--json", policies).stdout)["files"]

@@ -7,7 +7,8 @@ import pytest
 
 from mcp_acl.domain import Denial, Direction, Effect, Http, Reason, ResponseNeeds, TaskFact, TokenState
 from mcp_acl.engine.scenario_file import parse_scenarios
-from mcp_acl.engine.scenarios import LIBRARY, Answer, Question, Response, Scenario, Shown, run_scenarios
+from mcp_acl.engine.scenarios import LIBRARY, Answer, Otherwise, Question, Response, Scenario, Shown, run_scenarios
+from mcp_acl.engine.shadow import Shadow
 from mcp_acl.policy.compiler import compile_policies
 from mcp_acl.policy.index import PolicySet
 from mcp_acl.policy.source import SourceFile
@@ -214,6 +215,28 @@ scenarios:
     } == found.expect
 
 
+def test_expectation_of_what_is_in_shadow_holds_what_is_written() -> None:
+    text = """
+scenarios:
+  - name: one
+    message: tools/list
+    list: [a]
+    expect:
+      decision: allow
+      shadow: {decision: deny, reason: denied_by_rule, rules: [p/b, p/a], hidden: [d, c], shown: [f, e], refused: false}
+"""
+    (found,) = scenarios_of(text)
+    assert {
+        "decision": "allow",
+        "shadow.decision": "deny",
+        "shadow.reason": "denied_by_rule",
+        "shadow.rules": ["p/b", "p/a"],
+        "shadow.hidden": ["c", "d"],
+        "shadow.shown": ["e", "f"],
+        "shadow.refused": False,
+    } == found.expect
+
+
 @pytest.mark.parametrize(
     ("lines", "expected"),
     [
@@ -232,6 +255,22 @@ scenarios:
         ),
         (["message: ping", "expect: {decision: allow}"], {"decision": "allow"}),
         (["message: ping", "expect: {decision: allow}", "cannot_filter: {decision: deny}"], {"decision": "deny"}),
+        (
+            [
+                "message: ping",
+                "response: {body: ''}",
+                "expect: {decision: allow, shadow: {decision: deny, hidden: []}}",
+            ],
+            {"decision": "allow", "shadow.decision": "deny"},
+        ),
+        (
+            ["message: tools/list", "expect: {decision: deny, shadow: {decision: allow}}"],
+            {"decision": "deny"},
+        ),
+        (
+            ["message: tools/list", "expect: {decision: allow, reason: nothing_hidden, shadow: {decision: allow}}"],
+            {"decision": "allow", "reason": "nothing_hidden"},
+        ),
     ],
 )
 def test_entrance_that_cannot_filter_is_expected_to_answer(lines: list[str], expected: Mapping[str, object]) -> None:
@@ -392,10 +431,33 @@ ONE = "scenarios:\n  - name: one\n    message: ping\n    expect: {decision: deny
             "scenarios:\n  - name: one\n    message: ping\n    expect: {decision: deny, hidden: []}\n",
             ["s.yaml:4:13: `hidden` is expected of a response, and there is none / add `list` or `response`"],
         ),
+        (
+            ONE.replace("deny}", "deny, shadow: {hidden: []}}"),
+            ["s.yaml:4:13: `shadow.hidden` is expected of a response, and there is none / add `list` or `response`"],
+        ),
+        (ONE.replace("deny}", "deny, shadow: {}}"), ["s.yaml:4:38: `shadow` must not be empty / "]),
+        (ONE.replace("deny}", "deny, shadow: null}"), ["s.yaml:4:38: `shadow` must be an object / "]),
+        (
+            ONE.replace("deny}", "deny, shadow: {effect: allow, decison: allow}}"),
+            [
+                "s.yaml:4:39: the key `effect` is not known / ",
+                "s.yaml:4:54: the key `decison` is not known / did you mean `decision`?",
+            ],
+        ),
     ],
 )
 def test_problem_says_where_and_what_to_do(text: str, problems: list[str]) -> None:
     assert problems == problems_of(text)
+
+
+@pytest.mark.parametrize("told", ["reason: granted", "decision: deny, rules: []"])
+@pytest.mark.parametrize("key", ["expect", "cannot_filter"])
+def test_reason_and_rules_in_shadow_are_of_another_decision(told: str, key: str) -> None:
+    wrong = f"    {key}: {{decision: deny, shadow: {{{told}}}}}\n"
+    text = ONE + wrong if key == "cannot_filter" else ONE.replace("    expect: {decision: deny}\n", wrong)
+    (problem,) = problems_of(text)
+    assert "its reason and rules only where it would decide otherwise / give `shadow` the other `decision`" in problem
+    assert problem.startswith(f"s.yaml:{text.count(chr(10))}:")
 
 
 # ---- running ---------------------------------------------------------------------------------------------------------
@@ -404,8 +466,9 @@ def test_problem_says_where_and_what_to_do(text: str, problems: list[str]) -> No
 class Fixed:
     """An entrance that always says the same."""
 
-    def __init__(self, answer: Answer, shown: Shown | None = None) -> None:
+    def __init__(self, answer: Answer, shown: Shown | None = None, *, tells_shadow: bool = True) -> None:
         self.filters = shown is not None
+        self.tells_shadow = tells_shadow
         self.answer = answer
         self.shown = shown
         self.asked: list[bool] = []
@@ -468,6 +531,43 @@ def test_every_field_that_differs_is_reported() -> None:
     assert len(fields) == len(set(fields))
 
 
+DENIED_IN_SHADOW = ALLOWED._replace(errors=(), shadow=Otherwise(Effect.DENY, Reason.DENIED_BY_RULE, ("p/n",)))
+OTHER_IN_SHADOW = SHOWN._replace(dropped=0, errors=(), shadow=Shadow(("y", "x"), ("z",), "unreadable"))
+SAME = "decision: allow, shadow: {decision: allow, hidden: [], shown: [], refused: false}"
+OTHER = (
+    "decision: allow, shadow: "
+    "{decision: deny, reason: denied_by_rule, rules: [p/n], hidden: [x, y], shown: [z], refused: true}"
+)
+
+
+def test_expected_shadow_makes_no_difference() -> None:
+    assert [] == differences(OTHER, Fixed(DENIED_IN_SHADOW, OTHER_IN_SHADOW))
+    same = ALLOWED._replace(errors=()), SHOWN._replace(dropped=0, errors=())
+    assert [] == differences(SAME, Fixed(*same))
+    assert [
+        ("shadow.decision", "deny", "allow"),
+        ("shadow.reason", "denied_by_rule", None),
+        ("shadow.rules", ["p/n"], None),
+        ("shadow.hidden", ["x", "y"], []),
+        ("shadow.shown", ["z"], []),
+        ("shadow.refused", True, False),
+    ] == differences(OTHER, Fixed(*same))
+
+
+def test_shadow_that_nobody_expects_is_no_difference() -> None:
+    assert [] == differences("decision: allow", Fixed(DENIED_IN_SHADOW, OTHER_IN_SHADOW))
+    assert ["shadow.decision", "shadow.hidden", "shadow.shown", "shadow.refused"] == [
+        field for field, _, _ in differences(SAME, Fixed(DENIED_IN_SHADOW, OTHER_IN_SHADOW))
+    ]
+
+
+def test_entrance_that_does_not_tell_what_is_in_shadow_is_held_to_the_rest() -> None:
+    silent = ALLOWED._replace(errors=()), SHOWN._replace(dropped=0, errors=())
+    assert [("reason", "granted", "list_filtered")] == differences(
+        f"reason: granted, {OTHER}", Fixed(*silent, tells_shadow=False)
+    )
+
+
 def test_errors_that_nobody_expects_are_a_difference() -> None:
     assert [("errors", [], ["p/e", "p/f"])] == differences("decision: allow, dropped: 2", Fixed(ALLOWED, SHOWN))
 
@@ -523,6 +623,7 @@ def test_entries_are_the_names_in_every_list(content_type: str, body: bytes, ent
         ("decision: allow, refused: true", "`refused` should be true and is false"),
         ("decision: allow, status: 200", "`status` should be 200 and is null"),
         ("decision: allow, rules: [é]", '`rules` should be ["é"] and is ["p/a"]'),
+        ("decision: allow, shadow: {decision: deny}", '`shadow.decision` should be "deny" and is "allow"'),
     ],
 )
 def test_difference_reads_as_a_sentence(expect: str, sentence: str) -> None:

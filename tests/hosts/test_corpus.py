@@ -1,7 +1,7 @@
 """Every scenario through every host by every transport: one message to a call, and as streams."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,8 @@ from google.protobuf.struct_pb2 import Struct
 
 from mcp_acl.adapters.grpc_api import SERVICE
 from mcp_acl.domain import Denial, Direction, Effect, Reason, ResponseNeeds, TokenState
-from mcp_acl.engine.scenarios import Answer, Question, Response, Shown, request_of, run_scenarios
+from mcp_acl.engine.scenarios import Answer, Otherwise, Question, Response, Shown, request_of, run_scenarios
+from mcp_acl.engine.shadow import Shadow
 from mcp_acl.gen import acl_pb2 as pb
 from mcp_acl.policy.index import PolicySet
 from mcp_acl.runtime.context import read_context, write_context
@@ -46,6 +47,7 @@ class Service:
     """The service as a gateway sees it: a call for each message. It hands every response back, what needs nothing as well."""
 
     filters = True
+    tells_shadow = True
 
     def __init__(self, channel: grpc.Channel) -> None:
         self._channel = channel
@@ -83,6 +85,7 @@ class Service:
             NEEDS[reply.response_needs],
             reply.message,
             denial,
+            otherwise(reply.shadow) if reply.HasField("shadow") else None,
         )
 
     def filter(self, policies: PolicySet, question: Question, response: Response) -> Shown:
@@ -104,6 +107,7 @@ class Service:
             len(reply.dropped),
             reply.refused != "",
             rule_names(error.rule for error in reply.errors),
+            shadow_of([reply]),
         )
 
 
@@ -137,6 +141,7 @@ class Streams(Service):
             sum(len(reply.dropped) for reply in replies),
             any(reply.refused for reply in (head, *replies)),
             tuple(dict.fromkeys(rule_names(error.rule for reply in replies for error in reply.errors))),
+            shadow_of(replies),
         )
 
 
@@ -144,6 +149,18 @@ def control(channel: grpc.Channel, method: str, value: object) -> None:
     """Change what the test's service answers by."""
     call: Any = channel.unary_unary(f"/test.Control/{method}")
     call(json.dumps(value).encode(), timeout=SECONDS, wait_for_ready=True)
+
+
+def otherwise(shadow: pb.ShadowDecision) -> Otherwise:
+    return Otherwise(EFFECTS[shadow.decision], Reason(shadow.reason), rule_names(shadow.rules))
+
+
+def shadow_of(replies: Sequence[Any]) -> Shadow:
+    """What all replies to one response tell together."""
+    told = [reply.shadow for reply in replies if reply.HasField("shadow")]
+    hidden, shown = (tuple(name for one in told for name in getattr(one, field)) for field in ("hidden", "shown"))
+    assert [len(hidden), len(shown)] == [sum(one.hidden_count for one in told), sum(one.shown_count for one in told)]
+    return Shadow(hidden, shown, "".join(one.refused for one in told))
 
 
 def rule_names(rules: Any) -> tuple[str, ...]:

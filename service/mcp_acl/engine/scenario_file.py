@@ -25,9 +25,10 @@ from mcp_acl.engine.scenario_spec import (
     RawSpec,
     ResponseSpec,
     ScenarioSpec,
+    ShadowSpec,
     text_of,
 )
-from mcp_acl.engine.scenarios import Question, Response, Scenario, ScenarioFile
+from mcp_acl.engine.scenarios import IN_SHADOW, Question, Response, Scenario, ScenarioFile
 from mcp_acl.mcp.methods import METHODS, Method, MethodClass
 from mcp_acl.policy.source import Document, SourceFile, read_document
 from mcp_acl.policy.tree import Path, Plain
@@ -90,6 +91,7 @@ class _Builder:
                 f"`{min(extra)}` is expected of a response, and there is none",
                 "add `list` or `response`",
             )
+        self._check_shadow(index, own)
         question = Question(
             server=facts.server,
             body=body,
@@ -117,6 +119,14 @@ class _Builder:
                 both = " and ".join(f"`{_FIELDS.get(name, name)}`" for name in sorted(found))
                 place = self.document.place(path)
                 self.problems.append(Problem("scenario", f"both {both} are given", place, "keep one of them"))
+
+    def _check_shadow(self, index: int, own: ScenarioSpec) -> None:
+        for key, expected in (("expect", own.expect), ("cannot_filter", own.cannot_filter)):
+            if expected is not None and expected.wants_more_of_shadow_than_is_told():
+                message = "what is in shadow is told with its reason and rules only where it would decide otherwise"
+                self._report(
+                    index, key, message, "give `shadow` the other `decision`, or leave out `reason` and `rules`"
+                )
 
     def _body(self, index: int, facts: FactsSpec) -> bytes:
         if isinstance(facts.raw, str):
@@ -162,14 +172,18 @@ _FIELDS: Final = {"entries": "list"}
 
 
 def _cannot_filter(own: ScenarioSpec, row: Method | None) -> Mapping[str, object]:
-    """What an entrance that cannot filter responses is expected to answer."""
+    """What an entrance that cannot filter responses is expected to answer.
+
+    Of what is in shadow for a list nothing: it may be denied there for not being filtered.
+    """
     if own.cannot_filter is not None:
         return own.cannot_filter.fields()
     expect = {name: value for name, value in own.expect.fields().items() if name not in OF_RESPONSES}
-    passes = row is None or row.method_class is not MethodClass.LIST or expect["decision"] == "deny"
-    if passes or expect.get("reason") is Reason.NOTHING_HIDDEN:
+    if row is None or row.method_class is not MethodClass.LIST:
         return expect
-    return {"decision": "deny", "reason": Reason.LIST_NOT_FILTERED}
+    if expect["decision"] == "allow" and expect.get("reason") is not Reason.NOTHING_HIDDEN:
+        return {"decision": "deny", "reason": Reason.LIST_NOT_FILTERED}
+    return {name: value for name, value in expect.items() if not name.startswith(IN_SHADOW)}
 
 
 def _message(message: str | JsonObject, arguments: JsonObject | None) -> JsonObject:
@@ -279,6 +293,7 @@ _KEYS: Final[Mapping[str, Sequence[str]]] = {
     "defaults": _keys_of(FactsSpec),
     "expect": _keys_of(ExpectSpec),
     "cannot_filter": _keys_of(ExpectSpec),
+    "shadow": _keys_of(ShadowSpec),
     "http": _keys_of(HttpSpec),
     "raw": _keys_of(RawSpec),
     "response": _keys_of(ResponseSpec),

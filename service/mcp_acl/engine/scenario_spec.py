@@ -44,6 +44,13 @@ Knows no more of a value than its shape. A file looks like this:
           content_type: application/json
           body: …                               # the body, byte for byte
           json: {…}                             # or by its value
+          shadow:                               # if all that is in shadow were enforced; left out: nothing is expected of it
+            decision: deny                      # what would be decided; as above if that would be the same
+            reason: denied_by_rule              # why, and by which rules: told only of another decision
+            rules: [policy/rule]
+            hidden: [x]                         # the names that would be taken out besides, and left in besides, in any order
+            shown: [y]
+            refused: true                       # whether the whole body would be replaced
         cannot_filter: {…}                      # the same, for an entrance that cannot filter responses; left out: the same
                                                 # decision, but a list that is allowed is denied as `list_not_filtered`,
                                                 # unless its reason is `nothing_hidden`
@@ -59,9 +66,12 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, mo
 from pydantic_core import PydanticCustomError
 
 from mcp_acl.domain import Direction, Reason, ResponseNeeds
+from mcp_acl.engine.scenarios import IN_SHADOW
 
 JsonObject: TypeAlias = dict[str, JsonValue]
 
+
+_UNORDERED: Final = frozenset({"errors", "hidden", "shadow.hidden", "shadow.shown"})
 
 MAX_SIZE: Final = 64 * 1024 * 1024
 """Bytes of one message made by `repeat`."""
@@ -157,6 +167,23 @@ class TaskSpec(Part):
     tool: str
 
 
+class ShadowSpec(Part):
+    """What is expected to be told of what is in shadow. Only what is given is compared."""
+
+    decision: Literal["allow", "deny"] = "allow"
+    reason: Reason = Reason.GRANTED
+    rules: list[str] = []
+    hidden: list[str] = []
+    shown: list[str] = []
+    refused: bool = False
+
+
+def _expects_something(shadow: ShadowSpec) -> ShadowSpec:
+    if not shadow.model_fields_set:
+        raise PydanticCustomError("too_short", "not empty")
+    return shadow
+
+
 class ExpectSpec(Part):
     """What is expected. Only what is given is compared, so the values of the others mean nothing."""
 
@@ -176,11 +203,19 @@ class ExpectSpec(Part):
     content_type: str = ""
     body: str = ""
     value: JsonValue = Field(default=None, alias="json")
+    shadow: Annotated[ShadowSpec, AfterValidator(_expects_something)] = ShadowSpec()
 
     def fields(self) -> Mapping[str, object]:
-        """What is given, by the names it is written with."""
-        given = self.model_dump(include=set(self.model_fields_set), by_alias=True)
-        return {name: sorted(value) if name in ("errors", "hidden") else value for name, value in given.items()}
+        """What is given, by the names it is written with; those under `shadow` as `shadow.decision` and so on."""
+        given = self.model_dump(exclude_unset=True, by_alias=True)
+        told = {f"{IN_SHADOW}{name}": value for name, value in given.pop("shadow", {}).items()}
+        return {name: sorted(value) if name in _UNORDERED else value for name, value in (given | told).items()}
+
+    def wants_more_of_shadow_than_is_told(self) -> bool:
+        """Whether a reason or rules are expected of a decision that would be the same."""
+        more = {"reason", "rules"} & self.shadow.model_fields_set
+        is_other = "decision" in self.shadow.model_fields_set and self.shadow.decision != self.decision
+        return bool(more) and not is_other
 
 
 class FactsSpec(Part):
@@ -230,7 +265,12 @@ _RESPONSE: Final = frozenset({"entries", "response"})
 ONE_OF: Final = (_PRINCIPAL, _MESSAGE, _PARAMETERS, _RESPONSE)
 """Of each of these a scenario says one; whichever it says, it takes none of the others from the defaults."""
 
-OF_RESPONSES: Final = frozenset({"entries", "hidden", "dropped", "refused", "content_type", "body", "json"})
+OF_RESPONSES: Final = frozenset(
+    {
+        *("entries", "hidden", "dropped", "refused", "content_type", "body", "json"),
+        *("shadow.hidden", "shadow.shown", "shadow.refused"),
+    }
+)
 """What can be expected only where there is a response."""
 
 

@@ -21,12 +21,14 @@ from mcp_acl.domain import (
     Reason,
     Request,
     ResponseNeeds,
+    RuleRef,
     TaskFact,
     TokenState,
 )
 from mcp_acl.engine.decision import decide
 from mcp_acl.engine.denial import denial_for
 from mcp_acl.engine.response import filter_response
+from mcp_acl.engine.shadow import Shadow, difference, tried
 from mcp_acl.mcp.exchanges import read_message
 from mcp_acl.mcp.jsontext import parse_json
 from mcp_acl.mcp.methods import METHODS
@@ -36,6 +38,9 @@ from mcp_acl.policy.source import SourceFile
 from mcp_acl.problems import MessageError, Place
 
 # ---- what a scenario is ----------------------------------------------------------------------------------------------
+
+IN_SHADOW: Final = "shadow."
+"""How the names begin of what is expected of what is in shadow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +88,14 @@ class ScenarioFile:
     scenarios: tuple[Scenario, ...]
 
 
+class Otherwise(NamedTuple):
+    """What would be decided instead if all that is in shadow were enforced."""
+
+    decision: Effect
+    reason: Reason
+    rules: tuple[str, ...]
+
+
 class Answer(NamedTuple):
     """What an entrance says to a message."""
 
@@ -93,6 +106,7 @@ class Answer(NamedTuple):
     response_needs: ResponseNeeds
     message: str
     denial: Denial | None
+    shadow: Otherwise | None = None
 
 
 class Shown(NamedTuple):
@@ -104,12 +118,17 @@ class Shown(NamedTuple):
     dropped: int
     refused: bool
     errors: tuple[str, ...]
+    shadow: Shadow | None = None
 
 
 class Entrance(Protocol):
-    """A way to ask. `filters` says whether it can filter responses; if not, `filter` is never called."""
+    """A way to ask. `filters` says whether it can filter responses; if not, `filter` is never called.
+
+    `tells_shadow` says whether it tells what is in shadow; if not, nothing of that is compared.
+    """
 
     filters: bool
+    tells_shadow: bool
 
     def check(self, policies: PolicySet, question: Question) -> Answer:
         """Decide one message."""
@@ -148,6 +167,8 @@ def _differences(policies: PolicySet, scenario: Scenario, entrance: Entrance) ->
     question, response, expect = scenario.question, scenario.response, scenario.expect
     if not entrance.filters:
         question, response, expect = replace(question, filters_responses=False), None, scenario.cannot_filter
+    if not entrance.tells_shadow:
+        expect = {name: value for name, value in expect.items() if not name.startswith(IN_SHADOW)}
     answer = entrance.check(policies, question)
     asks = response is not None and answer.decision is Effect.ALLOW
     shown = entrance.filter(policies, question, response) if asks and response is not None else None
@@ -178,6 +199,8 @@ _DEFAULTS: Final[Mapping[str, object]] = {"errors": []}
 _FILTERED_DEFAULTS: Final[Mapping[str, object]] = {"dropped": 0, "refused": False}
 """What is expected of every response that is filtered: a body that was withheld shows no entries either."""
 
+_NO_SHADOW: Final = Shadow()
+
 _OBSERVED: Final[Mapping[str, Callable[[Answer, Shown | None], object]]] = {
     "decision": lambda answer, _: answer.decision,
     "reason": lambda answer, _: answer.reason,
@@ -195,6 +218,12 @@ _OBSERVED: Final[Mapping[str, Callable[[Answer, Shown | None], object]]] = {
     "content_type": lambda _, shown: shown.content_type if shown else None,
     "body": lambda _, shown: shown.body.decode() if shown else None,
     "json": lambda _, shown: json.loads(shown.body) if shown else None,
+    "shadow.decision": lambda answer, _: (answer.shadow or answer).decision,
+    "shadow.reason": lambda answer, _: answer.shadow.reason if answer.shadow else None,
+    "shadow.rules": lambda answer, _: list(answer.shadow.rules) if answer.shadow else None,
+    "shadow.hidden": lambda _, shown: sorted((shown.shadow or _NO_SHADOW).hidden) if shown else None,
+    "shadow.shown": lambda _, shown: sorted((shown.shadow or _NO_SHADOW).shown) if shown else None,
+    "shadow.refused": lambda _, shown: (shown.shadow or _NO_SHADOW).refused != "" if shown else None,
 }
 """How each field of `expect` is read off."""
 
@@ -222,6 +251,7 @@ class Library:
     """The entrance without a wire."""
 
     filters = True
+    tells_shadow = True
 
     def check(self, policies: PolicySet, question: Question) -> Answer:
         """Decide by calling the engine."""
@@ -230,14 +260,22 @@ class Library:
         except MessageError as error:
             refused = Decision(Effect.DENY, Reason.MESSAGE_REFUSED, policies.revision, message=error.message)
             return answer_of(refused, _denial(policies, question, refused, None))
-        decision = decide(policies, request)
-        return answer_of(decision, None if decision.allowed else _denial(policies, question, decision, request.message))
+        decision, other = decide(policies, request), None
+        if policies.trial is not None:
+            decision, other = tried(policies.trial, request, decision)
+        denial = None if decision.allowed else _denial(policies, question, decision, request.message)
+        return answer_of(decision, denial, other)
 
     def filter(self, policies: PolicySet, question: Question, response: Response) -> Shown:
         """Filter by calling the engine."""
-        found = filter_response(policies, request_of(policies, question), *response)
+        request = request_of(policies, question)
+        found = filter_response(policies, request, *response)
         errors = tuple(str(error.rule) for error in found.errors)
-        return Shown(found.content_type, found.body, found.hidden, len(found.dropped), found.refused != "", errors)
+        shadow = None
+        if policies.trial is not None:
+            shadow = difference(found, filter_response(policies.trial, request, *response))
+        dropped, refused = len(found.dropped), found.refused != ""
+        return Shown(found.content_type, found.body, found.hidden, dropped, refused, errors, shadow)
 
 
 def _denial(policies: PolicySet, question: Question, decision: Decision, message: Message | None) -> Denial:
@@ -256,11 +294,24 @@ def _denial(policies: PolicySet, question: Question, decision: Decision, message
 LIBRARY: Final = Library()
 
 
-def answer_of(decision: Decision, denial: Denial | None) -> Answer:
-    """A decision as scenarios see it."""
-    rules = tuple(str(rule) for rule in decision.rules)
+def answer_of(decision: Decision, denial: Denial | None, other: Decision | None = None) -> Answer:
+    """A decision, and the other one in shadow, as scenarios see them."""
     errors = tuple(str(error.rule) for error in decision.errors)
-    return Answer(decision.effect, decision.reason, rules, errors, decision.response_needs, decision.message, denial)
+    shadow = None if other is None else Otherwise(other.effect, other.reason, _names(other.rules))
+    return Answer(
+        decision.effect,
+        decision.reason,
+        _names(decision.rules),
+        errors,
+        decision.response_needs,
+        decision.message,
+        denial,
+        shadow,
+    )
+
+
+def _names(rules: Sequence[RuleRef]) -> tuple[str, ...]:
+    return tuple(map(str, rules))
 
 
 def request_of(policies: PolicySet, question: Question) -> Request:
