@@ -57,6 +57,39 @@ def test_every_problem_is_shown_with_its_place(run: Run, policies: Path) -> None
         assert part in result.stdout
 
 
+MIXED = """\
+version: 1
+policy: mixed
+rules:
+  - {id: more, mode: shadow, methods: [tools/call], name: more}
+  - {id: less, mode: shadow, effect: deny, methods: [tools/call], name: less}
+  - {id: same, methods: [tools/call], name: same}
+"""
+STRICTER = (
+    "version: 1\npolicy: stricter\nmode: shadow\nrules:\n  - {id: never, effect: deny, methods: [ping], feature: '*'}\n"
+)
+
+
+def test_what_is_in_shadow_is_listed_and_is_no_finding(run: Run, policies: Path) -> None:
+    (policies / "mixed.yaml").write_text(MIXED)
+    (policies / "stricter.yaml").write_text(STRICTER)
+    result = run("check", "--strict", policies)
+    assert 0 == result.exit_code
+    assert result.stdout.startswith(
+        f"{policies}/mixed.yaml:4: in shadow: `mixed/more` allows nothing\n"
+        f"{policies}/mixed.yaml:5: in shadow: `mixed/less` denies nothing\n"
+        f"{policies}/stricter.yaml:2: in shadow: the policy `stricter` decides nothing: 1 rule\n\n"
+        "fine: 3 policies, 8 rules (3 in shadow), 0 findings, revision "
+    )
+    found = json.loads(run("check", "--json", policies).stdout)
+    assert [
+        ("mixed", "more", "mixed.yaml", 4, "allow"),
+        ("mixed", "less", "mixed.yaml", 5, "deny"),
+        ("stricter", "never", "stricter.yaml", 5, "deny"),
+    ] == [tuple(rule.values()) for rule in found["shadow"]]
+    assert ["enforce", "shadow", "enforce"] == [one["mode"] for one in found["policies"]]
+
+
 @pytest.mark.parametrize("name", ["missing", "file"])
 def test_directory_that_cannot_be_read_ends_with_2(run: Run, tmp_path: Path, name: str) -> None:
     (tmp_path / "file").write_text("x")

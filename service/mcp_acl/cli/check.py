@@ -4,23 +4,26 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
 from mcp_acl.cli.exits import Exit, InputError
 from mcp_acl.cli.flags import remote_settings, with_remote
 from mcp_acl.cli.inputs import AsJson, directory_of
-from mcp_acl.cli.printing import print_record, without_log
-from mcp_acl.cli.records import policy_records
+from mcp_acl.cli.printing import print_lines, print_record, printable, without_log
+from mcp_acl.cli.records import policy_records, shadow_rule_records
 from mcp_acl.cli.refusals import print_problems, problems_record
 from mcp_acl.codes import CODES
+from mcp_acl.domain import Effect, Mode
 from mcp_acl.mcp.quoting import quoted
 from mcp_acl.policy.index import PolicySet
 from mcp_acl.problems import Problem, SourceError, nearest
 from mcp_acl.runtime.remote.follower import followed
 from mcp_acl.runtime.settings_remote import remote_of
 from mcp_acl.runtime.store import load_policies
+
+_WITHOUT_POWER: Final[Mapping[Effect, str]] = {Effect.ALLOW: "allows nothing", Effect.DENY: "denies nothing"}
 
 
 @with_remote
@@ -33,7 +36,10 @@ def command(
     explain: Annotated[str, typer.Option("--explain", metavar="CODE", help="Say what a code means, and end.")] = "",
     as_json: AsJson = False,
 ) -> None:
-    """Report every problem and finding of every file, of a directory or of where policies come from. Each with its place and what to do."""
+    """Report every problem and finding of every file, of a directory or of where policies come from. Each with its place and what to do.
+
+    Then what is in shadow, which counts for nothing.
+    """
     if explain:
         _explain(explain, as_json=as_json)
         return
@@ -95,6 +101,7 @@ def _print_json(policies: PolicySet | None, problems: Sequence[Problem]) -> None
         {
             "revision": "" if policies is None else policies.revision,
             "policies": [] if policies is None else policy_records(policies),
+            "shadow": [] if policies is None else shadow_rule_records(policies),
             **problems_record(problems),
         }
     )
@@ -109,9 +116,26 @@ def _print_text(directory: Path, policies: PolicySet | None, problems: Sequence[
         wrong = len(problems) - findings
         typer.echo(f"refused: {_many(wrong, 'problem')}, {_many(findings, 'finding')}")
         return
+    if lines := [*_in_shadow(directory, policies)]:
+        print_lines("\n".join(lines))
+        typer.echo()
     rules = sum(policy.rules for policy in policies.policies)
-    counted = f"{_many(len(policies.policies), 'policy', 'policies')}, {_many(rules, 'rule')}"
+    shadow = sum(len(policy.shadow) for policy in policies.policies)
+    of_them = f" ({shadow} in shadow)" if shadow else ""
+    counted = f"{_many(len(policies.policies), 'policy', 'policies')}, {_many(rules, 'rule')}{of_them}"
     typer.echo(f"fine: {counted}, {_many(findings, 'finding')}, revision {policies.revision}")
+
+
+def _in_shadow(directory: Path, policies: PolicySet) -> Iterator[str]:
+    """A line for each policy that is in shadow as a whole, and for each such rule of the others."""
+    for policy in policies.policies:
+        file = printable(str(directory / policy.file))
+        if policy.mode is Mode.SHADOW:
+            rules = _many(policy.rules, "rule")
+            yield f"{file}:{policy.line}: in shadow: the policy `{policy.id}` decides nothing: {rules}"
+            continue
+        for ref, effect in policy.shadow:
+            yield f"{file}:{ref.line}: in shadow: `{ref}` {_WITHOUT_POWER[effect]}"
 
 
 def _many(count: int, one: str, several: str = "") -> str:

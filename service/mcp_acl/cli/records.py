@@ -70,6 +70,11 @@ def seen_records(saw: Iterable[Seen]) -> list[Record]:
 def policy_records(policies: PolicySet) -> list[Record]:
     """The policies of a set."""
     return [
-        {"id": policy.id, "file": policy.file, "servers": policy.servers, "rules": policy.rules}
+        {"id": policy.id, "file": policy.file, "servers": policy.servers, "rules": policy.rules, "mode": policy.mode}
         for policy in policies.policies
     ]
+
+
+def shadow_rule_records(policies: PolicySet) -> list[Record]:
+    """The rules of a set that are in shadow, those of policies in shadow among them."""
+    return [{**rule_record(one.ref), "effect": one.effect} for policy in policies.policies for one in policy.shadow]

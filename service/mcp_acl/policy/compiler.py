@@ -14,7 +14,7 @@ from mcp_acl.expr.shapes import Shapes
 from mcp_acl.policy.checks import check_policies
 from mcp_acl.policy.conditions import Reading, joined, read_cel, read_el, read_variable
 from mcp_acl.policy.facts import PARTLY_BEFORE_CALL, UNKNOWN_BEFORE_CALL, Source, sources_of
-from mcp_acl.policy.index import Grant, Group, PolicyInfo, PolicySet, Rule, ServerPatterns
+from mcp_acl.policy.index import Grant, Group, PolicyInfo, PolicySet, Rule, ServerPatterns, ShadowRule
 from mcp_acl.policy.overlap import rows_of
 from mcp_acl.policy.patterns import NamePattern
 from mcp_acl.policy.servers import Said
@@ -91,7 +91,19 @@ def _labelled(digest: str, commit: str) -> str:
 
 def _info(policy: LoadedPolicy) -> PolicyInfo:
     spec = policy.spec
-    return PolicyInfo(spec.policy, policy.file, tuple(spec.servers or ()), len(spec.rules))
+    line = policy.document.place(("policy",)).line
+    servers = tuple(spec.servers or ())
+    return PolicyInfo(spec.policy, policy.file, servers, len(spec.rules), line, spec.mode, tuple(_shadow_rules(policy)))
+
+
+def _shadow_rules(policy: LoadedPolicy) -> Iterable[ShadowRule]:
+    for index, rule in enumerate(policy.spec.rules):
+        if Mode.SHADOW in (policy.spec.mode, rule.mode):
+            yield ShadowRule(_ref(policy, index, rule), rule.effect)
+
+
+def _ref(policy: LoadedPolicy, index: int, rule: RuleSpec) -> RuleRef:
+    return RuleRef(policy.spec.policy, rule.id, policy.file, policy.document.place(("rules", index, "id")).line)
 
 
 @dataclass(slots=True)
@@ -117,7 +129,7 @@ class _Compiler:
 
     def _rule(self, policy: LoadedPolicy, index: int, spec: RuleSpec, variables: Mapping[str, Node]) -> Rule:
         path = ("rules", index)
-        ref = RuleRef(policy.spec.policy, spec.id, policy.file, policy.document.place((*path, "id")).line)
+        ref = _ref(policy, index, spec)
         condition = self._condition(policy, path, spec, variables)
         if condition is None:
             return Rule(ref, spec.effect, message=spec.message or "")

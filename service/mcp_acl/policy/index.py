@@ -13,7 +13,7 @@ from typing import Final, NamedTuple, TypeVar
 
 import re2
 
-from mcp_acl.domain import Effect, MessageKind, RuleRef
+from mcp_acl.domain import Effect, MessageKind, Mode, RuleRef
 from mcp_acl.expr.condition import Condition
 from mcp_acl.expr.outlook import Outlook
 from mcp_acl.mcp.methods import METHODS, MethodClass
@@ -305,14 +305,24 @@ def _facts_of(methods: Sequence[MethodRules]) -> MethodFacts:
     return MethodFacts(reads, unconditional and not every.denies, every)
 
 
+class ShadowRule(NamedTuple):
+    """A rule in shadow, and what it would do."""
+
+    ref: RuleRef
+    effect: Effect
+
+
 @dataclass(frozen=True, slots=True)
 class PolicyInfo:
-    """One policy as people ask about it."""
+    """One policy as people ask about it. `line` is where its id stands; `shadow` are its rules in shadow: in that mode all of them."""
 
     id: str
     file: str
     servers: tuple[str, ...]
     rules: int
+    line: int = 0
+    mode: Mode = Mode.ENFORCE
+    shadow: tuple[ShadowRule, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
