@@ -28,16 +28,13 @@ from mcp_acl.runtime.decision_log.ring import Ring
 from mcp_acl.runtime.gate import Answer, Question
 from mcp_acl.runtime.observed import ObservedGate
 
-POLICIES = compile_policies(
-    [
-        SourceFile(
-            "w.yaml",
-            b"version: 1\npolicy: w\nservers: [s]\nrules:\n"
-            b"  - {id: echo, methods: [tools/list, tools/call], name: echo}\n"
-            b"  - {id: odd, methods: [tools/call], name: odd, cel: \"claims.role == 'x'\"}\n",
-        )
-    ]
+SOURCE = SourceFile(
+    "w.yaml",
+    b"version: 1\npolicy: w\nservers: [s]\nrules:\n"
+    b"  - {id: echo, methods: [tools/list, tools/call], name: echo}\n"
+    b"  - {id: odd, methods: [tools/call], name: odd, cel: \"claims.role == 'x'\"}\n",
 )
+POLICIES = compile_policies([SOURCE])
 TOOLS = b'{"jsonrpc":"2.0","id":1,"result":{"tools":[{"name":"echo"},{"name":"secret"}]}}'
 CLAIMS: dict[str, Json] = {
     "iss": "i",
@@ -234,6 +231,15 @@ def test_of_what_is_allowed_a_share_is_kept_and_of_denials_all(file: Path) -> No
     logged.asked(*[call() for _ in range(10)], *[call("secret") for _ in range(10)])
     effects = [record["effect"] for record in logged.records()]
     assert (5, 10) == (effects.count("allow"), effects.count("deny"))
+
+
+def test_what_would_be_denied_in_shadow_is_kept_whatever_the_share(file: Path) -> None:
+    never = "version: 1\npolicy: n\nmode: shadow\nrules: [{id: no, effect: deny, methods: [tools/call], name: echo}]\n"
+    logged = Logged(file, kept=Kept(allowed=0.0))
+    logged.gate = ObservedGate([logged.log], compile_policies([SOURCE, SourceFile("n.yaml", never.encode())]))
+    logged.asked(LIST, call())
+    (record,) = logged.records()
+    assert ("allow", "echo", "deny") == (record["effect"], record["target"], record["shadow"]["effect"])
 
 
 class Held:

@@ -51,7 +51,7 @@ class Sink(Protocol):
 
 
 class Kept(NamedTuple):
-    """How much of it is kept: the share of what is allowed, and bytes that wait at the most."""
+    """How much of it is kept: the share of what is allowed and would be in shadow too, and bytes that wait at the most."""
 
     allowed: float = 1.0
     waiting: int = 8 * 1024 * 1024
@@ -88,7 +88,8 @@ class DecisionLog(Observer):
     def decided(self, decided: Decided) -> None:
         """As an observer."""
         is_allowed = decided.answer.decision.allowed
-        if not is_allowed or self._kept.allowed >= 1.0 or self._chance() < self._kept.allowed:
+        is_kept = not is_allowed or decided.answer.shadow is not None
+        if is_kept or self._kept.allowed >= 1.0 or self._chance() < self._kept.allowed:
             self._put(of_decision(decided, self._masking, self._clock()), is_allowed)
 
     def replied(self, replied: Replied) -> None:
