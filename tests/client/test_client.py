@@ -11,7 +11,7 @@ import pytest
 
 from mcp_acl.client import Client, CutOffError, MisuseError, Question, UnavailableError
 from mcp_acl.domain import Direction, Http, ResponseNeeds, TokenState
-from tests.client.conftest import Asker, Opener
+from tests.client.conftest import ROOT, Asker, Opener
 from tests.runtime.weather import body, call, listed
 from tests.serving import serving
 
@@ -167,6 +167,34 @@ def test_question_carries_every_fact(client: Opener, tmp_path: Path) -> None:
         assert ("granted", ()) == (verdict.reason, verdict.errors)
         put = replace(asked, http=http._replace(method="PUT"))
         assert "message_refused" == asker.check(put).reason
+
+
+@pytest.fixture(scope="module")
+def rollout() -> Iterator[str]:
+    """The service on policies with a rule in shadow."""
+    with serving(ROOT / "policies" / "rollout") as address:
+        yield address
+
+
+def test_what_is_in_shadow_is_told_beside_the_answer(client: Opener, rollout: str) -> None:
+    asker = client(rollout)
+    bob: dict[str, Any] = {"server": "files", "claims": {"sub": "bob", "groups": ["staff"]}}
+    verdict = asker.check(question(call("delete_file"), **bob))
+    assert verdict
+    assert verdict.shadow is not None
+    assert (False, "denied_by_rule", ["files/owners-alone-delete"]) == (
+        verdict.shadow.allowed,
+        verdict.shadow.reason,
+        [str(rule) for rule in verdict.shadow.rules],
+    )
+    assert asker.check(question(call("write_file"), **bob)).shadow is None
+    asked = asker.check(question(body("tools/list"), filters_responses=True, **bob))
+    tools = listed("write_file", "delete_file")
+    filtered = asker.filter(asked, JSON, tools)
+    sent = asker.filter_stream(asked, JSON, [tools[:20], tools[20:]])
+    assert tools == filtered.body == sent.body
+    for report in (filtered.report, sent.report):
+        assert (1, 0) == (report.shadow_hidden_count, report.shadow_shown_count)
 
 
 def test_direction_is_carried(asker: Asker) -> None:
