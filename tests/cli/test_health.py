@@ -10,6 +10,7 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2  # type: ignore[import-untyped]
 
+from mcp_acl.__main__ import main
 from tests.certificates import secured
 from tests.cli.conftest import Run
 from tests.serving import Handler, Status, answering, serving
@@ -80,12 +81,59 @@ def test_options_that_cannot_be_used_end_with_2(run: Run, options: list[str]) ->
     assert (2, "", True) == (result.exit_code, result.stdout, result.stderr.startswith("error: "))
 
 
-def test_socket_file_is_asked_by_the_program_itself(policies: Path, tmp_path: Path) -> None:
+def test_program_asks_a_socket_file_with_no_more_than_that_takes(policies: Path, tmp_path: Path) -> None:
     with serving(policies, "--listen", f"unix:{tmp_path}/acl") as address:
-        ended = subprocess.run(
-            [sys.executable, "-m", "mcp_acl", "health", "--address", address], capture_output=True, check=False
-        )
-    assert (0, b"") == (ended.returncode, ended.stderr)
+        command = [sys.executable, "-X", "importtime", "-m", "mcp_acl", "health", "--address", address]
+        ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (0, f"{address}: serving\n") == (ended.returncode, ended.stdout)
+    loaded = {line.rpartition("|")[2].strip() for line in ended.stderr.splitlines()}
+    assert "grpc" in loaded
+    assert not {"typer", "pydantic", "msgspec", "mcp_acl.cli", "mcp_acl.engine", "mcp_acl.mcp"} & loaded
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        [],
+        ["--timeout", "20"],
+        ["--service", "nothing"],
+        ["--service", "nöthing"],
+        ["--timeout", "0"],
+        ["--timeout", "soon"],
+        ["--timeout", "20", "--json"],
+        ["--service"],
+        ["--serivce", "x"],
+    ],
+    ids=" ".join,
+)
+def test_program_says_the_same_as_the_command_line(
+    run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], flags: list[str]
+) -> None:
+    def handler(_: str, requests: Iterator[bytes]) -> Iterator[bytes]:
+        if health_pb2.HealthCheckRequest.FromString(next(requests)).service:
+            raise Status(grpc.StatusCode.NOT_FOUND)
+        yield health_pb2.HealthCheckResponse(status=NOT_SERVING).SerializeToString()
+
+    with answering(handler) as address:
+        given = ["health", "--address", address, *flags]
+        result = run(*given)
+        monkeypatch.setattr(sys, "argv", ["mcp-acl", *given])
+        with pytest.raises(SystemExit) as ended:
+            main()
+    out, err = capsys.readouterr()
+    said = result.stderr.replace("root health", "mcp-acl health")
+    assert (result.exit_code, result.stdout, said) == (ended.value.code, out, err)
+
+
+def test_program_says_the_same_of_nobody(
+    run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    given = ["health", "--address", f"unix:{tmp_path}/acl"]
+    result = run(*given)
+    monkeypatch.setattr(sys, "argv", ["mcp-acl", *given])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert (2, result.stderr) == (ended.value.code, capsys.readouterr().err)
 
 
 def test_service_with_tls_is_asked_with_what_it_asks_for(run: Run, tmp_path: Path) -> None:

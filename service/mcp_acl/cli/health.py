@@ -1,4 +1,7 @@
-"""`mcp-acl health`: whether a service is serving, for the health check of a container. Needs no shell."""
+"""`mcp-acl health`: whether a service is serving, for the health check of a container. Needs no shell.
+
+What the check of a container says is answered in `mcp_acl.__main__` already, and in the same words.
+"""
 
 from pathlib import Path
 from typing import Annotated
@@ -8,7 +11,9 @@ import typer
 from mcp_acl.cli.exits import Exit, InputError
 from mcp_acl.cli.inputs import AsJson, text_of
 from mcp_acl.cli.printing import print_lines, print_record
-from mcp_acl.client import Client, MisuseError, Tls, UnavailableError
+from mcp_acl.client.health import ask_health
+from mcp_acl.client.targets import Tls
+from mcp_acl.client.values import MisuseError, UnavailableError
 
 
 def command(  # noqa: PLR0913, PLR0917 - each is a flag
@@ -33,19 +38,13 @@ def command(  # noqa: PLR0913, PLR0917 - each is a flag
     """Ask a service whether it is serving. Ends with 0 if it is, 1 if it says that it is not, 2 if there is no answer."""
     wanted = tls or tls_name != "" or any(file is not None for file in (tls_ca, tls_cert, tls_key))
     security = Tls(tls_ca, tls_cert, tls_key, text_of("--tls-name", tls_name)) if wanted else None
-    serving = _is_serving(text_of("--address", address), text_of("--service", service), timeout, security)
+    address, service = text_of("--address", address), text_of("--service", service)
+    try:
+        serving = ask_health(address, service, tls=security, timeout=timeout)
+    except (MisuseError, UnavailableError) as error:
+        raise InputError(str(error)) from None
     if as_json:
         print_record({"serving": serving, "address": address, "service": service})
     else:
         print_lines(f"{address}: {'serving' if serving else 'not serving'}")
     raise typer.Exit(Exit.FINE if serving else Exit.DENIED)
-
-
-def _is_serving(address: str, service: str, timeout: float, tls: Tls | None) -> bool:
-    try:
-        with Client(address, tls=tls, timeout=timeout) as client:
-            return client.healthy(service)
-    except MisuseError as error:
-        raise InputError(str(error)) from None
-    except UnavailableError as error:
-        raise InputError(f"there is no answer from `{address}`: {error}") from None

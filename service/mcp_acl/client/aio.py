@@ -14,13 +14,12 @@ from typing import Any
 
 import grpc
 
-from mcp_acl.client import wire
+from mcp_acl.client import health, wire
 from mcp_acl.client.failures import AGAIN, UNKNOWN_SERVICE, check_timeout, closed, cut_off, ended, failure_of, late
 from mcp_acl.client.targets import Tls, credentials_of, options_of, targets_of
 from mcp_acl.client.values import (
     CutOffError,
     FilteredResponse,
-    MisuseError,
     Question,
     Report,
     UnavailableError,
@@ -193,10 +192,10 @@ class AsyncClient(AbstractAsyncContextManager["AsyncClient"]):
     async def healthy(self, service: str = "") -> bool:
         """As `Client.healthy`."""
         try:
-            return wire.is_serving(await self._ask(wire.HEALTH, wire.health_request(service)))
+            return health.is_serving(await self._ask(health.PATH, health.request_for(service)))
         except UnavailableError as error:
             if error.code == UNKNOWN_SERVICE:
-                raise MisuseError(f"there is no service `{service}` there") from error
+                raise health.unknown(service) from error
             raise
 
     # ---- calls ------------------------------------------------------------------------------------------------------

@@ -3,10 +3,9 @@
 A client may be shared by threads. Streams are asked and answered in turns, in the thread that iterates.
 """
 
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from itertools import count, cycle
+from itertools import count
 from queue import SimpleQueue
 from threading import Timer
 from types import TracebackType
@@ -14,13 +13,13 @@ from typing import Any, Final
 
 import grpc
 
-from mcp_acl.client import wire
-from mcp_acl.client.failures import AGAIN, UNKNOWN_SERVICE, check_timeout, closed, cut_off, ended, failure_of, late
-from mcp_acl.client.targets import Tls, credentials_of, options_of, targets_of
+from mcp_acl.client import health, wire
+from mcp_acl.client.channels import Channels, failed
+from mcp_acl.client.failures import AGAIN, closed, cut_off, ended, late
+from mcp_acl.client.targets import Tls
 from mcp_acl.client.values import (
     CutOffError,
     FilteredResponse,
-    MisuseError,
     Question,
     Report,
     UnavailableError,
@@ -28,7 +27,7 @@ from mcp_acl.client.values import (
 )
 from mcp_acl.gen import acl_pb2 as pb
 
-_UNARY: Final = (*(wire.PATHS[name] for name in ("Check", "FilterResponse", "Explain", "GetPolicySet")), wire.HEALTH)
+_UNARY: Final = (*(wire.PATHS[name] for name in ("Check", "FilterResponse", "Explain", "GetPolicySet")), health.PATH)
 
 
 class FilteredStream(Iterator[bytes]):
@@ -80,17 +79,9 @@ class Client(AbstractContextManager["Client"]):
     def __init__(
         self, addresses: str | Sequence[str] = "127.0.0.1:9191", *, tls: Tls | None = None, timeout: float = 1.0
     ) -> None:
-        self._timeout = check_timeout(timeout)
+        self._channels = Channels(addresses, tls, timeout, _UNARY)
+        self._ask = self._channels.ask
         self._numbers = count(1)
-        targets, credentials, options = targets_of(addresses, tls), credentials_of(tls), options_of(tls)
-        self._channels = [
-            grpc.secure_channel(target, credentials, options) if credentials else grpc.insecure_channel(target, options)
-            for target in targets
-        ]
-        self._turns = cycle(self._channels)
-        self._calls: dict[str, Iterator[Any]] = {
-            path: cycle([channel.unary_unary(path) for channel in self._channels]) for path in _UNARY
-        }
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -99,8 +90,7 @@ class Client(AbstractContextManager["Client"]):
 
     def close(self) -> None:
         """Close the connections. Calls that are begun end without an answer."""
-        for channel in self._channels:
-            channel.close()
+        self._channels.close()
 
     # ---- decisions --------------------------------------------------------------------------------------------------
 
@@ -201,40 +191,14 @@ class Client(AbstractContextManager["Client"]):
 
     def healthy(self, service: str = "") -> bool:
         """Whether it is serving. Raises UnavailableError, and MisuseError for the name of a service that is not there."""
-        try:
-            return wire.is_serving(self._ask(wire.HEALTH, wire.health_request(service)))
-        except UnavailableError as error:
-            if error.code == UNKNOWN_SERVICE:
-                raise MisuseError(f"there is no service `{service}` there") from error
-            raise
+        return health.asked(self._channels, service)
 
     # ---- calls ------------------------------------------------------------------------------------------------------
-
-    def _ask(self, path: str, request: bytes) -> bytes:
-        """One answer; asked a second time, of the next worker, if the first is not there. Raises MisuseError, UnavailableError."""
-        until = time.monotonic() + self._timeout
-        try:
-            return self._once(path, request, until)
-        except UnavailableError as error:
-            if error.code not in AGAIN:
-                raise
-        return self._once(path, request, until)
-
-    def _once(self, path: str, request: bytes, until: float) -> bytes:
-        try:
-            answer: bytes | None = next(self._calls[path])(request, timeout=until - time.monotonic())
-        except grpc.RpcError as error:
-            raise _failure(error) from error
-        except ValueError as error:
-            raise closed() from error
-        if answer is None:
-            raise ended()
-        return answer
 
     def _open(self, method: str) -> "_Turns":
         """Raises UnavailableError if the client is closed: grpcio says so by ValueError."""
         try:
-            return _Turns(next(self._turns).stream_stream(wire.PATHS[method]), self._timeout)
+            return _Turns(self._channels.stream(wire.PATHS[method]), self._channels.timeout)
         except ValueError as error:
             raise closed() from error
 
@@ -277,7 +241,7 @@ class _Turns:
         try:
             answer: bytes | None = next(self._answers, None)
         except grpc.RpcError as error:
-            raise (late(self._timeout) if self._is_late else _failure(error)) from error
+            raise (late(self._timeout) if self._is_late else failed(error)) from error
         finally:
             timer.cancel()
         return answer
@@ -308,8 +272,3 @@ def _answers(turns: _Turns, first: tuple[bytes, Report], pieces: Iterable[bytes]
         for request in wire.piece_requests(piece):
             yield wire.piece_of(turns.ask(request))
     yield from map(wire.piece_of, turns.end())
-
-
-def _failure(error: grpc.RpcError) -> Exception:
-    assert isinstance(error, grpc.Call)
-    return failure_of(error.code(), error.details())

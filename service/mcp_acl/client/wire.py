@@ -11,7 +11,6 @@ from google.protobuf import json_format
 from google.protobuf.message import DecodeError
 from google.protobuf.message import Message as Protobuf
 from google.protobuf.struct_pb2 import Struct
-from grpc_health.v1 import health_pb2  # type: ignore[import-untyped]
 
 from mcp_acl.adapters.wire import encode_json
 from mcp_acl.client.values import (
@@ -48,7 +47,6 @@ _Answer = TypeVar("_Answer", bound=Protobuf)
 _SERVICE: Final = pb.DESCRIPTOR.services_by_name["AccessControl"]
 PATHS: Final[Mapping[str, str]] = {name: f"/{_SERVICE.full_name}/{name}" for name in _SERVICE.methods_by_name}
 """The path of each method by its name."""
-HEALTH: Final = "/grpc.health.v1.Health/Check"
 
 _NEEDS: Final[Mapping[int, ResponseNeeds]] = {
     pb.ResponseNeeds.Value(f"RESPONSE_NEEDS_{needs.name}"): needs for needs in ResponseNeeds
@@ -101,11 +99,6 @@ def piece_requests(piece: bytes) -> Iterator[bytes]:
     """The messages that bring a piece: one, unless it is very large."""
     for start in range(0, len(piece), _LARGEST_PIECE):
         yield pb.FilterStreamRequest(piece=piece[start : start + _LARGEST_PIECE]).SerializeToString()
-
-
-def health_request(service: str) -> bytes:
-    """The question of the standard health service."""
-    return bytes(health_pb2.HealthCheckRequest(service=service).SerializeToString())
 
 
 @contextmanager
@@ -189,11 +182,6 @@ def verdict_of(question: Question, body: bytes, sequence: int = 0) -> Verdict:
 def denied(question: Question, cause: UnavailableError) -> Verdict:
     """The verdict without an answer."""
     return Verdict(question, allowed=False, reason=Reason.UNAVAILABLE, denial=_unavailable(question), cause=cause)
-
-
-def is_serving(body: bytes) -> bool:
-    """What the health service answered. Raises UnavailableError."""
-    return bool(read_answer(health_pb2.HealthCheckResponse, body).status == health_pb2.HealthCheckResponse.SERVING)
 
 
 def _verdict(question: Question, response: pb.CheckResponse, denial: Denial | None) -> Verdict:
