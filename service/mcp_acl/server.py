@@ -34,7 +34,7 @@ from mcp_acl.runtime.settings import Settings
 from mcp_acl.runtime.settings_remote import RemoteSettings, remote_of
 from mcp_acl.runtime.store import compile_sources
 from mcp_acl.runtime.supervisor import Record, Supervisor
-from mcp_acl.runtime.watching import watching, write_what_is_left
+from mcp_acl.runtime.watching import watched_elsewhere, watching, write_what_is_left
 
 _LOG: Final = logging.getLogger("mcp_acl")
 INSIDE: Final = "_MCP_ACL_SETTINGS"
@@ -88,16 +88,12 @@ def _serve(settings: Settings, ready: Callable[[Sequence[str], PolicySet], None]
 
 def _serve_in_envoy(settings: Settings, ready: Callable[[Sequence[str], PolicySet], None]) -> None:
     """What is served is loaded inside; here policies, store and decision log say whether it can be."""
-    with closing(memory_of(settings)) as memory:
+    with closing(memory_of(settings)) as memory, watched_elsewhere(settings):
         gate, _ = in_force(settings, memory)
-        write_what_is_left(settings)
         inside = {INSIDE: settings.model_dump_json()}
         engine = envoy.Engine("mcp_acl.server:inside_envoy", inside, silence=settings.worker_timeout)
         listeners, limits = listeners_of(settings, gate), limits_of(settings)
-        try:
-            asyncio.run(envoy.run(listeners, limits, engine, settings.drain, _started(gate, ready)))
-        finally:
-            write_what_is_left(settings)
+        asyncio.run(envoy.run(listeners, limits, engine, settings.drain, _started(gate, ready)))
 
 
 def _started(gate: Gate, ready: Callable[[Sequence[str], PolicySet], None]) -> Callable[[Sequence[str]], None]:
@@ -179,7 +175,12 @@ def worker_flags(settings: Settings, number: int, before: Record | None) -> Iter
     own = {name: worker_addresses(text, settings.workers)[number] for name, text in addresses.items()}
     if before is not None:
         own |= zip([name for name in own if name != "metrics_listen"], before["listening"], strict=True)
-    for name, value in {**dict(settings), **own, "workers": 1}.items():
+    return flags_of({**dict(settings), **own, "workers": 1})
+
+
+def flags_of(settings: Mapping[str, object]) -> Iterator[str]:
+    """Settings as flags of `serve`."""
+    for name, value in settings.items():
         if isinstance(value, bool):
             yield ROWS[name].flag if value else f"--no-{ROWS[name].flag[2:]}"
         elif value is not None and value != "":

@@ -46,6 +46,11 @@ def keys(tmp_path: Path) -> str:
         ({"jwks": "https://i/keys", "audiences": [""]}, "--audience: it is empty"),
         ({"upstream_ca": Path("nowhere.pem")}, "--upstream-ca: `nowhere.pem` cannot be read"),
         ({"upstream_ca": Path(__file__)}, "holds no certificate"),
+        ({"watched": {"decision_log": Path("-")}}, "--decision-log: the gateway shows decisions on standard output"),
+        (
+            {"listen": "127.0.0.1:8080", "watched": {"metrics_listen": "[::1]:8080"}},
+            "--metrics-listen: `8080` is where clients come",
+        ),
     ],
 )
 def test_what_cannot_be_used_is_refused_with_the_flag_and_what_to_do(fields: dict[str, Any], says: str) -> None:
@@ -88,6 +93,15 @@ def test_client_is_told_where_to_get_a_token_if_there_is_an_issuer(keys: str) ->
     plan = plan_of(given(jwks=keys, issuer="https://i"))
     assert f"http://g{known}" == settings_of(plan, "http://g", "127.0.0.1:1").resource_metadata
     assert "" == settings_of(plan_of(given(jwks=keys)), "http://g", "127.0.0.1:1").resource_metadata
+
+
+def test_service_is_watched_as_is_said_and_one_of_its_own_too() -> None:
+    watched = {"decision_log": Path("d.jsonl"), "log_names": False, "log_masked": ("a", "b"), "trace_share": 0.5}
+    watched |= {"otlp_endpoint": "http://127.0.0.1:4318"}
+    plan = plan_of(given(watched=watched))
+    assert watched == settings_of(plan, "http://g", "unix:s").model_dump(include=set(watched))
+    flags = "--decision-log d.jsonl --no-log-names --log-masked a --log-masked b --trace-share 0.500000"
+    assert f"{flags} --otlp-endpoint http://127.0.0.1:4318\n" in configuration(plan)
 
 
 def test_advice_says_what_is_perhaps_not_meant(keys: str) -> None:

@@ -9,7 +9,7 @@ from typing import Annotated, Final
 import typer
 
 from mcp_acl.cli.exits import Exit, InputError
-from mcp_acl.cli.flags import remote_settings, with_remote
+from mcp_acl.cli.flags import REMOTE, settings_by, with_some
 from mcp_acl.cli.inputs import AsJson, directory_of
 from mcp_acl.cli.printing import print_lines, print_record, printable, without_log
 from mcp_acl.cli.records import policy_records, shadow_rule_records
@@ -26,7 +26,7 @@ from mcp_acl.runtime.store import load_policies
 _WITHOUT_POWER: Final[Mapping[Effect, str]] = {Effect.ALLOW: "allows nothing", Effect.DENY: "denies nothing"}
 
 
-@with_remote
+@with_some(REMOTE)
 def command(
     remote: Mapping[str, object],
     directory: Annotated[
@@ -72,7 +72,7 @@ def _files(directory: Path | None, remote: Mapping[str, object]) -> Iterator[Pat
         return
     without_log()
     with TemporaryDirectory(prefix="mcp-acl-") as name:
-        found = remote_of(remote_settings(Path(name), remote))
+        found = remote_of(settings_by({**remote, "policies": name}).settings)
         if found is None:
             raise InputError("--policies-from: it is missing; it says where the policies come from")
         with followed(found, Path(name), 0) as files:

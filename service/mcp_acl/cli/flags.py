@@ -1,7 +1,7 @@
 """Every setting as a flag: the signature of a subcommand that runs by settings, read off the model."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from inspect import Parameter, Signature, signature
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -9,10 +9,15 @@ from typing import Annotated, Any, Final
 import typer
 
 from mcp_acl.cli.exits import RefusedError
-from mcp_acl.runtime.loading import CONFIG, SettingsError, load_settings
+from mcp_acl.runtime.loading import CONFIG, Loaded, SettingsError, load_settings
 from mcp_acl.runtime.rows import ROWS, Row
-from mcp_acl.runtime.settings import Settings
 from mcp_acl.runtime.settings_remote import RemoteSettings
+from mcp_acl.runtime.settings_watched import WatchedSettings
+
+REMOTE: Final = tuple(RemoteSettings.model_fields)
+"""Settings that say where policies come from."""
+WATCHED: Final = tuple(WatchedSettings.model_fields)
+"""Settings that say what is told of decisions."""
 
 _CONFIG: Final = typer.Option(
     "--config", metavar="FILE", show_default=False, help=f"A YAML file of settings. Or {CONFIG}; see `mcp-acl config`."
@@ -41,24 +46,27 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
-def with_remote(command: Callable[..., None]) -> Callable[..., None]:
-    """The subcommand, which takes what was given of where policies come from first, as one that takes a flag for each of it."""
-    rows = [ROWS[name] for name in RemoteSettings.model_fields]
+def with_some(names: Sequence[str]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """For a subcommand that takes what was given of some settings first: the same as one that takes a flag for each of them."""
+    rows = [ROWS[name] for name in names]
 
-    def run(**given: Any) -> None:
-        remote = {row.name: given.pop(row.name) for row in rows}
-        command({name: value for name, value in remote.items() if value is not None}, **given)
+    def taking(command: Callable[..., None]) -> Callable[..., None]:
+        def run(**given: Any) -> None:
+            some = {row.name: given.pop(row.name) for row in rows}
+            command({name: value for name, value in some.items() if value is not None}, **given)
 
-    _, *own = signature(command).parameters.values()
-    run.__doc__ = command.__doc__
-    run.__signature__ = Signature([*own, *_flags(rows)])  # type: ignore[attr-defined]
-    return run
+        _, *own = signature(command).parameters.values()
+        run.__doc__ = command.__doc__
+        run.__signature__ = Signature([*own, *_flags(rows)])  # type: ignore[attr-defined]
+        return run
+
+    return taking
 
 
-def remote_settings(directory: Path, remote: Mapping[str, object]) -> Settings:
-    """The settings of policies that come from elsewhere into this directory. Raises RefusedError for what cannot be used."""
+def settings_by(flags: Mapping[str, object]) -> Loaded:
+    """The settings that flags alone say. Raises RefusedError for what cannot be used."""
     try:
-        return load_settings({**remote, "policies": directory}, {}, None).settings
+        return load_settings(flags, {}, None)
     except SettingsError as error:
         raise RefusedError(Path(), error.problems) from None
 

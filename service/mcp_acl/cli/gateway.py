@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import Annotated, Final, TypeAlias
 
 import typer
 
 from mcp_acl.cli.exits import InputError
-from mcp_acl.cli.flags import remote_settings, with_remote
+from mcp_acl.cli.flags import REMOTE, WATCHED, settings_by, with_some
 from mcp_acl.cli.inputs import AsJson, Policies
 from mcp_acl.cli.printing import print_lines, print_record
 from mcp_acl.cli.refusals import print_problems, reading
@@ -31,7 +31,10 @@ from mcp_acl.gateway import (
 from mcp_acl.hosts.envoy import Installation
 from mcp_acl.hosts.listening import ListenError
 from mcp_acl.runtime.address import AddressError
+from mcp_acl.runtime.decision_log import LogError
+from mcp_acl.runtime.loading import DEFAULT
 from mcp_acl.runtime.memory import StoreError
+from mcp_acl.runtime.metrics import MetricsError
 from mcp_acl.runtime.settings import Settings
 from mcp_acl.server import fetched, log_to_stderr
 
@@ -86,10 +89,15 @@ _PrintConfig: TypeAlias = Annotated[
     bool, typer.Option("--print-config", help="Print the Envoy configuration for a service of its own, and end.")
 ]
 
+_FLAGS: Final[Mapping[type[Exception], str]] = {LogError: "--decision-log: ", MetricsError: "--metrics-listen: "}
+"""Which flag is to blame for what does not say so itself."""
+_SERVICE: Final = "unix:service.sock"
+"""Where the service listens, as far as settings care: on no port."""
 
-@with_remote
+
+@with_some([*REMOTE, *WATCHED])
 def command(  # noqa: PLR0913 - flags
-    remote: Mapping[str, object],
+    flags: Mapping[str, object],
     *,
     policies: Policies,
     upstream: _Upstreams,
@@ -111,7 +119,7 @@ def command(  # noqa: PLR0913 - flags
 
     No client reaches a server but by the policies. It needs Envoy, which comes with the extra `envoy`.
     """
-    settings = remote_settings(policies, remote)
+    loaded = settings_by({**flags, "policies": policies, "listen": _SERVICE})
     given = Given(
         upstream,
         policies,
@@ -124,6 +132,7 @@ def command(  # noqa: PLR0913 - flags
         upstream_ca,
         insecure,
         allow_origin or (),
+        {name: getattr(loaded.settings, name) for name in WATCHED if loaded.origins[name] != DEFAULT},
     )
     try:
         plan = plan_of(given)
@@ -131,9 +140,9 @@ def command(  # noqa: PLR0913 - flags
         if print_config:
             _print_config(plan, inside)
         else:
-            _run(plan, settings, inside or find_envoy(envoy), as_json=as_json)
-    except (GivenError, GatewayError, ListenError, AddressError, StoreError) as error:
-        raise InputError(str(error)) from None
+            _run(plan, loaded.settings, inside or find_envoy(envoy), as_json=as_json)
+    except (GivenError, GatewayError, ListenError, AddressError, StoreError, LogError, MetricsError) as error:
+        raise InputError(f"{_FLAGS.get(type(error), '')}{error}") from None
 
 
 def _run(plan: Plan, settings: Settings, envoy: Path | Installation, *, as_json: bool) -> None:

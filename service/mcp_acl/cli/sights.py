@@ -14,6 +14,7 @@ from mcp_acl.cli.printing import Record, printable
 from mcp_acl.gateway import Plan, Ready, Seen, bootstrap, joined, public_url_of, settings_of, site_of
 from mcp_acl.hosts.envoy import Installation
 from mcp_acl.hosts.envoy.config import Config, tcp
+from mcp_acl.server import flags_of
 
 _SERVICE: Final = ("127.0.0.1", 9191)
 _DIRECTORY: Final = "/run/mcp-acl"
@@ -88,6 +89,7 @@ def configuration(plan: Plan) -> str:
     flags = ["serve", "--policies", str(settings.policies), "--listen", listen, "--max-calls", str(settings.max_calls)]
     flags += [] if settings.anonymous else ["--no-anonymous"]
     flags += ["--resource-metadata", settings.resource_metadata] if settings.resource_metadata else []
+    flags += flags_of(plan.watched)
     head = [
         "# Envoy's configuration: `envoy --config-path FILE`. The service that it asks is started with",
         f"#   mcp-acl {printable(shlex.join(flags))}",

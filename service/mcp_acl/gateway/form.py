@@ -9,6 +9,7 @@ from mcp_acl.gateway.config import Site
 from mcp_acl.gateway.planning import Plan
 from mcp_acl.gateway.telling import TellAfter
 from mcp_acl.runtime.gate import Gate
+from mcp_acl.runtime.load import Load
 from mcp_acl.runtime.reload import Reloader
 from mcp_acl.runtime.settings import Settings
 
@@ -28,6 +29,7 @@ class Ground(NamedTuple):
     gate: Gate
     reloader: Reloader
     told: TellAfter
+    load: Load
 
 
 class Form(Protocol):

@@ -73,7 +73,7 @@ class Pair:
 
     async def _serve(self, served: asyncio.Event) -> None:
         settings, gate = self._ground.settings, self._ground.gate
-        health = Health(gate.is_current)
+        health = Health(gate.is_current, self._ground.load)
         listeners, limits = listeners_of(settings, gate), limits_of(settings)
         await grpcio.run(listeners, limits, health, 0.0, lambda _: served.set(), stop=self._end_service)
 

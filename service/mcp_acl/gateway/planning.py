@@ -1,9 +1,9 @@
 """From what is given to what is run: checked, and with what a person should know about it. Reads the files that are named, and starts nothing."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from mcp_acl.gateway.config import MAX_STREAMS, Site
 from mcp_acl.gateway.finding import trust_file
@@ -15,6 +15,7 @@ from mcp_acl.mcp.quoting import quoted
 from mcp_acl.policy.index import PolicySet
 from mcp_acl.runtime.address import Address, AddressError, is_socket_file, parse_address
 from mcp_acl.runtime.settings import Settings
+from mcp_acl.runtime.settings_watched import STANDARD_OUTPUT
 
 _MAX_BODY: Final = DEFAULT_LIMITS.size + 64 * 1024
 """Bytes of a body that is judged. One that is a little too long is refused with a reason."""
@@ -24,7 +25,7 @@ ANYWHERE: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - what sta
 
 
 class Given(NamedTuple):
-    """What the command line says, as it says it."""
+    """What the command line says, as it says it. `watched` are settings of the service, each right by itself."""
 
     upstreams: Sequence[str]
     policies: Path
@@ -37,6 +38,7 @@ class Given(NamedTuple):
     upstream_ca: Path | None = None
     insecure: bool = False
     origins: Sequence[str] = ()
+    watched: Mapping[str, Any] = {}
 
 
 class Plan(NamedTuple):
@@ -49,6 +51,7 @@ class Plan(NamedTuple):
     public_url: str = ""
     trusted: tuple[str, str] = ("", "")
     origins: tuple[str, ...] = ()
+    watched: Mapping[str, Any] = {}
 
 
 def plan_of(given: Given) -> Plan:
@@ -60,14 +63,16 @@ def plan_of(given: Given) -> Plan:
         trusted = (trust_file("--upstream-ca", given.upstream_ca), "")
     if tokens is not None and tokens.jwks.startswith("https:"):
         trusted = (trusted[0], trust_file("--jwks", None))
+    listen = _listen(given)
     return Plan(
         given.policies,
-        _listen(given),
+        listen,
         upstreams,
         tokens,
         _public_url(given.public_url),
         trusted,
         _origins(given.origins),
+        _watched(given.watched, listen),
     )
 
 
@@ -84,6 +89,16 @@ def _listen(given: Given) -> Address:
             "what speaks TLS, or insist with `--insecure`"
         )
     return address
+
+
+def _watched(settings: Mapping[str, Any], listen: Address) -> Mapping[str, Any]:
+    """What the service has to itself elsewhere, and not here."""
+    if settings.get("decision_log") == STANDARD_OUTPUT:
+        raise GivenError("--decision-log: the gateway shows decisions on standard output; name a file")
+    metrics = settings.get("metrics_listen")
+    if metrics and listen.port and parse_address(metrics, insecure=True).port == listen.port:
+        raise GivenError(f"--metrics-listen: `{listen.port}` is where clients come; choose another port")
+    return settings
 
 
 def _origins(texts: Sequence[str]) -> tuple[str, ...]:
@@ -158,6 +173,7 @@ def settings_of(plan: Plan, public_url: str, listen: str) -> Settings:
         anonymous=plan.tokens is None or plan.tokens.anonymous,
         resource_metadata=f"{public_url}{WELL_KNOWN}/{{server}}/mcp" if documented else "",
         max_calls=MAX_STREAMS,
+        **plan.watched,
     )
 
 

@@ -26,6 +26,8 @@ from mcp_acl.gateway.watching import Tell, Watcher
 from mcp_acl.hosts.envoy import Installation
 from mcp_acl.hosts.envoy.addresses import free_address
 from mcp_acl.policy.index import PolicySet
+from mcp_acl.runtime.load import Load
+from mcp_acl.runtime.watching import watched_elsewhere, watching
 from mcp_acl.server import in_force, memory_of
 
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
@@ -50,16 +52,19 @@ def run(plan: Plan, envoy: Path | Installation, ready: Callable[[Ready], None], 
     """Serve until SIGTERM or SIGINT. `ready` is told once a request has come through; from then on each decision is told.
 
     `envoy` is the program that asks the service, or what has the service inside: then all of it is one process. Raises SourceError,
-    ListenError, AddressError, StoreError, and GatewayError if Envoy does not start, is not as it must be, or ends by itself.
+    ListenError, AddressError, StoreError, LogError, MetricsError, and GatewayError if Envoy does not start, is not as it must be, or ends
+    by itself.
     """
     host, port = free_address(plan.listen)
     with TemporaryDirectory(prefix="mcp-acl-", ignore_cleanup_errors=True) as name:
         directory = Path(name)
         settings = settings_of(plan, public_url_of(plan, port), f"unix:{directory / 'service.sock'}")
-        with closing(memory_of(settings)) as memory:
+        is_single, load = isinstance(envoy, Installation), Load()
+        watchers = watched_elsewhere(settings) if is_single else watching(settings, load)
+        with closing(memory_of(settings)) as memory, watchers as observers:
             told = TellAfter(tell)
-            gate, reloader = in_force(settings, memory, [Watcher(told)])
-            ground = Ground(plan, host, port, directory, settings, gate, reloader, told)
+            gate, reloader = in_force(settings, memory, [Watcher(told), *observers])
+            ground = Ground(plan, host, port, directory, settings, gate, reloader, told, load)
             form = Single(ground, envoy) if isinstance(envoy, Installation) else Pair(ground, envoy)
             running = _Running(form, told).run(lambda silent: ready(_ready(form.site, gate.policies, silent)))
             with asyncio.Runner(loop_factory=form.loop_factory) as runner:

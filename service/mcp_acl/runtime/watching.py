@@ -44,6 +44,16 @@ def _sent(settings: Settings, metrics: Metrics, ending: ExitStack) -> Observer:
     return ending.enter_context(closing(otlp.Spans(source, settings.trace_share)))
 
 
+@contextmanager
+def watched_elsewhere(settings: Settings) -> Iterator[Sequence[Observer]]:
+    """Nobody here, for another process decides; what that leaves when it ends is written, and before, what one before it has left. Raises LogError."""
+    write_what_is_left(settings)
+    try:
+        yield ()
+    finally:
+        write_what_is_left(settings)
+
+
 def write_what_is_left(settings: Settings) -> None:
     """Write what processes that ended without writing it have left. Raises LogError."""
     if settings.decision_log is not None:
