@@ -86,7 +86,8 @@ SETTINGS: Final = """\
 
 Written by `make docs` from the model in the code.
 
-`mcp-acl serve` and `mcp-acl config` take the same settings. Each is taken from the first of these that says it:
+`mcp-acl serve` and `mcp-acl config` take the same settings; `mcp-acl gateway` takes those of watching (`metrics_…`, `otlp_…`, `trace_…`, `decision_log`, `log_…`) and of
+where policies come from (`policies_…`), by their flags alone. Each is taken from the first of these that says it:
 
 1. its flag;
 2. its environment variable, `{prefix}` and the setting in capitals;

@@ -1,19 +1,24 @@
 """The composition root: what is served where, and to whom; and how a worker is told what the service was told."""
 
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from mcp_acl import server
 from mcp_acl.adapters.facts import Sources
 from mcp_acl.adapters.grpc_api import SERVICE
 from mcp_acl.adapters.table import Gateways, for_gateways, for_people
+from mcp_acl.domain import Http
+from mcp_acl.runtime.gate import Question
 from mcp_acl.runtime.loading import load_settings
+from mcp_acl.runtime.observed import Decided, Observer
 from mcp_acl.runtime.rows import ROWS
 from mcp_acl.runtime.settings import Settings
-from mcp_acl.server import gateways_of, limits_of, listeners_of, worker_flags
+from mcp_acl.server import gateways_of, in_force, limits_of, listeners_of, memory_of, worker_flags
 from tests.certificates import Certified
-from tests.runtime.weather import gate
+from tests.runtime.weather import WEATHER, call, gate
 
 GATEWAYS, PEOPLE = set(for_gateways(gate())), set(for_people(gate()))
 GW, OPS = frozenset({"gw"}), frozenset({"ops"})
@@ -58,6 +63,31 @@ def test_gateways_are_believed_as_the_settings_say() -> None:
     assert Sources("s", "xds.route_name", (("a", "b/c"),), True, "x-claims", False, ("n",)) == found.sources
     assert (True, False) == (found.filtered_behind, found.early_close)
     assert Gateways() == gateways_of(Settings(policies=Path("p")))
+
+
+class Sampled(Observer):
+    """Keeps whether each message is."""
+
+    def __init__(self) -> None:
+        self.found: list[bool | None] = []
+
+    def decided(self, decided: Decided) -> None:
+        assert decided.trace is not None
+        self.found.append(decided.trace.is_sampled)
+
+
+@pytest.mark.parametrize(("obeys", "is_sampled"), [(False, None), (True, True)])
+def test_clients_have_themselves_traced_only_if_the_settings_say_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, obeys: bool, is_sampled: bool | None
+) -> None:
+    monkeypatch.setattr(server, "keep_all", lambda: None)
+    (tmp_path / "weather.yaml").write_text(WEATHER)
+    settings, watcher = Settings(policies=tmp_path, trace_clients=obeys), Sampled()
+    headers = {"traceparent": [f"00-{'1' * 32}-{'2' * 16}-01"]}
+    with closing(memory_of(settings)) as memory:
+        found, _ = in_force(settings, memory, [watcher])
+        found.check(Question("weather", call("forecast"), http=Http(headers=headers)))
+    assert [is_sampled] == watcher.found
 
 
 GATEWAY_SETTINGS: dict[str, Any] = {
@@ -111,6 +141,8 @@ EVERYTHING = {
     "otlp_endpoint": "http://127.0.0.1:4318",
     "otlp_interval": 2.5,
     "trace_share": 0.25,
+    "trace_clients": True,
+    "trace_most": 9,
     "decision_log": Path("log"),
     "log_allowed": 0.5,
     "log_claims": ("sub", "a"),

@@ -124,7 +124,7 @@ def memory_of(settings: Settings) -> Memory:
 def in_force(settings: Settings, memory: Memory, observers: Sequence[Observer] = ()) -> tuple[Gate, Reloader]:
     """The gate over the policies of the directory, and what makes it follow them. Raises SourceError."""
     sources = read_settled(settings.policies)
-    made = partial(ObservedGate, observers) if observers else Gate
+    made = partial(ObservedGate, observers, obeys_clients=settings.trace_clients) if observers else Gate
     gate = made(compile_sources(sources), memory=memory, resource_metadata=settings.resource_metadata)
     keep_all()
     return gate, Reloader(gate, settings.policies, sources)

@@ -48,12 +48,12 @@ class Recording(Gate):
         self.answer = super().check(question)
         return self.answer
 
-    def filter(self, context: bytes, content_type: str, body: bytes, status: int = 200) -> Reply:
-        reply = super().filter(context, content_type, body, status)
+    def filter(self, context: bytes, content_type: str, body: bytes, status: int = 200, **of: str) -> Reply:
+        reply = super().filter(context, content_type, body, status, **of)
         self.replies.append(reply.filtered)
         return reply
 
-    def filter_stream(self, context: bytes, content_type: str, status: int = 200) -> Filtering:
+    def filter_stream(self, context: bytes, content_type: str, status: int = 200, **_: str) -> Filtering:
         filtering = _Recorded(self, context, content_type, status)
         self.replies.append(filtering.head.filtered)
         return filtering

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mcp_acl.adapters.grpc_api import MAX_REQUEST, SERVICE, policy_set_for
-from mcp_acl.adapters.handlers import Handler, Informed, Streaming, Unary
+from mcp_acl.adapters.handlers import Handler, Informed, Streaming, Traced, Unary
 from mcp_acl.adapters.questions import MAX_HEADERS
 from mcp_acl.adapters.questions import question_from as asked_and_sequence
 from mcp_acl.adapters.reflection import PATHS
@@ -57,7 +57,7 @@ def many_keys() -> Struct:
 
 def handler(name: str, of: Gate | None = None) -> Unary:
     found = {**for_gateways(of or gate()), **for_people(of or gate())}[f"/{SERVICE}/{name}"]
-    assert not isinstance(found, Streaming | Informed)
+    assert not isinstance(found, Streaming | Informed | Traced)
     return found
 
 
@@ -265,6 +265,8 @@ def given_to(handler: Handler, data: bytes) -> Sequence[bytes]:
             return handler.open(()).feed(data)
         case Informed():
             return [handler.answer((), data)]
+        case Traced():
+            return [handler.answer("", data)]
     return [handler(data)]
 
 

@@ -8,7 +8,7 @@ from typing import Final
 
 import pytest
 
-from mcp_acl.adapters.handlers import Informed, Streaming
+from mcp_acl.adapters.handlers import Informed, Streaming, Traced
 from mcp_acl.adapters.status import ApiError
 from mcp_acl.adapters.table import for_gateways
 from mcp_acl.bench.exchange import Call
@@ -48,6 +48,7 @@ def answers(gate: Gate, call: Call) -> list[bytes]:
                 break
         return found
     (message,) = call.messages
+    assert not isinstance(handler, Traced)
     return [handler.answer(call.metadata, message) if isinstance(handler, Informed) else handler(message)]
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from mcp_acl.adapters.grpc_api import SERVICE
 from mcp_acl.adapters.handlers import Handler, Table
 from mcp_acl.adapters.health import Health
 from mcp_acl.adapters.status import ApiError
@@ -23,9 +24,10 @@ from mcp_acl.policy.source import SourceFile
 from mcp_acl.runtime.address import parse_address
 from mcp_acl.runtime.certificates import Certificates
 from mcp_acl.runtime.memory import Given
+from mcp_acl.runtime.observed import Decided, ObservedGate, Observer, Replied
 from tests.hosts.faults import FAULTS
 from tests.hosts.streams import STREAMS
-from tests.runtime.weather import gate
+from tests.runtime.weather import POLICIES, gate
 
 UNREADABLE = "größe: 100 % \n second line \x00"
 
@@ -54,6 +56,32 @@ class Kept(Given):
 
 
 GATE = gate(memory=Kept(TASKS))
+SPANS: list[str | None] = []
+
+
+class Watching(Observer):
+    """Keeps under which span each answer belongs."""
+
+    def decided(self, decided: Decided) -> None:
+        SPANS.append(decided.trace.span_id if decided.trace is not None else None)
+
+    def replied(self, replied: Replied) -> None:
+        SPANS.append(replied.trace.span_id if replied.trace is not None else None)
+
+
+def _spans(_: bytes) -> bytes:
+    """What was kept since it was last asked for."""
+    found = json.dumps(SPANS).encode()
+    SPANS.clear()
+    return found
+
+
+def _watched() -> Table:
+    """The native interface under another name, of a gate that is watched."""
+    native = for_gateways(ObservedGate([Watching()], POLICIES))
+    return {
+        path.replace(SERVICE, "test.Watched"): handler for path, handler in native.items() if f"/{SERVICE}/" in path
+    }
 
 
 def _load(body: bytes) -> bytes:
@@ -81,6 +109,8 @@ def table() -> Table:
         "/test.Echo/Echo": lambda body: body,
         "/test.Control/Load": _load,
         "/test.Control/Remember": _remember,
+        "/test.Control/Spans": _spans,
+        **_watched(),
     }
 
 

@@ -61,6 +61,27 @@ def test_list_is_filtered(channel: grpc.Channel) -> None:
     assert ["forecast", "history"] == [tool["name"] for tool in json.loads(response.body)["result"]["tools"]]
 
 
+@pytest.mark.parametrize(
+    ("metadata", "span"), [([], "1" * 16), ([("traceparent", f"00-{'3' * 32}-{'2' * 16}-01")], "2" * 16)]
+)
+def test_what_watches_is_told_the_span_of_the_gateways_call(
+    channel: grpc.Channel, metadata: list[tuple[str, str]], span: str
+) -> None:
+    header = pb.Header(name="traceparent", values=[f"00-{'3' * 32}-{'1' * 16}-01"])
+    fields = {"server": "weather", "direction": pb.DIRECTION_CLIENT_TO_SERVER, "http": pb.Http(headers=[header])}
+    asked = pb.CheckRequest(raw=body("tools/list"), filters_responses=True, **fields).SerializeToString()  # type: ignore[arg-type]
+    checked = pb.CheckResponse.FromString(ask(channel, "/test.Watched/Check", asked, metadata=metadata))
+    response = {"context": checked.context, "content_type": "application/json"}
+    whole = pb.FilterResponseRequest(body=listed(*TOOLS), **response).SerializeToString()  # type: ignore[arg-type]
+    ask(channel, "/test.Watched/FilterResponse", whole, metadata=metadata)
+    begin = pb.FilterStreamRequest(start=pb.FilterStreamStart(**response)).SerializeToString()  # type: ignore[arg-type]
+    piece = pb.FilterStreamRequest(piece=listed(*TOOLS)).SerializeToString()
+    for name, messages in (("CheckStream", [asked]), ("FilterStream", [begin, piece])):
+        many: Any = channel.stream_stream(f"/test.Watched/{name}")
+        assert [*many(iter(messages), timeout=SECONDS, metadata=metadata)]
+    assert [span] * 4 == json.loads(ask(channel, "/test.Control/Spans"))
+
+
 def test_decision_is_explained(channel: grpc.Channel) -> None:
     asked = pb.CheckRequest(server="weather", direction=pb.DIRECTION_CLIENT_TO_SERVER, raw=call("history"))
     answer = ask(channel, f"/{SERVICE}/Explain", pb.ExplainRequest(check=asked).SerializeToString())

@@ -74,6 +74,7 @@ def refusal(**given: Any) -> str:
         ("otlp_interval", 0.5),
         ("trace_share", -0.1),
         ("worker_timeout", 0.9),
+        ("trace_most", -1),
     ],
 )
 def test_value_that_cannot_be_used_is_refused(name: str, value: object) -> None:

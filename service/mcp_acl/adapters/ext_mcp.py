@@ -39,6 +39,7 @@ from mcp_acl.mcp.exchanges import SESSION
 from mcp_acl.mcp.methods import MethodClass, method_named
 from mcp_acl.problems import MessageError
 from mcp_acl.runtime.gate import Answer, Gate, Question
+from mcp_acl.runtime.trace import traceparent_in
 
 SERVICE: Final = "agentgateway.dev.ext_mcp.ExtMcp"
 CLAIMS: Final = "claims"
@@ -111,7 +112,7 @@ def check_response(gate: Gate, sources: Sources, metadata: Metadata, body: bytes
     try:
         _one_value(given.result, "the result")
         contexts = _contexts(gate, sources, metadata, asked)
-        result = _filtered(gate, contexts, given.result)
+        result = _filtered(gate, contexts, given.result, traceparent_in(metadata))
     except _RefusedError as refused:
         return pb.ResponseVerdict(error=refused.error).SerializeToString()
     except MessageError as error:
@@ -256,10 +257,10 @@ def _made(gate: Gate, sources: Sources, metadata: Metadata, asked: _Asked) -> It
         yield answer.context
 
 
-def _filtered(gate: Gate, contexts: Sequence[bytes], result: bytes) -> bytes:
+def _filtered(gate: Gate, contexts: Sequence[bytes], result: bytes, trace: str) -> bytes:
     """The result that every server's policies let pass. Raises MessageError, _RefusedError."""
     for context in contexts:
-        reply = gate.filter(context, JSON_TYPE, _ID + b'"result":' + result + b"}")
+        reply = gate.filter(context, JSON_TYPE, _ID + b'"result":' + result + b"}", trace=trace)
         message = msgspec.json.decode(reply.filtered.body, type=_Response)
         error, kept = bytes(message.error), bytes(message.result)
         if reply.filtered.refused or error or not kept:

@@ -116,9 +116,10 @@ class Buffered:
 
     held = 0
 
-    def __init__(self, gate: Gate, context: bytes, head: ResponseHead) -> None:
+    def __init__(self, gate: Gate, context: bytes, head: ResponseHead, trace: str) -> None:
         self._gate = gate
         self._context = context
+        self._trace = trace
         self._head = head
         self._is_done = False
 
@@ -128,7 +129,7 @@ class Buffered:
             raise ApiError("a body that is BUFFERED came in pieces")
         self._is_done = True
         head = self._head
-        reply = self._gate.filter(self._context, head.content_type, piece, head.status)
+        reply = self._gate.filter(self._context, head.content_type, piece, head.status, trace=self._trace)
         if not reply.changed:
             return (AS_IT_IS,)
         lines = [("content-length", str(len(reply.filtered.body)))]

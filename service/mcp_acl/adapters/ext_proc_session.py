@@ -47,6 +47,7 @@ from mcp_acl.mcp.limits import DEFAULT_LIMITS
 from mcp_acl.problems import MessageError
 from mcp_acl.runtime.context import is_only_watched
 from mcp_acl.runtime.gate import Answer, Gate, Question
+from mcp_acl.runtime.trace import traceparent_in
 
 PATH: Final = "/envoy.service.ext_proc.v3.ExternalProcessor/Process"
 
@@ -99,6 +100,7 @@ class ExtProcSession:
         self._gate = gate
         self._sources = sources
         self._metadata = metadata
+        self._trace = traceparent_in(metadata)
         self._early_close = early_close
         self._at = _At.BEGIN
         self._config = _NOT_SAID
@@ -203,7 +205,7 @@ class ExtProcSession:
             attributes=facts.attributes,
             session_id=session[0],
             filters_responses=True,
-            trace=facts.trace,
+            trace=self._trace,
         )
 
     def _refused(self, answer: Answer) -> Answers:
@@ -233,7 +235,7 @@ class ExtProcSession:
             return self._let_go(head)
         if head.encoding:
             why = f"it is encoded ({head.encoding[:60]}); remove `accept-encoding` from requests"
-            reply = self._gate.withhold(answer.context, head.content_type, why, head.status)
+            reply = self._gate.withhold(answer.context, head.content_type, why, head.status, trace=self._trace)
             self._end(_At.REFUSED)
             return (withheld(reply),)
         return self._filtered(answer, head)
@@ -243,9 +245,9 @@ class ExtProcSession:
         override: pb.ProcessingMode | None = None
         passes = is_only_watched(answer.context, head.content_type)
         if mode == pb.BUFFERED and _media(head) != EVENT_STREAM and not passes:
-            self._body = Buffered(self._gate, answer.context, head)
+            self._body = Buffered(self._gate, answer.context, head, self._trace)
             return (_RESPONSE_TAKEN,)
-        filtering = self._gate.filter_stream(answer.context, head.content_type, head.status)
+        filtering = self._gate.filter_stream(answer.context, head.content_type, head.status, trace=self._trace)
         if filtering.head.filtered.refused:
             self._end(_At.REFUSED)
             return (withheld(filtering.head),)

@@ -19,6 +19,7 @@ from mcp_acl.adapters.wire import json_of
 from mcp_acl.domain import Json, TokenState
 from mcp_acl.mcp.message import parse_json
 from mcp_acl.problems import MessageError
+from mcp_acl.runtime.trace import traceparent_in
 
 SERVER_METADATA: Final = "x-mcp-acl-server"
 """gRPC metadata that names the server: of the gateway's own call, where no client writes."""
@@ -34,7 +35,6 @@ FAILURE: Final = "jwt_failure"
 SETTING: Final = "setting `server`"
 """Where the server is from if nothing else names one."""
 
-_TRACE: Final = "traceparent"
 _REMEMBERED_SIZE: Final = 4096
 """Bytes of the largest claims that are remembered."""
 _NOT_SENT: Final = "Jwt is missing"
@@ -89,7 +89,7 @@ def facts_from(sources: Sources, told: Told) -> Facts:
     attributes = dict(_attributes(sources, told))
     origins = {"server": server_origin, "token": token_origin}
     origins |= {f"attributes.{name}": origin for name, (_, origin) in attributes.items()}
-    trace = next((value for name, value in told.metadata if name == _TRACE), "")
+    trace = traceparent_in(told.metadata)
     return Facts(server, claims, token, {name: value for name, (value, _) in attributes.items()}, origins, trace)
 
 

@@ -47,9 +47,9 @@ _SEQUENCE: Final = varint(_FIELDS["sequence"].number << 3)
 """What stands before the number: it is a varint (wire type 0)."""
 
 
-def check(gate: Gate, body: bytes) -> bytes:
-    """`Check`."""
-    question, sequence = question_from(body)
+def check(gate: Gate, body: bytes, trace: str = "") -> bytes:
+    """`Check`. `trace` is that of a `Question`."""
+    question, sequence = question_from(body, trace)
     answer = gate.check(question)
     decision = answer.decision
     is_usual = decision.allowed and not decision.errors and answer.shadow is None
@@ -65,10 +65,10 @@ def _permission(decision: Decision) -> bytes:
     return reply_for(Answer(decision, "")).SerializeToString()
 
 
-def filter_response(gate: Gate, body: bytes) -> bytes:
+def filter_response(gate: Gate, body: bytes, trace: str = "") -> bytes:
     """`FilterResponse`."""
     request = parsed(pb.FilterResponseRequest, body)
-    reply = gate.filter(request.context, request.content_type, request.body, request.status or 200)
+    reply = gate.filter(request.context, request.content_type, request.body, request.status or 200, trace=trace)
     return filter_reply_for(reply, report_hidden=request.report_hidden).SerializeToString()
 
 

@@ -43,11 +43,18 @@ class Informed:
 
 
 @dataclass(frozen=True, slots=True)
+class Traced:
+    """A handler that takes one message, and of what came with the call the `traceparent` alone, or `''`: all of it costs a host more."""
+
+    answer: Callable[[str, bytes], bytes]
+
+
+@dataclass(frozen=True, slots=True)
 class Streaming:
     """A handler that takes many messages and gives many answers."""
 
     open: Callable[[Metadata], Session]
 
 
-Handler: TypeAlias = Unary | Informed | Streaming
+Handler: TypeAlias = Unary | Informed | Traced | Streaming
 Table: TypeAlias = Mapping[str, Handler]

@@ -55,15 +55,15 @@ _TEXT_LIMITS: Final = replace(DEFAULT_LIMITS, number=310)
 """Of the text that a structured message stands for: no whole number that is a double has more characters."""
 
 
-def question_from(body: bytes) -> tuple[Question, int]:
+def question_from(body: bytes, trace: str = "") -> tuple[Question, int]:
     """What a `CheckRequest` asks, and its `sequence`. Raises ApiError, with what to do, if it does not say what it must."""
     try:
-        return _question(body)
+        return _question(body, trace)
     except DecodeError:
         raise ApiError(f"the request is not a `{pb.CheckRequest.DESCRIPTOR.full_name}`, or nests too deep") from None
 
 
-def _question(body: bytes) -> tuple[Question, int]:
+def _question(body: bytes, trace: str) -> tuple[Question, int]:
     """One message after another is one with the fields of both (protobuf encoding, "Last One Wins")."""
     request = unread.UnreadCheckRequest.FromString(body)
     parts = principal, http, attributes, time = request.principal, request.http, request.attributes, request.time
@@ -84,6 +84,7 @@ def _question(body: bytes) -> tuple[Question, int]:
         request.session_id,
         request.filters_responses,
         _time(time) if time else None,
+        trace,
     )
     return question, request.sequence
 

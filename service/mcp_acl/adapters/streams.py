@@ -7,6 +7,7 @@ from mcp_acl.adapters.handlers import Metadata
 from mcp_acl.adapters.status import ApiError
 from mcp_acl.gen import acl_pb2 as pb
 from mcp_acl.runtime.gate import Filtering, Gate, Reply
+from mcp_acl.runtime.trace import traceparent_in
 
 
 class CheckSession:
@@ -15,12 +16,13 @@ class CheckSession:
     is_over = False
     held = 0
 
-    def __init__(self, gate: Gate, _: Metadata) -> None:
+    def __init__(self, gate: Gate, metadata: Metadata) -> None:
         self._gate = gate
+        self._trace = traceparent_in(metadata)
 
     def feed(self, message: bytes) -> Sequence[bytes]:
         """The decision. Raises ApiError if the request does not say what it must."""
-        return (check(self._gate, message),)
+        return (check(self._gate, message, self._trace),)
 
     def close(self) -> Sequence[bytes]:
         """Nothing is due at the end."""
@@ -32,8 +34,9 @@ class FilterSession:
 
     is_over = False
 
-    def __init__(self, gate: Gate, _: Metadata) -> None:
+    def __init__(self, gate: Gate, metadata: Metadata) -> None:
         self._gate = gate
+        self._trace = traceparent_in(metadata)
         self._filtering: Filtering | None = None
         self._report_hidden = False
 
@@ -59,7 +62,7 @@ class FilterSession:
         return (self._answer(self._filtering.close()),)
 
     def _begin(self, start: pb.FilterStreamStart) -> bytes:
-        filtering = self._gate.filter_stream(start.context, start.content_type, start.status or 200)
+        filtering = self._gate.filter_stream(start.context, start.content_type, start.status or 200, trace=self._trace)
         self._filtering = filtering
         self._report_hidden = start.report_hidden
         head = pb.FilterStreamHead(content_type=filtering.head.filtered.content_type, status=filtering.head.status)

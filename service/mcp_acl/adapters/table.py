@@ -4,6 +4,7 @@ Two tables, because two kinds of callers: gateways ask for decisions; people ask
 policy text.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
@@ -11,8 +12,9 @@ from typing import Final
 from mcp_acl.adapters import explaining, ext_authz, ext_mcp, ext_proc_session, grpc_api, reflection, streams
 from mcp_acl.adapters.facts import Sources
 from mcp_acl.adapters.grpc_api import SERVICE
-from mcp_acl.adapters.handlers import Handler, Informed, Streaming, Table
+from mcp_acl.adapters.handlers import Handler, Informed, Streaming, Table, Traced
 from mcp_acl.runtime.gate import Gate
+from mcp_acl.runtime.observed import ObservedGate
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +32,9 @@ _AS_EVER: Final = Gateways()
 def for_gateways(gate: Gate, gateways: Gateways = _AS_EVER) -> Table:
     """What decides and filters: the native interface, and those of Envoy and agentgateway."""
     native: dict[str, Handler] = {
-        "Check": partial(grpc_api.check, gate),
+        "Check": _watched(gate, grpc_api.check),
         "CheckStream": Streaming(partial(streams.CheckSession, gate)),
-        "FilterResponse": partial(grpc_api.filter_response, gate),
+        "FilterResponse": _watched(gate, grpc_api.filter_response),
         "FilterStream": Streaming(partial(streams.FilterSession, gate)),
     }
     authz = partial(ext_authz.check, gate, gateways.sources, gateways.filtered_behind)
@@ -53,6 +55,13 @@ def for_people(gate: Gate, gateways: Gateways = _AS_EVER) -> Table:
         **_paths({"Explain": explain, "GetPolicySet": partial(grpc_api.get_policy_set, gate)}),
         **dict.fromkeys(reflection.PATHS, Streaming(reflection.ReflectionSession)),
     }
+
+
+def _watched(gate: Gate, answer: Callable[[Gate, bytes, str], bytes]) -> Handler:
+    """A handler of one message, which is told the trace of its call if somebody watches."""
+    if isinstance(gate, ObservedGate):
+        return Traced(lambda trace, body: answer(gate, body, trace))
+    return lambda body: answer(gate, body, "")
 
 
 def _paths(methods: dict[str, Handler]) -> Table:

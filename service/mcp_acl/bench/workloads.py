@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 from mcp_acl.adapters import ext_authz, ext_proc_session
 from mcp_acl.adapters.facts import SERVER_METADATA
 from mcp_acl.adapters.grpc_api import SERVICE
-from mcp_acl.adapters.handlers import Handler, Informed, Metadata, Streaming
+from mcp_acl.adapters.handlers import Handler, Informed, Metadata, Streaming, Traced
 from mcp_acl.adapters.table import for_gateways
 from mcp_acl.bench import requests
 from mcp_acl.bench.exchange import Call, Judge
@@ -291,6 +291,8 @@ def _answers(handler: Handler, metadata: Metadata, messages: Sequence[bytes]) ->
         session = handler.open(metadata)
         return [answer for message in messages for answer in session.feed(message)]
     (message,) = messages
+    if isinstance(handler, Traced):
+        return [handler.answer("", message)]
     return [handler.answer(metadata, message) if isinstance(handler, Informed) else handler(message)]
 
 

@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any, Final, TypeAlias, TypeVar
 
 from mcp_acl.adapters import health as grpc_health
-from mcp_acl.adapters.handlers import Informed, Metadata, Session, Streaming, Table
+from mcp_acl.adapters.handlers import Informed, Metadata, Session, Streaming, Table, Traced, Unary
 from mcp_acl.adapters.health import Health
 from mcp_acl.adapters.status import Code, Status, outcome_of, status_of
 from mcp_acl.hosts.asgi_answer import Answer, ClientGoneError, Send
@@ -21,6 +21,7 @@ from mcp_acl.hosts.deadlines import Deadlines
 from mcp_acl.hosts.framing import CallError, Frames, is_call, timeout_of
 from mcp_acl.hosts.listening import Limits
 from mcp_acl.hosts.together import LARGE, MOST, SMALL, Together
+from mcp_acl.runtime.trace import HEADER
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -155,8 +156,7 @@ class Application:
             finally:
                 self._load.streams -= 1
         message = await self._message(messages)
-        if isinstance(handler, Informed):
-            handler = partial(handler.answer, _metadata(scope["headers"]))
+        handler = _told(handler, scope["headers"])
         if len(message) >= SMALL:
             return await answer.last(await self._run(handler, message))
         outcome = await self._together.answer(handler, message)
@@ -317,10 +317,23 @@ def _metadata(headers: _Given) -> Metadata:
     return [(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers if not name.endswith(b"-bin")]
 
 
+def _told(handler: Unary | Informed | Traced, headers: _Given) -> Unary:
+    """A handler that knows of the call what it is to know."""
+    if isinstance(handler, Traced):
+        return partial(handler.answer, _traceparent(headers))
+    return partial(handler.answer, _metadata(headers)) if isinstance(handler, Informed) else handler
+
+
+def _traceparent(headers: _Given) -> str:
+    """As `traceparent_in`, of bytes."""
+    return b",".join([value for name, value in headers if name == _TRACE]).decode("latin-1")
+
+
 def _shutting_down() -> CallError:
     return CallError(Code.UNAVAILABLE, "the service is shutting down")
 
 
 _OK: Final = Status(Code.OK)
+_TRACE: Final = HEADER.encode()
 _CHECK: Final = grpc_health.CHECK.encode()
 _WATCH: Final = grpc_health.WATCH.encode()

@@ -14,11 +14,12 @@ from typing import Any, Final, NoReturn, TypeAlias, TypeVar
 import grpc
 
 from mcp_acl.adapters import health as grpc_health
-from mcp_acl.adapters.handlers import Handler, Informed, Metadata, Session, Streaming, Unary
+from mcp_acl.adapters.handlers import Handler, Informed, Metadata, Session, Streaming, Traced, Unary
 from mcp_acl.adapters.health import Health
 from mcp_acl.adapters.status import Code, Status, outcome_of
 from mcp_acl.hosts.listening import Limits, Listener
 from mcp_acl.hosts.together import LARGE, SMALL, Together
+from mcp_acl.runtime.trace import traceparent_in
 
 _SETTLE: Final = 0.5
 _QUIET: Final = 0.02
@@ -50,7 +51,9 @@ class Calls(grpc.GenericRpcHandler):
         self._idle: set[asyncio.Task[Any]] = set()
         self._refusing = False
         self._draining = asyncio.Event()
-        served = {path: self._method(one, listener.names.get(path)) for path, one in listener.table.items()}
+        self._names = listener.names
+        served = {path: self._method(one, path) for path, one in listener.table.items()}
+        self._traced = {path: one for path, one in listener.table.items() if isinstance(one, Traced)}
         self._methods: Mapping[str, _Method] = {
             **served,
             # Health is asked of a service that has all it can take, too.
@@ -62,7 +65,13 @@ class Calls(grpc.GenericRpcHandler):
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> "_Method | None":
         """The method that a call asks for (grpc.GenericRpcHandler)."""
         self._moves += 1
-        return self._methods.get(handler_call_details.method)
+        path = handler_call_details.method
+        traced = self._traced.get(path)
+        # Asked for once more, of the call, the metadata would be made once more.
+        trace = traceparent_in(handler_call_details.invocation_metadata) if traced is not None else ""
+        if traced is None or not trace or self._refusing:
+            return self._methods.get(path)
+        return self._method(partial(traced.answer, trace), path)
 
     async def settled(self) -> None:
         """Wait until calls have neither come nor ended for a while, but not for long."""
@@ -86,8 +95,11 @@ class Calls(grpc.GenericRpcHandler):
 
     # ---- methods ---------------------------------------------------------------------------------------------------
 
-    def _method(self, handler: Handler, names: frozenset[str] | None) -> _Method:
-        """A method; with `names`, for the clients alone whose certificate has one of them."""
+    def _method(self, handler: Handler, path: str) -> _Method:
+        """A method; if its path has names, for the clients alone whose certificate has one of them."""
+        names = self._names.get(path)
+        if isinstance(handler, Traced):
+            handler = partial(handler.answer, "")
         if isinstance(handler, Streaming):
             stream = self._counted(partial(self._stream, handler))
             return grpc.stream_stream_rpc_method_handler(stream if names is None else _named(names, stream))

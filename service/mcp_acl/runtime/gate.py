@@ -150,11 +150,11 @@ class Gate:
             _LOG.exception("decision %s cannot be explained", answer.decision_id)
             return answer, ()
 
-    def filter(self, context: bytes, content_type: str, body: bytes, status: int = 200) -> Reply:
+    def filter(self, context: bytes, content_type: str, body: bytes, status: int = 200, *, trace: str = "") -> Reply:  # noqa: ARG002 - for who watches
         """Filter the response to the message the context came with. Never raises, and withholds what is in doubt.
 
         `status` is the HTTP status of the response. A body that is withheld becomes a JSON-RPC error, for which clients
-        want the status 200 if it was not an error already.
+        want the status 200 if it was not an error already. `trace` is that of a `Question`.
         """
         policies = self.policies
         filtered = _total(content_type, lambda: self._filtered(policies, context, content_type, body))
@@ -176,7 +176,7 @@ class Gate:
             return Filtered(content_type, body)
         return self.learned(request.server, filter_response(policies, request, content_type, body))
 
-    def withhold(self, context: bytes, content_type: str, why: str, status: int = 200) -> Reply:
+    def withhold(self, context: bytes, content_type: str, why: str, status: int = 200, *, trace: str = "") -> Reply:  # noqa: ARG002 - for who watches
         """What to send in the place of a response that cannot be looked into. Never raises."""
         policies = self.policies
         filtered = _total(content_type, lambda: self._withheld(policies, context, content_type, why))
@@ -205,7 +205,7 @@ class Gate:
         tools = self._memory.tools(server) if settings.trust_annotations else _NO_TOOLS
         return self._memory.tasks(server), tools
 
-    def filter_stream(self, context: bytes, content_type: str, status: int = 200) -> "Filtering":
+    def filter_stream(self, context: bytes, content_type: str, status: int = 200, *, trace: str = "") -> "Filtering":  # noqa: ARG002 - for who watches
         """Begin to filter a response that comes in pieces, as `filter` does a whole one. Never raises."""
         return Filtering(self, context, content_type, status)
 

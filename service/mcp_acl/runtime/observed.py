@@ -5,6 +5,7 @@ What an observer raises is logged, and changes nothing; what it takes is added t
 
 import logging
 from collections.abc import Callable, Sequence
+from functools import partial
 from time import perf_counter
 from typing import Any, Final, NamedTuple
 
@@ -31,12 +32,13 @@ class Decided(NamedTuple):
 
 
 class Replied(NamedTuple):
-    """What became of a response, or of a piece of one; and the decision that it belongs to, if its context could be read."""
+    """What became of a response, or of a piece of one; and the decision and the trace that it belongs to, if its context could be read."""
 
     request: Request | None
     decision_id: str
     reply: Reply
     seconds: float
+    trace: Trace | None
 
 
 class Observer:
@@ -73,10 +75,13 @@ def target_told(message: Message | None) -> str:
 
 
 class ObservedGate(Gate):
-    """A gate with observers."""
+    """A gate with observers. With `obeys_clients` clients may say whether what they send is traced."""
 
-    def __init__(self, observers: Sequence[Observer], policies: PolicySet, **known: Any) -> None:
+    def __init__(
+        self, observers: Sequence[Observer], policies: PolicySet, *, obeys_clients: bool = False, **known: Any
+    ) -> None:
         self._observers = tuple(observers)
+        self._trace_of = partial(trace_of, obeys_clients=obeys_clients)
         super().__init__(policies, **known)
 
     def put(self, standing: Standing) -> None:
@@ -90,7 +95,7 @@ class ObservedGate(Gate):
         answer, request = self._ask(self.policies, question)
         seconds = perf_counter() - started
         message = None if request is None else request.message
-        decided = Decided(question, message, answer, seconds, trace_of(question.trace, question.http, message))
+        decided = Decided(question, message, answer, seconds, self._trace_of(question.trace, question.http, message))
         for observer in self._observers:
             try:
                 observer.decided(decided)
@@ -98,33 +103,37 @@ class ObservedGate(Gate):
                 _LOG.exception("decision %s could not be told", answer.decision_id)
         return answer
 
-    def filter(self, context: bytes, content_type: str, body: bytes, status: int = 200) -> Reply:
+    def filter(self, context: bytes, content_type: str, body: bytes, status: int = 200, *, trace: str = "") -> Reply:
         """As the gate does."""
-        return self._timed(context, lambda: super(ObservedGate, self).filter(context, content_type, body, status))
+        run = super().filter
+        return self._timed(context, trace, lambda: run(context, content_type, body, status))
 
-    def withhold(self, context: bytes, content_type: str, why: str, status: int = 200) -> Reply:
+    def withhold(self, context: bytes, content_type: str, why: str, status: int = 200, *, trace: str = "") -> Reply:
         """As the gate does."""
-        return self._timed(context, lambda: super(ObservedGate, self).withhold(context, content_type, why, status))
+        run = super().withhold
+        return self._timed(context, trace, lambda: run(context, content_type, why, status))
 
-    def filter_stream(self, context: bytes, content_type: str, status: int = 200) -> Filtering:
+    def filter_stream(self, context: bytes, content_type: str, status: int = 200, *, trace: str = "") -> Filtering:
         """As the gate does."""
-        return _ObservedFiltering(self, context, content_type, status)
+        return _ObservedFiltering(self, context, content_type, status, trace)
 
-    def _timed(self, context: bytes, run: Callable[[], Reply]) -> Reply:
+    def _timed(self, context: bytes, trace: str, run: Callable[[], Reply]) -> Reply:
         started = perf_counter()
         reply = run()
-        self.tell(context, reply, perf_counter() - started)
+        self.tell(context, trace, reply, perf_counter() - started)
         return reply
 
-    def tell(self, context: bytes, reply: Reply, seconds: float) -> None:
+    def tell(self, context: bytes, trace: str, reply: Reply, seconds: float) -> None:
         """Tell of a response, if there is something to say."""
         filtered = reply.filtered
         if not (filtered.shown or filtered.hidden or filtered.dropped or filtered.refused or reply.shadow):
             return
         try:
-            replied = Replied(read_context(context), decision_id_of(context), reply, seconds)
+            request = read_context(context)
+            belongs = self._trace_of(trace, request.http, request.message)
+            replied = Replied(request, decision_id_of(context), reply, seconds, belongs)
         except Exception:  # noqa: BLE001 - that it is withheld is told all the same
-            replied = Replied(None, "", reply, seconds)
+            replied = Replied(None, "", reply, seconds, None)
         self._tell(lambda observer: observer.replied(replied))
 
     def _tell(self, say: Callable[[Observer], None]) -> None:
@@ -136,11 +145,12 @@ class ObservedGate(Gate):
 
 
 class _ObservedFiltering(Filtering):
-    def __init__(self, gate: ObservedGate, context: bytes, content_type: str, status: int) -> None:
+    def __init__(self, gate: ObservedGate, context: bytes, content_type: str, status: int, trace: str) -> None:
         started = perf_counter()
         super().__init__(gate, context, content_type, status)
         self._observed = gate
         self._context = context
+        self._trace = trace
         self._withheld = False
         self._say(self.head, perf_counter() - started)
 
@@ -156,6 +166,6 @@ class _ObservedFiltering(Filtering):
 
     def _say(self, reply: Reply, seconds: float) -> Reply:
         if not self._withheld:
-            self._observed.tell(self._context, reply, seconds)
+            self._observed.tell(self._context, self._trace, reply, seconds)
         self._withheld = bool(reply.filtered.refused)
         return reply

@@ -12,6 +12,7 @@ from mcp_acl.runtime.settings_fields import Conflict, File, Listen, Metavar, Nam
 
 _MIB: Final = 1024 * 1024
 _MAX_FILES: Final = 1000
+_MAX_SPANS: Final = 1_000_000
 STANDARD_OUTPUT: Final = Path("-")
 COLLECTOR: Final = Path("otlp")
 """What `decision_log` may be that is no file."""
@@ -49,7 +50,20 @@ class WatchedSettings(BaseModel):
     )
     trace_share: Share = Field(
         default=0.0,
-        description="The share of messages without a trace that begin one of their own, 0 to 1. None: whether a trace is sampled is for who begins it.",
+        description="The share of messages that are traced where nobody who is believed has said whether they are, 0 to 1; those without a trace begin "
+        "one. None: that is for who begins a trace.",
+    )
+    trace_clients: bool = Field(
+        default=False,
+        description="Lets clients say whether what they send is traced, by the flag in `traceparent` of the HTTP request or of `_meta`, where the "
+        "gateway's call says nothing. Off, because whoever can ask could have all of it traced: their traces are joined, and `trace_share` says "
+        "which of them are sampled.",
+    )
+    trace_most: Annotated[int, Metavar("N"), Field(ge=0, le=_MAX_SPANS)] = Field(
+        default=200,
+        description="Spans that one worker makes in a second at the most, whoever asks for them; what comes beyond is decided and recorded, and counted "
+        "by `mcp_acl.spans.dropped`. 0: none. 200 take about 3 % of a processor, sending included, and are 1 % of "
+        "20,000 decisions.",
     )
     decision_log: File = Field(
         default=None,

@@ -6,6 +6,7 @@ from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Final
 
+from mcp_acl.runtime.bound import Bound
 from mcp_acl.runtime.decision_log import DecisionLog, Kept, LogError, LogFile, Masking, Output, Sink
 from mcp_acl.runtime.load import Load
 from mcp_acl.runtime.metrics import Metrics, Serving
@@ -26,22 +27,23 @@ def watching(settings: Settings, load: Load) -> Iterator[Sequence[Observer]]:
             log = ending.enter_context(closing(_log(settings, settings.decision_log)))
             observers.append(log)
         if settings.metrics_listen or settings.otlp_endpoint:
-            metrics = Metrics(dict if log is None else log.dropped.copy, load)
+            bound = Bound(settings.trace_most)
+            metrics = Metrics(dict if log is None else log.dropped.copy, load, lambda: bound.refused)
             observers.append(metrics)
             if settings.metrics_listen:
                 serving = ending.enter_context(closing(Serving(metrics, settings.metrics_listen)))
                 _LOG.info("metrics on port %d", serving.port)
             if settings.otlp_endpoint:
-                observers.append(_sent(settings, metrics, ending))
+                observers.append(_sent(settings, metrics, bound, ending))
         yield observers
 
 
-def _sent(settings: Settings, metrics: Metrics, ending: ExitStack) -> Observer:
+def _sent(settings: Settings, metrics: Metrics, bound: Bound, ending: ExitStack) -> Observer:
     from mcp_acl.runtime import otlp  # noqa: PLC0415 - half a second, for who does not want it
 
     source = otlp.Source(settings.otlp_endpoint)
     ending.enter_context(closing(otlp.MetricsSender(source, metrics, settings.otlp_interval)))
-    return ending.enter_context(closing(otlp.Spans(source, settings.trace_share)))
+    return ending.enter_context(closing(otlp.Spans(source, settings.trace_share, bound)))
 
 
 @contextmanager

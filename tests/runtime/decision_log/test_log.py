@@ -217,6 +217,18 @@ def test_response_is_recorded_under_the_id_of_its_decision(file: Path) -> None:
     assert withheld["reason"]
 
 
+def test_both_are_of_the_trace_that_the_gateway_says(file: Path) -> None:
+    logged = Logged(file)
+    client = Http(headers={"traceparent": [f"00-{'1' * 32}-00f067aa0ba902b7-01"]})
+    gateway = f"00-{TRACE}-{'2' * 16}-01"
+    for trace in ("", gateway):
+        (answer,) = logged.asked(LIST._replace(http=client, trace=trace))
+        logged.gate.filter(answer.context, "application/json", TOOLS, trace=trace)
+    found = [(one["kind"], one["trace_id"], one["span_id"], one["sampled"]) for one in logged.records()]
+    clients, gateways = ("1" * 32, "00f067aa0ba902b7", False), (TRACE, "2" * 16, True)
+    assert [("decision", *clients), ("response", *clients), ("decision", *gateways), ("response", *gateways)] == found
+
+
 def test_response_whose_context_cannot_be_read_is_recorded_as_withheld(file: Path) -> None:
     logged = Logged(file)
     logged.gate.filter(b"?", "application/json", TOOLS)

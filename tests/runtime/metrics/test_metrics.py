@@ -37,18 +37,20 @@ TOOLS = b'{"jsonrpc":"2.0","id":1,"result":{"tools":[{"name":"echo"},{"name":"se
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 
 
-def asked(method: str, server: str = "s", flags: str = "00", **params: Any) -> Question:
+def asked(method: str, server: str = "s", flags: str = "", **params: Any) -> Question:
+    """What a client says is sampled, under a gateway that says nothing, or with `flags`."""
     body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).encode()
-    http = Http(headers={"traceparent": [f"00-{TRACE}-00f067aa0ba902b7-{flags}"]})
-    return Question(server, body, {}, TokenState.NONE, http=http, filters_responses=True)
+    http = Http(headers={"traceparent": [f"00-{'1' * 32}-00f067aa0ba902b7-01"]})
+    trace = flags and f"00-{TRACE}-00f067aa0ba902b7-{flags}"
+    return Question(server, body, {}, TokenState.NONE, http=http, filters_responses=True, trace=trace)
 
 
 class Counting:
     def __init__(self) -> None:
-        self.metrics = Metrics(lambda: {"allow": 3, "deny": 0})
+        self.metrics = Metrics(lambda: {"allow": 3, "deny": 0}, unmade=lambda: 7)
         self.gate = ObservedGate([self.metrics], POLICIES)
 
-    def call(self, name: str, server: str = "s", flags: str = "00") -> None:
+    def call(self, name: str, server: str = "s", flags: str = "") -> None:
         self.gate.check(asked("tools/call", server, flags, name=name))
 
     def samples(self) -> "Samples":
@@ -188,9 +190,9 @@ def test_who_brings_nothing_takes_no_more_than_a_few_threads(
             assert answer.status == 200
 
 
-def test_trace_that_is_sampled_is_an_exemplar_and_no_other(counting: Counting) -> None:
+def test_trace_that_the_gateway_has_sampled_is_an_exemplar_and_no_other(counting: Counting) -> None:
     with closing(Serving(counting.metrics, "127.0.0.1:0")) as serving:
-        for flags, exemplars in (("00", 0), ("01", 1)):
+        for flags, exemplars in (("", 0), ("00", 0), ("01", 1)):
             counting.call("echo", flags=flags)
             wanted = {"Accept": "application/openmetrics-text; version=1.0.0"}
             request = urllib.request.Request(f"http://127.0.0.1:{serving.port}/metrics", headers=wanted)

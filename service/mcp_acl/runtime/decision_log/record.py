@@ -16,7 +16,7 @@ import msgspec
 from mcp_acl.domain import Http, InexactNumber, Json, Message, RuleError, RuleRef
 from mcp_acl.runtime.decision_log.words import Words, texts_in
 from mcp_acl.runtime.observed import Decided, Replied, method_told, target_told
-from mcp_acl.runtime.trace import Trace, trace_of
+from mcp_acl.runtime.trace import Trace
 
 _REMEMBERED: Final = 1024
 _LONGEST: Final = 4096
@@ -99,8 +99,8 @@ def of_response(replied: Replied, masking: Masking, time: datetime) -> bytes:
         "revision": replied.reply.revision,
         "seconds": round(replied.seconds, 6),
     }
-    if request is not None and (trace := trace_of("", request.http, message)) is not None:
-        record.update(_trace(trace))
+    if replied.trace is not None:
+        record.update(_trace(replied.trace))
     if filtered.refused:
         record["reason"] = _cut(words.told(filtered.refused))
     if (shadow := replied.reply.shadow) is not None:
@@ -148,8 +148,8 @@ def _arguments(message: Message, masking: Masking) -> Json:
 
 
 def _trace(trace: Trace) -> Mapping[str, str | bool]:
-    """Under which span of whose trace."""
-    return {"trace_id": trace.trace_id, "span_id": trace.span_id, "sampled": trace.is_sampled}
+    """Under which span of whose trace; and whether somebody who is believed has said that it is sampled."""
+    return {"trace_id": trace.trace_id, "span_id": trace.span_id, "sampled": trace.is_sampled is True}
 
 
 @lru_cache(_REMEMBERED)

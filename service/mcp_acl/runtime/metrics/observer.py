@@ -41,10 +41,16 @@ class _Cell:
 
 
 class Metrics(Observer):
-    """Counts. `dropped` says how many records the decision log had no room for, by effect; `load` is what the host counts."""
+    """Counts. `dropped` says how many records the decision log had no room for, by effect; `load` is what the host counts; `unmade` are spans."""
 
-    def __init__(self, dropped: Callable[[], Mapping[str, int]] = dict, load: Load | None = None) -> None:
+    def __init__(
+        self,
+        dropped: Callable[[], Mapping[str, int]] = dict,
+        load: Load | None = None,
+        unmade: Callable[[], int] = int,
+    ) -> None:
         self._dropped = dropped
+        self._unmade = unmade
         self._load = Load() if load is None else load
         self._lock = threading.Lock()
         self._counters = {one.name: Counter() for one in INSTRUMENTS if one.kind is Kind.COUNTER}
@@ -136,6 +142,7 @@ class Metrics(Observer):
             histograms = {name: deepcopy(histogram.values) for name, histogram in self._histograms.items()}
             standing = self._standing
         counters[table.RECORDS_DROPPED.name] = {(effect,): number for effect, number in self._dropped().items()}
+        counters[table.SPANS_DROPPED.name] = {(): self._unmade()}
         return Counted({**counters, **_gauges(standing), **_of_load(self._load)}, histograms)
 
     def _server(self, server: str, *, is_governed: bool) -> str:

@@ -151,6 +151,13 @@ RECORDS_DROPPED: Final = Instrument(
     ("effect",),
     "Records that the decision log had no room for.",
 )
+SPANS_DROPPED: Final = Instrument(
+    "mcp_acl.spans.dropped",
+    Kind.COUNTER,
+    "{span}",
+    (),
+    "Spans beyond `trace_most` in a second, which are not sent.",
+)
 
 INSTRUMENTS: Final = (
     DECISIONS,
@@ -171,6 +178,7 @@ INSTRUMENTS: Final = (
     STREAMS,
     CALLS_REFUSED,
     RECORDS_DROPPED,
+    SPANS_DROPPED,
 )
 
 

@@ -1,4 +1,4 @@
-"""Decisions as spans under the trace that a message belongs to: an observer. A span is made only where its trace is sampled.
+"""Decisions as spans under the trace that a message belongs to: an observer. A span is made only where its trace is sampled, within a bound.
 
 Names and attributes are those of OpenTelemetry's conventions for MCP, as far as they have them; what is ours begins with `mcp_acl.`.
 """
@@ -17,6 +17,7 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, TraceFl
 from opentelemetry.util.types import AttributeValue
 
 from mcp_acl.mcp.methods import METHODS
+from mcp_acl.runtime.bound import Bound
 from mcp_acl.runtime.observed import Decided, Observer, target_told
 from mcp_acl.runtime.otlp.source import SCOPE, Source
 from mcp_acl.runtime.trace import Trace
@@ -30,10 +31,11 @@ _NANOS: Final = 1_000_000_000
 
 
 class Spans(Observer):
-    """Sends spans. Of messages that belong to no trace the share `share` begins one of its own."""
+    """Sends spans, as many as `bound` takes. Where nobody has said whether a message is to be traced, the share `share` is."""
 
-    def __init__(self, source: Source, share: float) -> None:
+    def __init__(self, source: Source, share: float, bound: Bound) -> None:
         self._share = share
+        self._bound = bound
         self._chance = random.random
         self._provider = TracerProvider(sampler=ALWAYS_ON, resource=source.resource, shutdown_on_exit=False)
         self._provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=source.url("traces"))))
@@ -42,7 +44,7 @@ class Spans(Observer):
     def decided(self, decided: Decided) -> None:
         """As an observer."""
         trace = decided.trace
-        if not (trace.is_sampled if trace is not None else self._share > 0 and self._chance() < self._share):
+        if not (self._is_sampled(trace) and self._bound.takes_one()):
             return
         end = time_ns()
         span = self._tracer.start_span(
@@ -53,6 +55,11 @@ class Spans(Observer):
             start_time=end - int(decided.seconds * _NANOS),
         )
         span.end(end)
+
+    def _is_sampled(self, trace: Trace | None) -> bool:
+        if trace is not None and trace.is_sampled is not None:
+            return trace.is_sampled
+        return self._share > 0 and self._chance() < self._share
 
     def close(self) -> None:
         """Send what waits."""
