@@ -9,7 +9,7 @@ from typing import Final
 from mcp_acl.runtime.bound import Bound
 from mcp_acl.runtime.decision_log import DecisionLog, Kept, LogError, LogFile, Masking, Output, Sink
 from mcp_acl.runtime.load import Load
-from mcp_acl.runtime.metrics import Metrics, Serving
+from mcp_acl.runtime.metrics import Metrics, Serving, check_free
 from mcp_acl.runtime.observed import Observer
 from mcp_acl.runtime.settings import Settings
 from mcp_acl.runtime.settings_watched import COLLECTOR, STANDARD_OUTPUT
@@ -48,7 +48,12 @@ def _sent(settings: Settings, metrics: Metrics, bound: Bound, ending: ExitStack)
 
 @contextmanager
 def watched_elsewhere(settings: Settings) -> Iterator[Sequence[Observer]]:
-    """Nobody here, for another process decides; what that leaves when it ends is written, and before, what one before it has left. Raises LogError."""
+    """Nobody here, for another process decides: whether it can be watched, and at the end, and of one before it, what it has left to be written.
+
+    Raises LogError, MetricsError.
+    """
+    if settings.metrics_listen:
+        check_free(settings.metrics_listen)
     write_what_is_left(settings)
     try:
         yield ()

@@ -8,6 +8,7 @@ import time
 import urllib.request
 from contextlib import ExitStack, closing, suppress
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,7 +22,9 @@ from mcp_acl.runtime.gate import Question
 from mcp_acl.runtime.metrics import Metrics, MetricsError, Serving, exposition, observer, text_of
 from mcp_acl.runtime.metrics.table import INSTRUMENTS, Kind, render_metrics
 from mcp_acl.runtime.observed import ObservedGate
+from mcp_acl.runtime.settings import Settings
 from mcp_acl.runtime.standing import Refused, Standing
+from mcp_acl.runtime.watching import watched_elsewhere
 
 POLICIES = compile_policies(
     [
@@ -213,6 +216,15 @@ def test_address_that_is_taken_is_told() -> None:
         pytest.raises(MetricsError, match=f"cannot listen on `127.0.0.1:{serving.port}`"),
     ):
         Serving(Metrics(), f"127.0.0.1:{serving.port}")
+
+
+def test_address_that_is_taken_is_told_before_another_process_wants_it() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        settings = Settings(policies=Path("p"), metrics_listen=f"127.0.0.1:{taken.getsockname()[1]}")
+        with pytest.raises(MetricsError, match="cannot listen on"), watched_elsewhere(settings):
+            pass
+    with watched_elsewhere(settings) as observers:
+        assert () == observers
 
 
 def test_every_metric_is_in_the_table_and_has_a_name_that_prometheus_takes(counting: Counting) -> None:

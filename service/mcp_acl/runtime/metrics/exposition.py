@@ -47,7 +47,7 @@ class Serving:
         try:
             self._server = _server_at(address.host, address.port)
         except OSError as error:
-            raise MetricsError(f"cannot listen on `{listen}`: {error.strerror or error}") from None
+            raise _refused(listen, error) from None
         self._server.set_app(make_wsgi_app(_registry(metrics)))
         self._thread = threading.Thread(target=self._server.serve_forever, name="metrics", daemon=True)
         self._thread.start()
@@ -102,6 +102,19 @@ class _Server(ThreadingMixIn, WSGIServer):
 def _server_at(host: str, port: int) -> _Server:
     family, *_, found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
     return _Server((str(found[0]), int(found[1])), family)
+
+
+def check_free(listen: str) -> None:
+    """Raise MetricsError if another process could not serve there at the moment."""
+    address = parse_address(listen, insecure=True)
+    try:
+        _server_at(address.host, address.port).server_close()
+    except OSError as error:
+        raise _refused(listen, error) from None
+
+
+def _refused(listen: str, error: OSError) -> MetricsError:
+    return MetricsError(f"cannot listen on `{listen}`: {error.strerror or error}")
 
 
 def _registry(metrics: Metrics) -> CollectorRegistry:
