@@ -11,7 +11,7 @@ import pytest
 from mcp_acl.bench import figures as fig
 from mcp_acl.bench import plots
 from mcp_acl.bench.report import html
-from mcp_acl.bench.results import Case, Results
+from mcp_acl.bench.results import Case, Latency, Results
 from tests.bench import runs
 
 HOSTILE = """</script></title><img src=x onerror=alert(1)>&amp;"'<!--\x00\x1b[2J\u202e"""
@@ -222,6 +222,13 @@ def test_what_is_wrong_is_marked_where_it_is_drawn_and_what_is_hollow_is_said() 
     assert text.count("envoy, WRONG") == 1
     assert "grpcio, WRONG" not in text
     assert "hollow ones are beyond the scale" in text
+
+
+def test_a_latency_beyond_reason_is_drawn_too() -> None:
+    case = runs.a_case(seed=1, rounds=1)
+    latency = Latency(p50=1.0, p90=1.0, p99=1.0, p999=1e308, max=1e308)
+    rounds = tuple(msgspec.structs.replace(one, latency=latency) for one in case.rounds)
+    assert "Latency by percentile" in headings(Page(html(runs.a_run([msgspec.structs.replace(case, rounds=rounds)]))))
 
 
 def test_a_fact_beyond_reason_is_said_and_not_drawn() -> None:

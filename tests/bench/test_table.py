@@ -106,6 +106,10 @@ def test_notes_are_said() -> None:
     assert "note: The machine was busy." in printed(runs.a_run([], notes=["The machine was busy."]))
 
 
+def test_a_case_without_rounds_has_its_line() -> None:
+    assert "grpcio" in printed(runs.a_run([msgspec.structs.replace(runs.a_case(facts={"host": "grpcio"}), rounds=())]))
+
+
 def test_nothing_in_a_name_reaches_the_terminal_as_a_command() -> None:
     name = "a\x1b[2Jb\n[bold]c[/bold]"
     text = printed(runs.a_run([runs.a_case(seed=1, name=name)], notes=[name]))

@@ -14,6 +14,8 @@ from mcp_acl.bench.markup import tag
 
 WIDTH: Final = 380
 HEIGHT: Final = 236
+_POWERS: Final = 300
+"""Powers of ten at which there may be a tick."""
 _LEFT, _RIGHT, _TOP, _BOTTOM = 54, 14, 12, 38
 _SIGNS: Final = (
     "M-4 0A4 4 0 1 0 4 0A4 4 0 1 0-4 0Z",
@@ -67,7 +69,7 @@ def logarithmic(title: str, least: float, most: float, words: Callable[[float], 
     parts = (1, 2, 5) if high - low < 2.2 else (1, 3) if high - low < 3.2 else (1,)
     ticks = [
         part * 10.0**power
-        for power in range(math.floor(low), math.ceil(high) + 1)
+        for power in range(max(math.floor(low), -_POWERS), min(math.ceil(high), _POWERS) + 1)
         for part in parts
         if low - 1e-9 <= math.log10(part) + power <= high + 1e-9
     ]

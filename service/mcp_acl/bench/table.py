@@ -112,9 +112,12 @@ def _apart(case: Case) -> str:
 
 def _legend(names: Sequence[str]) -> str:
     """What the heads leave unsaid."""
-    of = next(name for name in _OF if name in names)
-    spread = f"spread: from the least to the most {_HEADS[of].removesuffix(' µs')} of a round"
-    return "; ".join([*(said for name, said in _MEANS.items() if name in names), spread, "all: medians of rounds"])
+    spread = [
+        f"spread: from the least to the most {_HEADS[name].removesuffix(' µs')} of a round"
+        for name in _OF
+        if name in names
+    ]
+    return "; ".join([*(said for name, said in _MEANS.items() if name in names), *spread[:1], "all: medians of rounds"])
 
 
 def _wrong(cases: Sequence[Case]) -> Iterator[Text]:

@@ -163,6 +163,15 @@ def test_words_quote_nothing_that_is_not_recorded(
     assert "pass" not in zone
 
 
+@pytest.mark.parametrize("more", [["x"] * 10_000, "x" * 100_000])
+def test_where_there_is_too_much_to_look_through_nothing_is_quoted(file: Path, more: Any) -> None:
+    logged = Logged(file, Masking(("sub", "born"), arguments=True, masked=frozenset({"more"})))
+    ObservedGate([logged.log], QUOTING).check(call(when="public", more=more))
+    (record,) = logged.records()
+    assert record["errors"]
+    assert "public" not in str(record["errors"])
+
+
 def test_words_quote_no_name_where_names_are_not_recorded(file: Path) -> None:
     logged = Logged(file, Masking(names=False))
     named = quoting("  - {id: n, methods: [tools/call], cel: 'timestamp(mcp.name) < request.time'}\n")

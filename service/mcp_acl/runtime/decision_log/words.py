@@ -18,6 +18,9 @@ _ALL_QUOTED: Final = re.compile("`.*`", re.DOTALL)
 _ODD: Final = re.compile(r"[^!-_a-~]")
 """What quotes may show as something else."""
 _CUT: Final = "…"
+_MOST: Final = 64 * 1024
+"""Characters that are looked through for a quote, each text counted for some more. Where there are more, nothing is quoted."""
+_EACH: Final = 16
 
 
 class Words:
@@ -34,16 +37,26 @@ class Words:
         return _ALL_QUOTED.sub(LEFT_OUT, text)
 
     def _is_unsaid(self, quoted: str) -> bool:
-        return _alike(quoted.removesuffix(_CUT)) in self._texts
+        return self._texts is None or _alike(quoted.removesuffix(_CUT)) in self._texts
 
     @cached_property
-    def _texts(self) -> str:
-        return _alike(" ".join(self._unsaid()))
+    def _texts(self) -> str | None:
+        found: list[str] = []
+        size = 0
+        for one in self._unsaid():
+            size += len(one) + _EACH
+            if size > _MOST:
+                return None
+            found.append(one)
+        return _alike(" ".join(found))
 
 
 def texts_in(value: Json, masked: frozenset[str], *, is_said: bool) -> Iterator[str]:
     """Every text and number at any depth that is not recorded: all of them, or what is masked by its name."""
-    if isinstance(value, Mapping):
+    if isinstance(value, str):
+        if not is_said:
+            yield value
+    elif isinstance(value, Mapping):
         for name, one in value.items():
             yield from texts_in(one, masked, is_said=is_said and name not in masked)
     elif isinstance(value, list | tuple):
