@@ -456,6 +456,23 @@ def test_file_that_somebody_renames_is_begun_anew(file: Path) -> None:
     assert "two\n" == file.read_text()
 
 
+@pytest.mark.parametrize("kept", [0, 3])
+def test_file_that_somebody_renames_while_it_is_turned_is_begun_anew(
+    kept: int, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turn = LogFile._turn
+
+    def too_late(log: LogFile) -> None:
+        file.rename(file.with_suffix(".old"))
+        turn(log)
+
+    monkeypatch.setattr(LogFile, "_turn", too_late)
+    with closing(LogFile(file, 4, kept)) as log:
+        log.append(b"one\n")
+        log.append(b"two\n")
+    assert ["one\n", "two\n"] == [one.read_text() for one in (file.with_suffix(".old"), file)]
+
+
 def test_without_older_files_it_begins_at_nothing(file: Path) -> None:
     with closing(LogFile(file, 4, 0)) as log:
         log.append(b"one\n")

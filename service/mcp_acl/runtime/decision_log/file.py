@@ -8,7 +8,7 @@ one is begun.
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -96,10 +96,11 @@ class LogFile:
             older = self.named(self._path, number)
             if older.exists():
                 older.replace(self.named(self._path, number + 1))
-        if self._kept:
-            self._path.replace(self.named(self._path, 1))
-        else:
-            self._path.unlink()
+        with suppress(FileNotFoundError):  # somebody has renamed it since it was looked at
+            if self._kept:
+                self._path.replace(self.named(self._path, 1))
+            else:
+                self._path.unlink()
 
     @staticmethod
     def named(path: Path, number: int) -> Path:
