@@ -15,11 +15,13 @@ from mcp_acl.gen import envoy_ext_proc_pb2 as pb
 from mcp_acl.policy.compiler import compile_policies
 from mcp_acl.policy.source import SourceFile
 from mcp_acl.runtime.gate import Gate
+from mcp_acl.runtime.observed import Decided, ObservedGate, Observer, Replied
 from tests.adapters.ext_proc import (
     BUFFERED,
     DUPLEX,
     RESPONSE_TRAILERS,
     STREAMED,
+    WEATHER,
     Conversation,
     request_body,
     request_headers,
@@ -87,6 +89,33 @@ def through(
 @pytest.mark.parametrize("mode", MODES)
 def test_list_is_filtered_in_every_mode(mode: str) -> None:
     assert SHOWN == through(MODES[mode], JSON, [LISTED])
+
+
+class Watching(Observer):
+    """Keeps the span that each answer belongs under."""
+
+    def __init__(self) -> None:
+        self.spans: list[str] = []
+
+    def decided(self, decided: Decided) -> None:
+        self.spans.append(decided.trace.span_id if decided.trace is not None else "")
+
+    def replied(self, replied: Replied) -> None:
+        self.spans.append(replied.trace.span_id if replied.trace is not None else "")
+
+
+@pytest.mark.parametrize("encoding", ["", "gzip"])
+@pytest.mark.parametrize("mode", MODES)
+def test_response_is_told_under_the_span_of_the_gateways_call(mode: str, encoding: str) -> None:
+    watching = Watching()
+    metadata = (*WEATHER, ("traceparent", f"00-{'1' * 32}-{'2' * 16}-01"))
+    found = Conversation(ObservedGate([watching], POLICIES), metadata)
+    client = f"00-{'3' * 32}-{'4' * 16}-01"
+    found.say(request_headers(MODES[mode], traceparent=client), request_body(LIST))
+    found.say(response_headers(content_encoding=encoding) if encoding else response_headers())
+    if not encoding:
+        found.say(response_body(LISTED, end=True))
+    assert ["2" * 16] * 2 == watching.spans
 
 
 @pytest.mark.parametrize("mode", ["STREAMED", "DUPLEX"])
