@@ -6,8 +6,9 @@ the rounds of any run on that machine do. What differs between runs as a whole, 
 rounds can tell: for that there is the limit, and both runs belong on one machine, one after the other.
 
 Five rounds of each are the fewest that tell anything: with fewer, rounds that lie wholly apart are still a common accident. With seven,
-a fifth more is found where rounds differ by a few percent. Of cases that did not change, about one in forty is called slower; hardly
-one is so beyond the limit.
+a fifth more is found where rounds differ by a few percent. Of figures that did not change, about one in fifty is called slower. Beyond the
+limit is none where rounds differ by a few percent, one in 400 where they differ by a tenth, one in 150 by a fifth: each figure is judged by
+itself, so a gate of many figures on a machine that is not quiet fails now and then without a reason.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -29,6 +30,8 @@ FEWEST_ROUNDS: Final = 5
 _CONFIDENCE: Final = 0.95
 _SAMPLES: Final = 2_000
 _SEED: Final = 1
+_NOTHING: Final = 0.001
+"""µs below which nothing has been measured."""
 
 
 class Verdict(StrEnum):
@@ -173,9 +176,9 @@ def compare(
 
 
 def _change(figure: str, before: Case, after: Case, limit: float, samples: int) -> Change | None:
-    """None if a figure is missing, or was nothing at all."""
+    """None if a figure is missing, or was nothing at all, as CPU is in a round that is shorter than a tick of the system's clock."""
     old, new = fig.values(before, FIGURES[figure]), fig.values(after, FIGURES[figure])
-    if not old or not new or min(old) <= 0:
+    if not old or not new or min(*old, *new) < _NOTHING:
         return None
     interval = _interval(old, new, samples) if min(len(old), len(new)) >= FEWEST_ROUNDS else None
     return Change(

@@ -7,11 +7,15 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from statistics import median
-from typing import Final
+from typing import Annotated, Final, TypeAlias
 
 import msgspec
 
 VERSION: Final = 1
+
+Amount: TypeAlias = Annotated[float, msgspec.Meta(ge=0, le=1e15)]
+"""Time, memory or a rate: never less than nothing, and never so much that sums of a few are no number any more."""
+Count: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=10**15)]
 
 
 class Latency(msgspec.Struct, frozen=True, kw_only=True):
@@ -20,11 +24,11 @@ class Latency(msgspec.Struct, frozen=True, kw_only=True):
     `histogram`: all of them, as HdrHistogram writes them (V2, compressed, base64).
     """
 
-    p50: float
-    p90: float
-    p99: float
-    p999: float
-    max: float
+    p50: Amount
+    p90: Amount
+    p99: Amount
+    p999: Amount
+    max: Amount
     histogram: str = ""
 
 
@@ -35,14 +39,18 @@ class Round(msgspec.Struct, frozen=True, kw_only=True):
     one that asks; `memory`: MiB resident, of the server's processes, after. None where the operating system does not tell.
     """
 
-    seconds: float
-    answers: int
-    wrong: int
+    seconds: Amount
+    answers: Count
+    wrong: Count
     latency: Latency
-    server_cpu: float | None = None
-    client_cpu: float | None = None
-    memory: float | None = None
-    parts: dict[str, float] = {}
+    server_cpu: Amount | None = None
+    client_cpu: Amount | None = None
+    memory: Amount | None = None
+    parts: dict[str, Amount] = {}
+
+    def __post_init__(self) -> None:
+        if self.wrong > self.answers:
+            raise ValueError(f"{self.wrong:,} of {self.answers:,} answers cannot be wrong")
 
     @property
     def rate(self) -> float:
@@ -60,9 +68,9 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     facts: dict[str, str | int | float]
     rounds: tuple[Round, ...]
-    rate: float = 0.0
-    in_flight: int = 1
-    unit: int = 1
+    rate: Amount = 0.0
+    in_flight: Count = 1
+    unit: Annotated[int, msgspec.Meta(ge=1, le=10**15)] = 1
 
     def median(self, figure: Callable[[Round], float | None]) -> float | None:
         """The median over rounds; None if a round lacks it."""
@@ -101,14 +109,18 @@ def write_results(results: Results, file: Path) -> None:
 def read_results(text: bytes, name: str) -> Results:
     """A run that was written. Raises ResultsError, which says what is wrong with the file of that name."""
     try:
-        found = msgspec.json.decode(text, type=Results)
+        version = msgspec.json.decode(text, type=_Versioned).version
+        if version == VERSION:
+            return msgspec.json.decode(text, type=Results)
     except msgspec.MsgspecError as error:
         raise ResultsError(f"`{name}` does not hold the results of a run: {error}") from None
-    if found.version != VERSION:
-        raise ResultsError(
-            f"`{name}` is of version {found.version}; this mcp-acl reads version {VERSION}: measure again"
-        )
-    return found
+    raise ResultsError(f"`{name}` is of version {version}; this mcp-acl reads version {VERSION}: measure again")
+
+
+class _Versioned(msgspec.Struct):
+    """What is read first: a file of another version has other fields."""
+
+    version: int = VERSION
 
 
 class ResultsError(Exception):
