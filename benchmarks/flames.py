@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 import psutil
 from bench_peers import PYTHONS, SHAPE
 from flame_graph import Node, shares, svg
-from stacks import LAYERS, MEANS, TRANSPORT, Seen, layer_of, of_perf, of_pyspy, of_python, waits_of
+from stacks import LAYERS, MEANS, TRANSPORT, Seen, calls_of, layer_of, of_perf, of_pyspy, of_python, total_of
 
 from mcp_acl.bench.exchange import Call
 from mcp_acl.bench.line_grpc import open_grpc
@@ -99,15 +99,15 @@ def look(host: str, seconds: float) -> Seen:
         python = _pyspy(process.pid, seconds, Path(directory) / "stacks")
         under_load(service.address, asked.call, seconds + PATIENCE, python)
         seen = of_python(list(of_pyspy((Path(directory) / "stacks").read_text())), micro)
-        waits: Mapping[int, float] = {}
+        calls: Mapping[int, float] = {}
         if perf := shutil.which("perf"):
             file = str(Path(directory) / "perf")
             under_load(service.address, asked.call, seconds + 1.0, _perf(perf, process.pid, seconds, file))
             native, python_threads = list(of_perf(_script(perf, file))), {one.thread for one in seen}
-            waits = waits_of(native)
+            calls = calls_of(native)
             seen += [one for one in native if one.thread not in python_threads]
     names = {one: thread.name for one, thread in after.items()}
-    return Seen(host, answers, names, {one: spent / answers for one, spent in micro.items() if spent > 0}, seen, waits)
+    return Seen(host, names, {one: spent / answers for one, spent in micro.items() if spent > 0}, seen, calls)
 
 
 def _pyspy(pid: int, seconds: float, file: Path) -> list[str]:
@@ -142,7 +142,8 @@ def drawn(seen: Seen) -> tuple[str, dict[str, float]]:
         costs.append((layers[-1] if layers else TRANSPORT, cost))
     found = shares(costs, LAYERS)
     title = f"`Check` on the host {seen.host}, {IN_FLIGHT} in flight"
-    says = f"{seen.cost:.0f} µs of CPU an answer ({seen.answers:,} answers); width is CPU, what called stands above what it called"
+    looks = total_of(seen.samples)
+    says = f"{seen.cost:.0f} µs of CPU an answer, by {looks:,} samples; width is CPU, what called stands above what it called"
     return svg(title, says, root, found, "µs"), found
 
 

@@ -67,15 +67,15 @@ def _is_in(module: str, prefix: str) -> bool:
 class Seen:
     """What has been found of one server: µs of CPU an answer of each thread, and what was seen of it.
 
-    `waits`: what part of a thread's CPU went into calls that wait. py-spy sees these calls, and not whether they have begun to wait.
+    `calls`: what part of a thread's CPU went into calls to the kernel. py-spy sees these calls, and not whether the thread runs or is yet to: of all
+    places that is where threads wait for a processor.
     """
 
     host: str
-    answers: int
     names: Mapping[int, str]
     costs: Mapping[int, float]
     samples: Sequence[Sample]
-    waits: Mapping[int, float] = field(default_factory=dict)
+    calls: Mapping[int, float] = field(default_factory=dict)
 
     @property
     def cost(self) -> float:
@@ -87,30 +87,40 @@ class Seen:
         for thread, cost in self.costs.items():
             seen = [one for one in self.samples if one.thread == thread]
             name = next((one.name for one in seen if one.name), self.names[thread])
-            waiting, working = ([one for one in seen if waits(one.stack) is really] for really in (True, False))
-            share = self.waits.get(thread, 0.0) if waiting and working else float(not working)
-            for part, samples in ((share, waiting), (1.0 - share, working)):
-                total = sum(one.times for one in samples)
+            calling, working = ([one for one in seen if is_call(one.stack) is really] for really in (True, False))
+            among = total_of(calling) / total_of(seen) if seen else 0.0
+            share = self.calls.get(thread, among) if calling and working else among
+            for part, samples in ((share, calling), (1.0 - share, working)):
+                total = total_of(samples)
                 yield from ((name, one, cost * part * one.times / total) for one in samples)
             if not seen:
                 yield name, None, cost
 
 
-def waits(stack: Stack) -> bool:
-    """Whether it ends in a call that waits."""
-    return bool(stack) and stack[-1].partition(":")[2] in _WAITING
+def total_of(samples: Sequence[Sample]) -> int:
+    return sum(one.times for one in samples)
 
 
-_WAITING: Final = frozenset({"epoll_wait", "epoll_pwait", "futex", "poll", "ppoll", "pthread_cond_timedwait", "select"})
+def is_call(stack: Stack) -> bool:
+    """Whether it ends in a call to the kernel."""
+    module, _, name = (stack[-1] if stack else "").partition(":")
+    return bool(name) and (module == _KERNEL or name in _CALLS)
 
 
-def waits_of(samples: Sequence[Sample]) -> dict[int, float]:
+_KERNEL: Final = "kernel"
+_CALLS: Final = frozenset(
+    "epoll_wait epoll_pwait eventfd_write futex poll ppoll pthread_cond_signal pthread_cond_timedwait pthread_cond_wait read readv recv "
+    "recvfrom recvmsg select sendmsg sendto syscall write writev".split()
+)
+
+
+def calls_of(samples: Sequence[Sample]) -> dict[int, float]:
     """What part of each thread's samples is in such calls, of samples that are taken on the processor alone."""
-    seen, waiting = Counter[int](), Counter[int]()
+    seen, calling = Counter[int](), Counter[int]()
     for one in samples:
         seen[one.thread] += one.times
-        waiting[one.thread] += one.times if waits(one.stack) else 0
-    return {thread: waiting[thread] / count for thread, count in seen.items()}
+        calling[one.thread] += one.times if is_call(one.stack) else 0
+    return {thread: calling[thread] / times for thread, times in seen.items()}
 
 
 def of_python(samples: Sequence[Sample], micro: Mapping[int, float]) -> list[Sample]:
@@ -250,7 +260,6 @@ def of_perf(text: str) -> Iterator[Sample]:
 
 
 _PERF: Final = re.compile(r"\s*[0-9a-f]+ (.*) \((.*)\)$")
-_KERNEL: Final = "kernel"
 _CALL: Final = re.compile(r"__(?:x64|arm64)_sys_(\w+)")
 
 
