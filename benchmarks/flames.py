@@ -9,14 +9,14 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
 import psutil
 from bench_peers import PYTHONS, SHAPE
 from flame_graph import Node, shares, svg
-from stacks import LAYERS, MEANS, TRANSPORT, Seen, calls_of, layer_of, of_perf, of_pyspy, of_python, total_of
+from stacks import LAYERS, MEANS, TRANSPORT, Seen, layer_of, of_perf, of_pyspy, of_python, total_of
 
 from mcp_acl.bench.exchange import Call
 from mcp_acl.bench.line_grpc import open_grpc
@@ -44,14 +44,22 @@ class Thread(NamedTuple):
     """What the operating system says of one."""
 
     name: str
-    seconds: float
+    user: float
+    system: float
+
+    def since(self, before: "Thread") -> "Thread":
+        return Thread(self.name, self.user - before.user, self.system - before.system)
+
+    @property
+    def seconds(self) -> float:
+        return self.user + self.system
 
 
 def threads_of(process: psutil.Process) -> dict[int, Thread]:
     found = {}
     for one in process.threads():
         name = Path(f"/proc/{process.pid}/task/{one.id}/comm").read_text().strip()
-        found[one.id] = Thread(name, one.user_time + one.system_time)
+        found[one.id] = Thread(name, one.user_time, one.system_time)
     return found
 
 
@@ -69,21 +77,24 @@ async def ask(address: str, call: Call, span: Span, began: Callable[[], None]) -
         line.close()
 
 
-def under_load(address: str, call: Call, seconds: float, command: Sequence[str] = ()) -> Outcome:
-    """Ask for so long; with a command, while it runs."""
+def under_load(address: str, call: Call, seconds: float, began: Callable[[], None] = lambda: None) -> Outcome:
+    """Ask for so long; `began` is called when the warm-up is over."""
+    outcome = run_loop(ask(address, call, Span(seconds, warm_up=1.0), began))
+    assert outcome.wrong == 0, outcome.reasons
+    return outcome
+
+
+def sampled(address: str, call: Call, seconds: float, command: Sequence[str]) -> None:
+    """Ask while the command looks. Raises MissingError."""
     started: list[subprocess.Popen[bytes]] = []
 
     def began() -> None:
-        if command:
-            started.append(subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE))
+        started.append(subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE))
 
-    outcome = run_loop(ask(address, call, Span(seconds, warm_up=1.0), began))
-    for process in started:
-        _, said = process.communicate(timeout=600)
-        if process.returncode:
-            raise MissingError(f"`{command[0]}` failed: {said.decode(errors='replace').strip()}")
-    assert outcome.wrong == 0, outcome.reasons
-    return outcome
+    under_load(address, call, seconds, began)
+    _, said = started[0].communicate(timeout=600)
+    if started[0].returncode:
+        raise MissingError(f"`{command[0]}` failed: {said.decode(errors='replace').strip()}")
 
 
 def look(host: str, seconds: float) -> Seen:
@@ -92,22 +103,26 @@ def look(host: str, seconds: float) -> Seen:
     with running(host, asked.policies, PYTHONS[host]) as service, tempfile.TemporaryDirectory() as directory:
         under_load(service.address, asked.call, 1.0)
         process = busiest(service.pid)
-        before = threads_of(process)
-        answers = under_load(service.address, asked.call, seconds).answers
+        before: dict[int, Thread] = {}
+        answers = under_load(service.address, asked.call, seconds, lambda: before.update(threads_of(process))).answers
         after = threads_of(process)
-        micro = {one: (thread.seconds - before[one].seconds) * 1e6 for one, thread in after.items() if one in before}
-        python = _pyspy(process.pid, seconds, Path(directory) / "stacks")
-        under_load(service.address, asked.call, seconds + PATIENCE, python)
-        seen = of_python(list(of_pyspy((Path(directory) / "stacks").read_text())), micro)
-        calls: Mapping[int, float] = {}
+        spent = {one: thread.since(before[one]) for one, thread in after.items() if one in before}
+        spent = {one: thread for one, thread in spent.items() if thread.seconds > 0}
+        look_at = _pyspy(process.pid, seconds, Path(directory) / "stacks")
+        sampled(service.address, asked.call, seconds + PATIENCE, look_at)
+        seen = of_python(list(of_pyspy((Path(directory) / "stacks").read_text())), spent)
         if perf := shutil.which("perf"):
             file = str(Path(directory) / "perf")
-            under_load(service.address, asked.call, seconds + 1.0, _perf(perf, process.pid, seconds, file))
-            native, python_threads = list(of_perf(_script(perf, file))), {one.thread for one in seen}
-            calls = calls_of(native)
-            seen += [one for one in native if one.thread not in python_threads]
-    names = {one: thread.name for one, thread in after.items()}
-    return Seen(host, names, {one: spent / answers for one, spent in micro.items() if spent > 0}, seen, calls)
+            sampled(service.address, asked.call, seconds + 1.0, _perf(perf, process.pid, seconds, file))
+            python_threads = {one.thread for one in seen}
+            seen += [one for one in of_perf(_script(perf, file)) if one.thread not in python_threads]
+    return Seen(
+        host,
+        names={one: thread.name for one, thread in spent.items()},
+        costs={one: thread.seconds * 1e6 / answers for one, thread in spent.items()},
+        calls={one: thread.system / thread.seconds for one, thread in spent.items()},
+        samples=seen,
+    )
 
 
 def _pyspy(pid: int, seconds: float, file: Path) -> list[str]:

@@ -5,7 +5,7 @@ Reads the text of py-spy and of `perf script`. Paths, addresses and line numbers
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Final, NamedTuple, TypeAlias
@@ -67,7 +67,7 @@ def _is_in(module: str, prefix: str) -> bool:
 class Seen:
     """What has been found of one server: µs of CPU an answer of each thread, and what was seen of it.
 
-    `calls`: what part of a thread's CPU went into calls to the kernel. py-spy sees these calls, and not whether the thread runs or is yet to: of all
+    `calls`: what part of a thread's CPU the system has counted for itself. py-spy sees calls to it, and not whether the thread runs or is yet to: of all
     places that is where threads wait for a processor.
     """
 
@@ -104,32 +104,22 @@ def total_of(samples: Sequence[Sample]) -> int:
 def is_call(stack: Stack) -> bool:
     """Whether it ends in a call to the kernel."""
     module, _, name = (stack[-1] if stack else "").partition(":")
-    return bool(name) and (module == _KERNEL or name in _CALLS)
+    return module == _KERNEL or name in _CALLS
 
 
-_KERNEL: Final = "kernel"
 _CALLS: Final = frozenset(
     "epoll_wait epoll_pwait eventfd_write futex poll ppoll pthread_cond_signal pthread_cond_timedwait pthread_cond_wait read readv recv "
     "recvfrom recvmsg select sendmsg sendto syscall write writev".split()
 )
 
 
-def calls_of(samples: Sequence[Sample]) -> dict[int, float]:
-    """What part of each thread's samples is in such calls, of samples that are taken on the processor alone."""
-    seen, calling = Counter[int](), Counter[int]()
-    for one in samples:
-        seen[one.thread] += one.times
-        calling[one.thread] += one.times if is_call(one.stack) else 0
-    return {thread: calling[thread] / times for thread, times in seen.items()}
-
-
-def of_python(samples: Sequence[Sample], micro: Mapping[int, float]) -> list[Sample]:
+def of_python(samples: Sequence[Sample], working: Container[int]) -> list[Sample]:
     """What py-spy has seen of threads whose business Python is."""
     counts: Counter[int] = Counter()
     for one in samples:
         counts[one.thread] += one.times
     most = max(counts.values(), default=0)
-    busy = {one for one, count in counts.items() if count > _FEW * most and micro.get(one, 0) > 0}
+    busy = {one for one, count in counts.items() if count > _FEW * most and one in working}
     return [one for one in samples if one.thread in busy]
 
 
@@ -260,6 +250,7 @@ def of_perf(text: str) -> Iterator[Sample]:
 
 
 _PERF: Final = re.compile(r"\s*[0-9a-f]+ (.*) \((.*)\)$")
+_KERNEL: Final = "kernel"
 _CALL: Final = re.compile(r"__(?:x64|arm64)_sys_(\w+)")
 
 
