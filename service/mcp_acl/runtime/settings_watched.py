@@ -73,8 +73,8 @@ class WatchedSettings(BaseModel):
     )
     log_allowed: Share = Field(
         default=1.0,
-        description="The share of records that are kept of what was allowed, 0 to 1, drawn by chance; of what was denied all are. All, "
-        "because a log that leaves out proves little.",
+        description="The share of records that are kept of what was allowed, 0 to 1, drawn by chance; of what was denied, or would be answered "
+        "otherwise in shadow, all are. All, because a log that leaves out proves little.",
     )
     log_claims: Names = Field(
         default=("iss", "sub"),
@@ -86,8 +86,8 @@ class WatchedSettings(BaseModel):
     )
     log_masked: Names = Field(
         default=(),
-        description="Names of claims and arguments, at any depth, of which a record says only that they are there. None, because neither is "
-        "recorded but what is named.",
+        description="Names of claims and arguments, at any depth, of which a record says only that they are there, and which its words do not "
+        "quote. None, because neither is recorded but what is named.",
         examples=[["email", "password"]],
     )
     log_names: bool = Field(
