@@ -66,20 +66,20 @@ def question_from(body: bytes, trace: str = "") -> tuple[Question, int]:
 def _question(body: bytes, trace: str) -> tuple[Question, int]:
     """One message after another is one with the fields of both (protobuf encoding, "Last One Wins")."""
     request = unread.UnreadCheckRequest.FromString(body)
-    parts = principal, http, attributes, time = request.principal, request.http, request.attributes, request.time
-    if max(map(len, parts)) > 1:
+    principal, http, attributes, time = request.principal, request.http, request.attributes, request.time
+    if len(principal) > 1 or len(http) > 1 or len(attributes) > 1 or len(time) > 1:
         pb.CheckRequest.FromString(body)  # refuses parts that are no messages by themselves: together they may be one
     direction = _DIRECTIONS.get(request.direction)
     if direction is None:
         raise ApiError("`direction` must be client to server or server to client")
-    token, claims = _remembered_principal(b"".join(principal))
+    token, claims = _remembered_principal(_joined(principal))
     question = Question(
         request.server,
         request.raw or _message(request, body),
         claims,
         token,
         direction,
-        _http(b"".join(http)) if http else _NO_HTTP,
+        _http(_joined(http)) if http else _NO_HTTP,
         _json("attributes", Struct.FromString(b"".join(attributes))) if attributes else _NOTHING,
         request.session_id,
         request.filters_responses,
@@ -87,6 +87,10 @@ def _question(body: bytes, trace: str) -> tuple[Question, int]:
         trace,
     )
     return question, request.sequence
+
+
+def _joined(parts: Sequence[bytes]) -> bytes:
+    return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 def _message(request: unread.UnreadCheckRequest, body: bytes) -> bytes | Message | MessageError:
