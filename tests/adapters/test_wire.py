@@ -7,10 +7,11 @@ from dataclasses import replace
 import pytest
 from google.protobuf.json_format import ParseDict
 from google.protobuf.struct_pb2 import ListValue, Struct, Value
+from google.protobuf.wrappers_pb2 import UInt64Value
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mcp_acl.adapters.wire import encode_json, json_of
+from mcp_acl.adapters.wire import encode_json, json_of, varint
 from mcp_acl.domain import InexactNumber
 from mcp_acl.mcp.limits import Limits
 from mcp_acl.problems import MessageError
@@ -92,3 +93,8 @@ def test_limits_of_a_json_text_hold_for_a_struct(limit: str, value: dict[str, ob
 def test_only_json_is_written() -> None:
     with pytest.raises(NotImplementedError):
         encode_json({"x": object()})
+
+
+@pytest.mark.parametrize("number", [1, 127, 128, 300, 16_383, 16_384, 2**32, 2**64 - 1])
+def test_number_is_written_as_protobuf_writes_it(number: int) -> None:
+    assert b"\x08" + varint(number) == UInt64Value(value=number).SerializeToString()

@@ -13,7 +13,7 @@ from google.protobuf.message import Message as Protobuf
 
 from mcp_acl.adapters.questions import question_from
 from mcp_acl.adapters.status import ApiError
-from mcp_acl.adapters.wire import length_delimited, varint
+from mcp_acl.adapters.wire import delimited_tag, varint
 from mcp_acl.domain import Decision, Denial, Effect, ResponseNeeds, RuleError, RuleRef
 from mcp_acl.engine.shadow import Shadow
 from mcp_acl.gen import acl_pb2 as pb
@@ -41,8 +41,8 @@ _REMEMBERED: Final = 1024
 """How many decisions' replies are remembered."""
 
 _FIELDS: Final = pb.CheckResponse.DESCRIPTOR.fields_by_name
-_DECISION_ID: Final = _FIELDS["decision_id"].number
-_CONTEXT: Final = _FIELDS["context"].number
+_DECISION_ID: Final = delimited_tag(_FIELDS["decision_id"].number)
+_CONTEXT: Final = delimited_tag(_FIELDS["context"].number)
 _SEQUENCE: Final = varint(_FIELDS["sequence"].number << 3)
 """What stands before the number: it is a varint (wire type 0)."""
 
@@ -55,8 +55,9 @@ def check(gate: Gate, body: bytes, trace: str = "") -> bytes:
     is_usual = decision.allowed and not decision.errors and answer.shadow is None
     # One message after another is one message with the fields of both (protobuf encoding, "Last One Wins").
     said = _permission(decision) if is_usual else reply_for(answer).SerializeToString()
-    own = length_delimited(_DECISION_ID, answer.decision_id.encode()) + length_delimited(_CONTEXT, answer.context)
-    return said + own + _SEQUENCE + varint(sequence)
+    number, context = answer.decision_id.encode(), answer.context
+    own = (_DECISION_ID, varint(len(number)), number, _CONTEXT, varint(len(context)), context)
+    return b"".join((said, *own, _SEQUENCE, varint(sequence)))
 
 
 @lru_cache(_REMEMBERED)

@@ -49,13 +49,20 @@ def _raw(value: object) -> msgspec.Raw:
 
 def length_delimited(field: int, payload: bytes) -> bytes:
     """One field whose value is text, bytes or a message, as it is on the wire (protobuf encoding, "Length-Delimited Records")."""
-    return varint(field << 3 | _LENGTH_DELIMITED) + varint(len(payload)) + payload
+    return delimited_tag(field) + varint(len(payload)) + payload
+
+
+def delimited_tag(field: int) -> bytes:
+    """What stands before the length of such a field."""
+    return varint(field << 3 | _LENGTH_DELIMITED)
 
 
 def varint(number: int) -> bytes:
     """A number that is not negative, seven bits in a byte (protobuf encoding, "Base 128 Varints")."""
     if number < _SMALL:
         return _ONE_BYTE[number]
+    if number < _SMALL * _SMALL:
+        return bytes((number & 0x7F | 0x80, number >> 7))
     found = bytearray()
     while number >= _SMALL:
         found.append(number & 0x7F | 0x80)
