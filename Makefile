@@ -154,7 +154,7 @@ wheel: $(READY) ## the wheel builds, and works without the source tree
 	venv/bin/mcp-acl attack --print-policy > policy; \
 	grep --quiet secret_transfer policy
 
-CORE := codes engine expr mcp policy
+CORE := codes engine expr mcp policy test_problems.py test_scenarios.py
 PYTEST := $(WITHOUT) CEL_SPEC_CASES=$(CURDIR)/$(CEL_CASES) $(BIN)/pytest -n $(WORKERS) --dist worksteal
 
 unit: $(READY) $(CEL_CASES) $(ENVOY_READY) $(PEERS_READY) ## pytest, and every branch of the core

@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, settings
 from tests.certificates import Certified
 
 ROOT = Path(__file__).parents[1]
-CORE = {"codes", "engine", "expr", "mcp", "policy"}
-"""Folders whose tests by themselves must pass through every branch of the core."""
+CORE = {"codes", "engine", "expr", "mcp", "policy", "test_problems.py", "test_scenarios.py"}
+"""What by itself must pass through every branch of the core: the tests of its folders, and the scenarios."""
 
 # The same examples on every machine and every run; `HYPOTHESIS_PROFILE=deep` draws new ones, and many.
 _SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]

@@ -450,6 +450,7 @@ def verdict(decision: Decision) -> tuple[object, ...]:
 
 @settings(max_examples=150, suppress_health_check=list(HealthCheck))
 @given(with_more_rules(), st.lists(st.one_of(requests(), requests_decided_elsewhere()), min_size=6, max_size=6))
+@pytest.mark.untraced
 def test_explain_agrees_with_decide(written: Sequence[Mapping[str, Any]], asked: Sequence[Request]) -> None:
     among = compile_policies(source_files(written))
     for one in asked:

@@ -274,6 +274,7 @@ def told(decision: Decision) -> tuple[object, ...]:
 
 @settings(max_examples=100)
 @given(policy_sets(), st.lists(st.booleans(), max_size=12), st.lists(requests(), min_size=1, max_size=4), lists())
+@pytest.mark.untraced
 def test_what_is_in_shadow_counts_as_if_it_were_not_written(
     written: list[dict[str, Any]],
     chosen: list[bool],

@@ -11,6 +11,8 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import pytest
+
 from mcp_acl.domain import Json, Message, MessageKind, Request, TaskFact, TokenState
 from mcp_acl.engine.response import Filtered, ResponseStream, filter_response
 from tests.engine.weather import policies
@@ -311,6 +313,7 @@ def in_pieces(request: Request, pieces: list[bytes]) -> tuple[bytes, list[str], 
     )
 
 
+@pytest.mark.untraced
 def test_whatever_the_cuts_the_same_leaves_and_nothing_that_is_hidden() -> None:
     for index in range(EXAMPLES):
         maker = Maker(SEED * 1_000_000_007 + index)

@@ -36,6 +36,7 @@ def shown(value: object) -> object:
 
 @settings(max_examples=400, deadline=None, derandomize=True)
 @given(trees())
+@pytest.mark.untraced
 def test_compiled_equals_the_walk(node: Node) -> None:
     possible = walk(node, SCOPE)
     assert isinstance(possible, tuple)
@@ -45,6 +46,7 @@ def test_compiled_equals_the_walk(node: Node) -> None:
 
 @settings(max_examples=400, deadline=None, derandomize=True)
 @given(trees())
+@pytest.mark.untraced
 def test_what_happens_for_some_value_is_in_the_set_of_possibilities(node: Node) -> None:
     possible = walk(node, SCOPE, frozenset({"later"}))
     run = compile_node(node)

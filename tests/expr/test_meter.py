@@ -127,6 +127,7 @@ def test_a_value_not_known_is_a_guess_too() -> None:
     assert Outcomes.TRUE | Outcomes.FALSE | Outcomes.ERROR == outcomes(walk(_loop(either), SCOPE))
 
 
+@pytest.mark.untraced
 def test_several_possibilities_at_every_step_are_unknown_in_the_end() -> None:
     body: Node = Const(1)
     for index in range(60):

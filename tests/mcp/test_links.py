@@ -83,6 +83,7 @@ def test_the_quick_no_misses_no_spelling(word: str) -> None:
 
 
 @given(st.recursive(st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)))
+@pytest.mark.untraced
 def test_the_quick_no_is_never_wrong(value: object) -> None:
     for text in (json.dumps(value), json.dumps(value, ensure_ascii=False)):
         if '"resource' in json.dumps(value, ensure_ascii=False).replace('\\"', ""):

@@ -17,6 +17,7 @@ from mcp_acl.adapters import health as grpc_health
 from mcp_acl.adapters.handlers import Handler, Informed, Metadata, Session, Streaming, Traced, Unary
 from mcp_acl.adapters.health import Health
 from mcp_acl.adapters.status import Code, Status, outcome_of
+from mcp_acl.hosts.deadlines import Deadlines
 from mcp_acl.hosts.listening import Limits, Listener
 from mcp_acl.hosts.together import LARGE, SMALL, Together
 from mcp_acl.runtime.trace import traceparent_in
@@ -49,6 +50,7 @@ class Calls(grpc.GenericRpcHandler):
         self._together: Together[bytes | Status] = Together(outcome_of)
         self._moves = 0
         self._idle: set[asyncio.Task[Any]] = set()
+        self._deadlines = Deadlines()
         self._refusing = False
         self._draining = asyncio.Event()
         self._names = listener.names
@@ -141,7 +143,7 @@ class Calls(grpc.GenericRpcHandler):
 
     async def _message(self, context: _Context) -> bytes:
         try:
-            async with asyncio.timeout(self._limits.message_seconds):
+            with self._deadlines.within(self._limits.message_seconds):
                 message = await context.read()
         except TimeoutError:
             await _abort(context, Status(Code.DEADLINE_EXCEEDED, "the request did not arrive in time"))

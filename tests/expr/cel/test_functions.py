@@ -58,6 +58,7 @@ _VALUES = st.integers(0, len(ANY) - 1).map(ANY.__getitem__)  # by position: hypo
 
 @pytest.mark.parametrize("row", FUNCTIONS, ids=lambda row: f"{row.style.name} {row.name}")
 @given(data=st.data())
+@pytest.mark.untraced
 def test_any_values_give_a_value_or_an_error(row: Row, data: st.DataObject) -> None:
     most = min(row.most, row.least + 3)
     _run(row.function, data.draw(st.lists(_VALUES, min_size=row.least, max_size=most)))
@@ -65,6 +66,7 @@ def test_any_values_give_a_value_or_an_error(row: Row, data: st.DataObject) -> N
 
 @pytest.mark.parametrize("function", _OPERATORS, ids=lambda one: one.name)
 @given(data=st.data())
+@pytest.mark.untraced
 def test_any_values_give_an_operator_a_value_or_an_error(function: Function, data: st.DataObject) -> None:
     count = {"bool": 1, "!": 1, "[]": 4, "[?]": 4, "{}": 4, "{?}": 6}.get(function.name, 2)
     if function is operators.NEGATE:
