@@ -10,9 +10,9 @@ from functools import partial
 from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final
+from typing import Final, NamedTuple
 
-from mcp_acl.adapters.facts import Sources
+from mcp_acl.adapters import facts
 from mcp_acl.adapters.handlers import Table
 from mcp_acl.adapters.health import Health
 from mcp_acl.adapters.table import Gateways, for_gateways, for_people
@@ -32,8 +32,8 @@ from mcp_acl.runtime.remote.follower import followed
 from mcp_acl.runtime.rows import PREFIX, ROWS
 from mcp_acl.runtime.settings import Settings
 from mcp_acl.runtime.settings_remote import RemoteSettings, remote_of
-from mcp_acl.runtime.store import compile_sources
-from mcp_acl.runtime.supervisor import Record, Supervisor
+from mcp_acl.runtime.store import Sources, compile_sources
+from mcp_acl.runtime.supervisor import Record, Supervisor, Times
 from mcp_acl.runtime.watching import watched_elsewhere, watching, write_what_is_left
 
 _LOG: Final = logging.getLogger("mcp_acl")
@@ -47,14 +47,25 @@ _END_SECONDS: Final = 2 * grpcio.GRACE
 """How long a worker may take to end after its drain."""
 
 
-def serve(settings: Settings, ready: Callable[[Sequence[str], PolicySet], None]) -> None:
+class Found(NamedTuple):
+    """What a directory held at the start, and what it comes to."""
+
+    sources: Sources
+    policies: PolicySet
+
+
+def serve(
+    settings: Settings, ready: Callable[[Sequence[str], PolicySet], None], loaded: Callable[[], None] = lambda: None
+) -> None:
     """Serve in this process until a signal asks to stop. `ready` is told what is bound, in the order of `listen` and `admin_listen`.
+
+    `loaded` is called before anything is bound, when everything else is there, as far as can be known then, and may take its time.
 
     Raises SourceError for policies that cannot be used, CertificateError for certificates, StoreError for `store`, LogError for
     `decision_log`, ListenError for an address, EnvoyMissingError and EnvoyError for the host `envoy`.
     """
     with fetched(settings) as local:
-        (_serve_in_envoy if settings.host == "envoy" else _serve)(local, ready)
+        (_serve_in_envoy if settings.host == "envoy" else _serve)(local, ready, loaded)
 
 
 @contextmanager
@@ -72,28 +83,39 @@ def fetched(settings: Settings) -> Iterator[Settings]:
         yield settings.model_copy(update={**nowhere, "policies": directory})
 
 
-def _serve(settings: Settings, ready: Callable[[Sequence[str], PolicySet], None]) -> None:
+def _serve(settings: Settings, ready: Callable[[Sequence[str], PolicySet], None], loaded: Callable[[], None]) -> None:
     load = Load()
-    with closing(memory_of(settings)) as memory, watching(settings, load) as observers:
-        gate, reloader = in_force(settings, memory, observers)
-        listeners, limits = listeners_of(settings, gate), limits_of(settings)
-        follow(settings, reloader)
-        try:
-            with asyncio.Runner(loop_factory=loop_factory()) as runner:
-                started = _started(gate, ready)
-                runner.run(grpcio.run(listeners, limits, Health(gate.is_current, load), settings.drain, started))
-        finally:
-            reloader.stop()
+    with closing(memory_of(settings)) as memory:
+        found = found_in(settings)
+        certificates_of(settings)
+        loaded()
+        with watching(settings, load) as observers:
+            gate, reloader = in_force(settings, memory, observers, found)
+            del found  # it goes when another set replaces it
+            listeners, limits = listeners_of(settings, gate), limits_of(settings)
+            follow(settings, reloader)
+            try:
+                with asyncio.Runner(loop_factory=loop_factory()) as runner:
+                    started = _started(gate, ready)
+                    runner.run(grpcio.run(listeners, limits, Health(gate.is_current, load), settings.drain, started))
+            finally:
+                reloader.stop()
 
 
-def _serve_in_envoy(settings: Settings, ready: Callable[[Sequence[str], PolicySet], None]) -> None:
+def _serve_in_envoy(
+    settings: Settings, ready: Callable[[Sequence[str], PolicySet], None], loaded: Callable[[], None]
+) -> None:
     """What is served is loaded inside; here policies, store and decision log say whether it can be."""
-    with closing(memory_of(settings)) as memory, watched_elsewhere(settings):
+    with closing(memory_of(settings)) as memory:
         gate, _ = in_force(settings, memory)
-        inside = {INSIDE: settings.model_dump_json()}
-        engine = envoy.Engine("mcp_acl.server:inside_envoy", inside, silence=settings.worker_timeout)
-        listeners, limits = listeners_of(settings, gate), limits_of(settings)
-        asyncio.run(envoy.run(listeners, limits, engine, settings.drain, _started(gate, ready)))
+        certificates_of(settings)
+        write_what_is_left(settings)
+        loaded()
+        with watched_elsewhere(settings):
+            inside = {INSIDE: settings.model_dump_json()}
+            engine = envoy.Engine("mcp_acl.server:inside_envoy", inside, silence=settings.worker_timeout)
+            listeners, limits = listeners_of(settings, gate), limits_of(settings)
+            asyncio.run(envoy.run(listeners, limits, engine, settings.drain, _started(gate, ready)))
 
 
 def _started(gate: Gate, ready: Callable[[Sequence[str], PolicySet], None]) -> Callable[[Sequence[str]], None]:
@@ -121,11 +143,19 @@ def memory_of(settings: Settings) -> Memory:
     return Memory(settings.store, bounds)
 
 
-def in_force(settings: Settings, memory: Memory, observers: Sequence[Observer] = ()) -> tuple[Gate, Reloader]:
-    """The gate over the policies of the directory, and what makes it follow them. Raises SourceError."""
+def found_in(settings: Settings) -> Found:
+    """What the directory holds. Raises SourceError."""
     sources = read_settled(settings.policies)
+    return Found(sources, compile_sources(sources))
+
+
+def in_force(
+    settings: Settings, memory: Memory, observers: Sequence[Observer] = (), found: Found | None = None
+) -> tuple[Gate, Reloader]:
+    """The gate over the policies of the directory, as they were found or are now, and what makes it follow them. Raises SourceError."""
+    sources, policies = found or found_in(settings)
     made = partial(ObservedGate, observers, obeys_clients=settings.trace_clients) if observers else Gate
-    gate = made(compile_sources(sources), memory=memory, resource_metadata=settings.resource_metadata)
+    gate = made(policies, memory=memory, resource_metadata=settings.resource_metadata)
     keep_all()
     return gate, Reloader(gate, settings.policies, sources)
 
@@ -147,10 +177,14 @@ def supervise(settings: Settings, ready: Callable[[Sequence[Record]], None]) -> 
     with fetched(settings) as local, _shared(local) as shared:
 
         def command(number: int, before: Record | None) -> Sequence[str]:
-            return [sys.executable, "-P", "-m", "mcp_acl", "serve", "--attached", *worker_flags(shared, number, before)]
+            flags = ["--attached", "--standby", *worker_flags(shared, number, before)]
+            return [sys.executable, "-P", "-m", "mcp_acl", "serve", *flags]
 
+        # Callers come back as they leave: by their looks at health, for which the drain must be long enough.
+        times = Times(seconds, settings.worker_timeout, settings.drain)
+        supervisor = Supervisor(settings.workers, command, environment, times)
         try:
-            asyncio.run(Supervisor(settings.workers, command, environment, seconds, settings.worker_timeout).run(ready))
+            asyncio.run(supervisor.run(ready))
         finally:
             write_what_is_left(local)
 
@@ -213,7 +247,7 @@ def tables_of(settings: Settings, gate: Gate) -> Sequence[Table]:
 def gateways_of(settings: Settings) -> Gateways:
     """How gateways that speak an interface which is not ours are set up."""
     jwt = tuple((namespace, key) for namespace, _, key in (one.partition("/") for one in settings.jwt_metadata))
-    sources = Sources(
+    sources = facts.Sources(
         settings.server,
         settings.server_attribute,
         jwt,
@@ -225,11 +259,16 @@ def gateways_of(settings: Settings) -> Gateways:
     return Gateways(sources, settings.filtered_behind, settings.early_close)
 
 
+def certificates_of(settings: Settings) -> Certificates | None:
+    """What listeners show, if they speak TLS. Raises CertificateError."""
+    if settings.tls_cert is None or settings.tls_key is None:
+        return None
+    return Certificates(settings.tls_cert, settings.tls_key, settings.tls_client_ca)
+
+
 def listeners_of(settings: Settings, gate: Gate) -> Sequence[Listener]:
     """Where what is served, and to whom. Raises CertificateError."""
-    certificates = None
-    if settings.tls_cert is not None and settings.tls_key is not None:
-        certificates = Certificates(settings.tls_cert, settings.tls_key, settings.tls_client_ca)
+    certificates = certificates_of(settings)
     clients, admins = frozenset(settings.client_names), frozenset(settings.admin_names)
     mode = int(settings.socket_mode, 8)
 

@@ -18,6 +18,7 @@ from mcp_acl.adapters.grpc_api import SERVICE
 from mcp_acl.gen import acl_pb2 as pb
 from mcp_acl.hosts import grpcio
 from mcp_acl.runtime.settings import Settings
+from tests.certificates import Certified
 from tests.cli.conftest import Run
 from tests.cli.test_check import ODD
 from tests.runtime.weather import body
@@ -136,6 +137,29 @@ def test_service_that_is_attached_ends_with_its_input(policies: Path) -> None:
         assert process.stdin is not None
         process.stdin.close()
         assert 0 == process.wait(20)
+
+
+@pytest.mark.parametrize("good", [True, False])
+def test_service_in_standby_has_everything_and_listens_when_it_is_told_to(
+    policies: Path, certified: Certified, tmp_path: Path, good: bool
+) -> None:
+    if not good:
+        certified.key.write_text("no key")
+    socket = tmp_path / "acl.sock"
+    tls = ("--tls-cert", str(certified.cert), "--tls-key", str(certified.key))
+    with serving(policies, "--attached", "--standby", "--admin-listen", f"unix:{socket}", *tls) as (process, line):
+        if not good:
+            assert ("", 2) == (line, process.wait(60))
+            return
+        assert {"loaded": True} == json.loads(line)
+        assert not socket.exists()
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write("\n")
+        process.stdin.flush()
+        assert f"unix:{socket}" == json.loads(process.stdout.readline())["listening"][1]
+        process.stdin.close()
+        assert 0 == process.wait(60)
 
 
 def test_service_runs_without_uvloop(policies: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -41,18 +41,20 @@ def command(
     loaded: Loaded,
     as_json: AsJson = False,
     attached: Annotated[bool, typer.Option("--attached", hidden=True)] = False,
+    standby: Annotated[bool, typer.Option("--standby", hidden=True)] = False,
 ) -> None:
     """Serve until SIGTERM or SIGINT. The first line on standard output says where.
 
-    `--attached` is for whoever starts it as a part of something: it ends when its standard input closes, whatever closed it, and answers by a byte
-    when something comes there.
+    `--attached` is for whoever starts it as a part of something: it ends when its standard input closes, whatever closed it, and once it is ready
+    it answers by a byte when something comes there. With `--standby`, too, it says by another line before that it has loaded everything, and
+    listens when something has come.
     """
     _open_standard_streams()
     log_to_stderr()
-    attachment = Attached() if attached else None
+    attachment = Attached() if attached or standby else None
     try:
         with reading(loaded.settings.policies):
-            _serve(loaded.settings, attachment, as_json=as_json or attached)
+            _serve(loaded.settings, attachment, standby=standby, as_json=as_json or attachment is not None)
     except tuple(_BY_SETTING) as error:
         name = _BY_SETTING[type(error)]
         raise RefusedError(loaded.settings.policies, [loaded.origins[name].problem(name, str(error))]) from None
@@ -67,7 +69,12 @@ def _open_standard_streams() -> None:
     os.close(descriptor)
 
 
-def _serve(settings: Settings, attachment: Attached | None, *, as_json: bool) -> None:
+def _serve(settings: Settings, attachment: Attached | None, *, standby: bool, as_json: bool) -> None:
+    def everything_is_loaded() -> None:
+        if standby and attachment is not None:
+            print_record({"loaded": True})
+            attachment.wait()
+
     def ready_together(workers: Sequence[supervisor.Record]) -> None:
         _ready_together(workers, as_json=as_json)
         _answer(attachment)
@@ -79,7 +86,7 @@ def _serve(settings: Settings, attachment: Attached | None, *, as_json: bool) ->
     if settings.workers > 1:
         supervise(settings, ready_together)
     else:
-        serve(settings, ready)
+        serve(settings, ready, everything_is_loaded)
 
 
 def _answer(attachment: Attached | None) -> None:
