@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import http.client
 import json
+import re
 import subprocess
 import threading
 import time
@@ -74,7 +75,9 @@ def _filter(name: str, config: Mapping[str, Any]) -> dict[str, Any]:
     return {"name": name, "typed_config": config}
 
 
-def _configuration(directory: Path, service: str, upstream: int, filters: Mapping[str, Any], route: Any) -> Any:
+def _configuration(
+    directory: Path, service: Mapping[str, Any], upstream: int, filters: Mapping[str, Any], route: Any
+) -> Any:
     routed = {
         "match": {"prefix": "/"},
         "route": {"cluster": "server", "timeout": "0s"},
@@ -102,10 +105,12 @@ def _configuration(directory: Path, service: str, upstream: int, filters: Mappin
     chain = {"filters": [_filter("envoy.filters.network.http_connection_manager", manager)]}
     listener = {"name": "in", "address": _address("127.0.0.1:0"), "filter_chains": [chain]}
     return {
+        # Without a name of its own Envoy takes no endpoints from a file.
+        "node": {"id": "envoy", "cluster": "tests"},
         "admin": {"address": _address("127.0.0.1:0")},
         "static_resources": {
             "listeners": [listener],
-            "clusters": [_cluster("mcp-acl", service, grpc=True), _cluster("server", f"127.0.0.1:{upstream}")],
+            "clusters": [service, _cluster("server", f"127.0.0.1:{upstream}")],
         },
     }
 
@@ -209,6 +214,12 @@ class Scene(NamedTuple):
         finally:
             connection.close()
 
+    def stat(self, name: str) -> int:
+        """One of Envoy's counters or gauges."""
+        address = (self.directory / "admin").read_text()
+        (found,) = json.loads(_get(address, f"/stats?format=json&filter=^{re.escape(name)}$"))["stats"]
+        return int(found["value"])
+
     def told(self, count: int) -> list[Any]:
         """What the access log says of the dynamic metadata of each request, when it says it of so many."""
         until = time.monotonic() + SECONDS
@@ -221,21 +232,26 @@ class Scene(NamedTuple):
 
 
 @contextmanager
-def gateway(
+def gateway(  # noqa: PLR0913 - what Envoy is told
     directory: Path,
     service: str,
     filters: Mapping[str, Any] | None = None,
     route: Mapping[str, Any] | None = None,
     *,
     collector: int = 0,
+    cluster: Mapping[str, Any] | None = None,
 ) -> Iterator[Scene]:
-    """An Envoy that asks a service, and the server behind it. With a collector's port it sends its spans there."""
+    """An Envoy that asks a service, and the server behind it. With a collector's port it sends its spans there.
+
+    A cluster, which is called `mcp-acl`, is in the place of one with the service's address alone.
+    """
     program = envoy()
     upstream = Upstream()
     threading.Thread(target=upstream.serve_forever, daemon=True).start()
     filters = {"envoy.filters.http.ext_authz": authz()} if filters is None else filters
     config = directory / "envoy.json"
-    written = _configuration(directory, service, upstream.server_port, filters, route)
+    asked = _cluster("mcp-acl", service, grpc=True) if cluster is None else cluster
+    written = _configuration(directory, asked, upstream.server_port, filters, route)
     config.write_text(json.dumps(_traced(written, collector) if collector else written))
     admin = directory / "admin"
     command = [str(program), "-c", str(config), "--disable-hot-restart", "--concurrency", "1", "--admin-address-path"]
