@@ -53,7 +53,7 @@ def test_what_perf_writes_is_read_and_the_kernel_is_one_frame() -> None:
     ("frame", "said"),
     [
         ("run (/opt/a b/lib/python3.11/site-packages/grpc/aio/_server.py:12)", "grpc.aio._server:run"),
-        ("f (/home/someone/secret/place.py)", "place:f"),
+        ("f (/opt/someone/secret/place.py)", "place:f"),
         ("run (uvloop/loop.pyx:12)", "uvloop:run"),
         ("0x7f0000000000 (libc.so.6)", "libc"),
         ("JSONDecoder_decode (msgspec/_core.cpython-311-x86_64-linux-gnu.so)", "msgspec._core:JSONDecoder_decode"),

@@ -18,6 +18,7 @@ from mcp_acl.expr.el.roots import (
 )
 from mcp_acl.expr.el.values import Headers
 from mcp_acl.policy.conditions import read_cel, read_el, read_variable
+from mcp_acl.problems import EvalError
 
 CLAIMS = {
     "role": "admin",
@@ -137,6 +138,18 @@ def test_nothing_remains_in_a_call() -> None:
 )
 def test_the_fact_that_was_missing_is_named(account: Account, missing: str) -> None:
     assert missing == account.missing
+
+
+def test_fact_that_is_an_error_itself_is_the_one_that_was_missing() -> None:
+    class Untrusted(SimpleNamespace):
+        @property
+        def annotations(self) -> object:
+            raise EvalError("what the server says of its tools is not trusted")
+
+    text = "mcp.annotations.readOnlyHint == true"
+    node = read_cel(text, {}).node
+    assert node is not None
+    assert "mcp.annotations" == account_of(node, text, Untrusted(claims=CLAIMS), ARGUMENTS).missing
 
 
 def test_every_part_has_its_value() -> None:
