@@ -49,7 +49,7 @@ def test_every_setting_is_a_flag(run: Run, name: str) -> None:
 def test_serve_takes_every_flag(run: Run, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     served: list[Settings] = []
     for one in ("serve", "supervise"):
-        monkeypatch.setattr(serve, one, lambda settings, _: served.append(settings))
+        monkeypatch.setattr(serve, one, lambda settings, *_: served.append(settings))
     assert 0 == run("serve", *all_flags(name)).exit_code
     (settings,) = served
     assert VALUES.get(name, SAMPLES[name])[0] == getattr(settings, name)

@@ -14,6 +14,7 @@ from tests.gateways import clients
 from tests.gateways.engines import Engine
 from tests.gateways.envoys import Knobs, gateway
 from tests.gateways.upstreams import Answer, Upstream, chunked, event, listing, whole
+from tests.runtime.decision_log.test_log import eventually
 from tests.runtime.weather import body, call
 from tests.serving import answering
 
@@ -276,7 +277,8 @@ def test_observability_mode_lets_everything_pass_and_is_logged(
     server.reset(whole(RESULT))
     with gateway(plain_service.address, server.port, tmp_path, Knobs(ext_proc={"observability_mode": True})) as running:
         assert RESULT == clients.ask(running.port, DENIED).body
-    assert 1 == plain_service.log.read_text().count("`observability_mode` is on")
+        # The gateway does not wait for the service, so this may come later.
+        eventually(lambda: plain_service.log.read_text().count("`observability_mode` is on") == 1)
 
 
 def test_failure_mode_allow_lets_everything_pass_without_an_engine(server: Upstream, tmp_path: Path) -> None:
