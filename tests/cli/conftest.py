@@ -8,17 +8,14 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from mcp_acl.cli import app
-from tests.runtime.weather import WEATHER
+from tests.runtime.weather import policies_in
 
 Run: TypeAlias = Callable[..., Result]
 
 
 @pytest.fixture
 def policies(tmp_path: Path) -> Path:
-    directory = tmp_path / "policies"
-    directory.mkdir()
-    (directory / "weather.yaml").write_text(WEATHER)
-    return directory
+    return policies_in(tmp_path)
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from tests.gateways.commands import FORECASTS
 from tests.gateways.engines import HOSTS, Engine, engine
 from tests.gateways.upstreams import Upstream, json_list, upstream
 from tests.installed import envoy
+from tests.runtime.weather import policies_in
 
 
 @pytest.fixture(scope="session")
@@ -43,7 +44,4 @@ def plain_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
 @pytest.fixture
 def policies(tmp_path: Path) -> Path:
     """Policies of one rule, for `mcp-acl gateway`."""
-    directory = tmp_path / "policies"
-    directory.mkdir()
-    (directory / "weather.yaml").write_text(FORECASTS)
-    return directory
+    return policies_in(tmp_path, FORECASTS)

@@ -26,6 +26,7 @@ from tests.gateways.commands import (
     until,
 )
 from tests.gateways.faulty import CHANGE, CHANGES, GO_ON
+from tests.runtime.weather import policies_in
 
 POLICY = """
 version: 1
@@ -45,10 +46,7 @@ def server() -> Iterator[Recording]:
 
 @pytest.fixture
 def policies(tmp_path: Path) -> Path:
-    directory = tmp_path / "policies"
-    directory.mkdir()
-    (directory / "weather.yaml").write_text(POLICY)
-    return directory
+    return policies_in(tmp_path, POLICY)
 
 
 @pytest.fixture(params=FORMS)

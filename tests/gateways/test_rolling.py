@@ -20,7 +20,8 @@ from tests.gateways.authz_envoy import SECONDS, Scene, authz, gateway
 from tests.gateways.engines import HOSTS
 from tests.gateways.envoys import GOOD
 from tests.installed import ROOT
-from tests.runtime.weather import WEATHER, call
+from tests.runtime.weather import call, policies_in
+from tests.service.load import meanwhile
 from tests.service.started import serving, until
 
 CONNECTIONS: Final = 3
@@ -115,39 +116,24 @@ class Seen:
 @contextmanager
 def load(scene: Scene) -> Iterator[Seen]:
     """Ask steadily on several connections while this lasts."""
-    seen, stop, failed = Seen(), threading.Event(), []
+    seen = Seen()
 
-    def run() -> None:
-        try:
-            connection = HTTPConnection(scene.address, timeout=SECONDS)
-            while not stop.wait(PAUSE):
-                for message in (GRANTED, DENIED):
-                    connection.request("POST", "/mcp", message, {"content-type": "application/json"})
-                    response = connection.getresponse()
-                    seen.add(message, response.status, response.read())
-            connection.close()
-        except BaseException as error:
-            failed.append(error)
-            raise
+    def run(_: int, stop: threading.Event) -> None:
+        connection = HTTPConnection(scene.address, timeout=SECONDS)
+        while not stop.wait(PAUSE):
+            for message in (GRANTED, DENIED):
+                connection.request("POST", "/mcp", message, {"content-type": "application/json"})
+                response = connection.getresponse()
+                seen.add(message, response.status, response.read())
+        connection.close()
 
-    running = [threading.Thread(target=run) for _ in range(CONNECTIONS)]
-    for thread in running:
-        thread.start()
-    try:
+    with meanwhile(run, CONNECTIONS):
         yield seen
-    finally:
-        stop.set()
-        for thread in running:
-            thread.join()
-    assert not failed, failed
 
 
 @pytest.fixture
 def policies(tmp_path: Path) -> Path:
-    directory = tmp_path / "policies"
-    directory.mkdir()
-    (directory / "weather.yaml").write_text(WEATHER)
-    return directory
+    return policies_in(tmp_path)
 
 
 def check(scene: Scene, seen: Seen) -> None:

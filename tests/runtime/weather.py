@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -40,6 +41,14 @@ POLICIES = compile_policies(SOURCES)
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
 TOOLS = ["forecast", "history", "delete"]
+
+
+def policies_in(parent: Path, text: str = WEATHER) -> Path:
+    """A new directory of policies, with one file."""
+    directory = parent / "policies"
+    directory.mkdir()
+    (directory / "weather.yaml").write_text(text)
+    return directory
 
 
 def gate(*, tasks: Mapping[str, TaskFact] | None = None, **options: Any) -> Gate:

@@ -42,28 +42,40 @@ def load(open_client: Callable[[], Client], ask: Ask, threads: int = 4, *, renew
 
     With `renew` a thread opens a new client, and with it a new connection, after so many questions.
     """
-    seen, stop, failed = Seen(), threading.Event(), []
+    seen = Seen()
 
-    def run(number: int) -> None:
+    def run(number: int, stop: threading.Event) -> None:
+        client = open_client()
+        while not stop.is_set():
+            number += threads
+            if renew and number % (renew * threads) < threads:
+                client.close()
+                client = open_client()
+            started = time.perf_counter()
+            seen.add(ask(client, number), time.perf_counter() - started)
+        client.close()
+
+    with meanwhile(run, threads):
+        yield seen
+
+
+@contextmanager
+def meanwhile(run: Callable[[int, threading.Event], None], threads: int) -> Iterator[None]:
+    """Run in so many threads while this lasts, each told its number and when to stop. What one raises is raised there, and fails this."""
+    stop, failed = threading.Event(), list[BaseException]()
+
+    def noted(number: int) -> None:
         try:
-            client = open_client()
-            while not stop.is_set():
-                number += threads
-                if renew and number % (renew * threads) < threads:
-                    client.close()
-                    client = open_client()
-                started = time.perf_counter()
-                seen.add(ask(client, number), time.perf_counter() - started)
-            client.close()
+            run(number, stop)
         except BaseException as error:
             failed.append(error)
             raise
 
-    running = [threading.Thread(target=run, args=(number,)) for number in range(threads)]
+    running = [threading.Thread(target=noted, args=(number,)) for number in range(threads)]
     for thread in running:
         thread.start()
     try:
-        yield seen
+        yield
     finally:
         stop.set()
         for thread in running:

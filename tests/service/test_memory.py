@@ -14,7 +14,7 @@ import pytest
 from mcp_acl.client import Client, Question, Verdict
 from mcp_acl.domain import Reason, TaskFact
 from mcp_acl.runtime.memory import Memory
-from tests.runtime.weather import WEATHER, body
+from tests.runtime.weather import WEATHER, body, policies_in
 from tests.service.started import SECONDS, serving
 
 ANN = TaskFact("https://id", "ann", "forecast")
@@ -23,10 +23,7 @@ OWNERS = {"t1": "ann", "t2": "bob"}
 
 @pytest.fixture
 def policies(tmp_path: Path) -> Path:
-    directory = tmp_path / "policies"
-    directory.mkdir()
-    (directory / "weather.yaml").write_text(WEATHER)
-    return directory
+    return policies_in(tmp_path)
 
 
 def learn(file: Path, task_id: str, subject: str) -> None:

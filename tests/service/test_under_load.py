@@ -20,7 +20,7 @@ from mcp_acl.policy.compiler import compile_policies
 from mcp_acl.policy.source import SourceFile
 from tests.certificates import Certified
 from tests.hosts.conftest import HOSTS
-from tests.runtime.weather import WEATHER, body, call
+from tests.runtime.weather import body, call, policies_in
 from tests.service.load import load
 from tests.service.started import SECONDS, serving, until
 
@@ -111,10 +111,7 @@ def host(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def policies(tmp_path: Path) -> Path:
-    directory = tmp_path / "policies"
-    directory.mkdir()
-    (directory / "weather.yaml").write_text(WEATHER)
-    return directory
+    return policies_in(tmp_path)
 
 
 def shown_at(address: str, authority: bytes) -> str:

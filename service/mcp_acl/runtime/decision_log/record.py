@@ -43,9 +43,6 @@ def of_decision(decided: Decided, masking: Masking, time: datetime) -> bytes:
     """The record of a decision."""
     question, message, answer, seconds, trace = decided
     decision = answer.decision
-    words = Words(
-        lambda: _unsaid(question.claims, question.http, question.attributes, message, masking), names=masking.names
-    )
     record: dict[str, Any] = {
         "time": time,
         "kind": "decision",
@@ -59,15 +56,20 @@ def of_decision(decided: Decided, masking: Masking, time: datetime) -> bytes:
         "effect": decision.effect,
         "reason": decision.reason,
         "rules": _rules(decision.rules),
-        "errors": _errors(decision.errors, words),
+        "errors": (),
         "revision": decision.revision,
         "response_needs": decision.response_needs,
         "seconds": round(seconds, 6),
     }
     if trace is not None:
         record.update(_trace(trace))
-    if decision.message:
-        record["message"] = _cut(words.told(decision.message))
+    if decision.errors or decision.message:
+        words = Words(
+            lambda: _unsaid(question.claims, question.http, question.attributes, message, masking), names=masking.names
+        )
+        record["errors"] = _errors(decision.errors, words)
+        if decision.message:
+            record["message"] = _cut(words.told(decision.message))
     if answer.shadow is not None:
         shadow = answer.shadow
         record["shadow"] = {"effect": shadow.effect, "reason": shadow.reason, "rules": _rules(shadow.rules)}
