@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Final, NamedTuple, TypeAlias
 
-from mcp_acl.domain import Json, Message, Request, RuleRef, TokenState
-from mcp_acl.runtime.gate import Answer, Question, Reply
+from mcp_acl.domain import Json, Request, RuleRef, TokenState
+from mcp_acl.runtime.gate import Reply
 from mcp_acl.runtime.observed import Decided, Observer, Replied, method_told, target_told
 
 _LONGEST: Final = 8192
@@ -51,7 +51,7 @@ class Watcher(Observer):
 
     def decided(self, decided: Decided) -> None:
         """As an observer."""
-        self._tell(_of_answer(decided.question, decided.message, decided.answer))
+        self._tell(_of_answer(decided))
 
     def replied(self, replied: Replied) -> None:
         """As an observer."""
@@ -59,18 +59,18 @@ class Watcher(Observer):
             self._tell(_of_reply(replied.request, replied.reply))
 
 
-def _of_answer(question: Question, message: Message | None, answer: Answer) -> Seen:
-    decision = answer.decision
+def _of_answer(decided: Decided) -> Seen:
+    likeness, question = decided.likeness, decided.question
     return Seen(
         datetime.now(UTC),
-        question.server,
+        likeness.server,
         _principal(question.claims, question.token),
-        method_told(message, question.http)[:_LONGEST],
-        target_told(message)[:_LONGEST],
-        decision.effect,
-        decision.reason,
-        decision.rules,
-        answer.decision_id,
+        likeness.method[:_LONGEST],
+        likeness.target[:_LONGEST],
+        likeness.effect,
+        likeness.reason,
+        likeness.rules,
+        decided.answer.decision_id,
     )
 
 

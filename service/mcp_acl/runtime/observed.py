@@ -5,13 +5,26 @@ What an observer raises is logged, and changes nothing; what it takes is added t
 
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from time import perf_counter
 from typing import Any, Final, NamedTuple
 
-from mcp_acl.domain import Http, Message, MessageKind, Request
+from mcp_acl.domain import (
+    Decision,
+    Direction,
+    Effect,
+    Http,
+    Message,
+    MessageKind,
+    Reason,
+    Request,
+    ResponseNeeds,
+    RuleRef,
+    TokenState,
+)
 from mcp_acl.mcp.demands import target_of
-from mcp_acl.mcp.methods import method_named
+from mcp_acl.mcp.methods import METHODS
 from mcp_acl.policy.index import PolicySet
 from mcp_acl.runtime.context import decision_id_of, read_context
 from mcp_acl.runtime.gate import Answer, Filtering, Gate, Question, Reply
@@ -19,11 +32,35 @@ from mcp_acl.runtime.standing import Standing
 from mcp_acl.runtime.trace import Trace, trace_of
 
 _LOG: Final = logging.getLogger("mcp_acl")
+_REMEMBERED: Final = 1024
+_LONGEST: Final = 256
+"""Characters of a text that is remembered."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Likeness:
+    """What decisions have in common that are alike. `method` and `target` are as peers have written them.
+
+    All of them share one object, by which observers can remember what they made of it, unless its texts are too long to keep (`is_shared`).
+    """
+
+    server: str
+    method: str
+    target: str
+    token: TokenState
+    direction: Direction
+    effect: Effect
+    reason: Reason
+    rules: tuple[RuleRef, ...]
+    revision: str
+    response_needs: ResponseNeeds
+    is_shared: bool
 
 
 class Decided(NamedTuple):
     """One decision. `message` is what was decided, if it could be read; `seconds` is how long it took, `trace` what it belongs to."""
 
+    likeness: Likeness
     question: Question
     message: Message | None
     answer: Answer
@@ -61,16 +98,16 @@ def method_told(message: Message | None, http: Http) -> str:
     """The method; of what is no request and no notification, what it is. As peers have written it."""
     if message is None:
         return "(unreadable)"
+    if message.method:
+        return message.method
     if message.kind is MessageKind.EXCHANGE:
         return f"HTTP {http.method}"
-    if message.kind is MessageKind.BATCH:
-        return f"(batch of {len(message.members)})"
-    return message.method or "(response)"
+    return f"(batch of {len(message.members)})" if message.kind is MessageKind.BATCH else "(response)"
 
 
 def target_told(message: Message | None) -> str:
     """The name of what is acted on, or `''`. As peers have written it."""
-    row = method_named(message.method) if message is not None else None
+    row = METHODS.get(message.method) if message is not None else None
     return "" if message is None or row is None else target_of(message.params, row) or ""
 
 
@@ -82,6 +119,7 @@ class ObservedGate(Gate):
     ) -> None:
         self._observers = tuple(observers)
         self._trace_of = partial(trace_of, obeys_clients=obeys_clients)
+        self._likenesses: dict[tuple[object, ...], Likeness] = {}
         super().__init__(policies, **known)
 
     def put(self, standing: Standing) -> None:
@@ -95,13 +133,34 @@ class ObservedGate(Gate):
         answer, request = self._ask(self.policies, question)
         seconds = perf_counter() - started
         message = None if request is None else request.message
-        decided = Decided(question, message, answer, seconds, self._trace_of(question.trace, question.http, message))
+        likeness = self._likeness(question, message, answer.decision)
+        trace = self._trace_of(question.trace, question.http, message)
+        decided = Decided(likeness, question, message, answer, seconds, trace)
         for observer in self._observers:
             try:
                 observer.decided(decided)
             except Exception:  # noqa: BLE001 - an answer does not depend on who watches
                 _LOG.exception("decision %s could not be told", answer.decision_id)
         return answer
+
+    def _likeness(self, question: Question, message: Message | None, decision: Decision) -> Likeness:
+        method, target = method_told(message, question.http), target_told(message)
+        effect, reason, revision, rules, _, needs, _ = decision
+        server, token, direction = question.server, question.token, question.direction
+        # Members of enumerations are told apart by what they are: to hash one is a call of Python.
+        kind = (id(token), id(direction), id(effect), id(reason), id(needs))
+        key = (server, method, target, rules, revision, *kind)
+        found = self._likenesses.get(key)
+        if found is None:
+            is_shared = max(len(server), len(method), len(target)) <= _LONGEST
+            found = Likeness(
+                server, method, target, token, direction, effect, reason, rules, revision, needs, is_shared
+            )
+            if is_shared:
+                if len(self._likenesses) >= _REMEMBERED:
+                    self._likenesses.clear()
+                self._likenesses[key] = found
+        return found
 
     def filter(self, context: bytes, content_type: str, body: bytes, status: int = 200, *, trace: str = "") -> Reply:
         """As the gate does."""

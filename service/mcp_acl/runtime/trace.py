@@ -1,7 +1,7 @@
 """The trace that a message belongs to, as its senders say (W3C Trace Context, `traceparent`; MCP: in `_meta`). Knows no telemetry."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from mcp_acl.domain import Http, Json, Message
@@ -46,7 +46,7 @@ def trace_of(given: str, http: Http, message: Message | None, *, obeys_clients: 
         text = found[0]
     if text is None and message is not None:
         meta = message.params.get("_meta")
-        text = meta.get(HEADER) if isinstance(meta, Mapping) else None
+        text = meta.get(HEADER) if isinstance(meta, dict) else None
     return read_trace(text, says_sampled=obeys_clients) if isinstance(text, str) else None
 
 

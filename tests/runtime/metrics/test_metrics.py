@@ -96,6 +96,14 @@ def test_decisions_are_counted_by_effect_reason_server_and_method(counting: Coun
     assert 3 == found["mcp_acl_log_dropped_total", ("allow",)]
 
 
+def test_denials_of_a_tool_count_under_its_name_from_when_it_was_granted(counting: Counting) -> None:
+    question = asked("tools/call", name="odd")
+    for role in ("y", "y", "x", "y"):
+        counting.gate.check(question._replace(claims={"role": role}))
+    calls = {labels: number for (name, labels), number in counting.samples().items() if "tool_calls_total" in name}
+    assert {("deny", "other", "s"): 2, ("allow", "odd", "s"): 1, ("deny", "odd", "s"): 1} == calls
+
+
 def test_buckets_are_cumulative_and_hold_their_bounds(counting: Counting) -> None:
     histogram = counting.metrics._durations
     for value in (25e-6, 26e-6, 0.5, 7.0):
@@ -165,12 +173,14 @@ def test_what_is_kept_of_names_is_bounded(monkeypatch: pytest.MonkeyPatch) -> No
     policies = SourceFile("a.yaml", b"version: 1\npolicy: a\nrules: [{id: any, methods: [tools/call]}]\n")
     gate = ObservedGate([metrics], compile_policies([policies]))
     monkeypatch.setattr(observer, "_MOST_TOOLS", 2)
+    monkeypatch.setattr(observer, "_REMEMBERED", 2)
     for name in ("x" * 100_000, "one", "two", "three"):
         gate.check(asked("tools/call", name=name))
         gate.check(asked("tools/list", server=name))
     text = text_of(metrics)
     assert {"one", "two", "other"} == set(re.findall('tool="([^"]*)"', text))
     assert len(text) < 10_000
+    assert len(metrics._known) <= 2
 
 
 def test_who_brings_nothing_takes_no_more_than_a_few_threads(

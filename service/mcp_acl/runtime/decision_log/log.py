@@ -13,24 +13,27 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from tempfile import gettempdir
 from typing import Final, NamedTuple, Protocol
 
-from mcp_acl.runtime.decision_log.record import Masking, of_decision, of_response
+from mcp_acl.domain import Effect
+from mcp_acl.runtime.decision_log.record import Decisions, Masking, of_response
 from mcp_acl.runtime.decision_log.ring import Ring, RingError, is_unbegun
 from mcp_acl.runtime.observed import Decided, Observer, Replied
 
 _LOG: Final = logging.getLogger("mcp_acl")
+_NOW: Final = partial(datetime.now, UTC)
 _SHARED_MEMORY: Final = Path("/dev/shm")  # noqa: S108 - a file of ours alone, by mode and owner
 _RESERVE: Final = 0.25
 """The share of the ring that is left to denials."""
-_PAUSE: Final = 0.05
-"""Seconds between looks at the ring."""
+_PAUSE: Final = 0.2
+"""Seconds between looks at the ring: what waits there is safe, and each look takes time from decisions."""
 _BATCH: Final = 256 * 1024
 """Bytes that are written at once."""
 _END_SECONDS: Final = 5.0
-_LOOKS: Final = 20
+_LOOKS: Final = 10
 """Of how many looks one is for what other processes left."""
 _AGAIN: Final = 1.0
 """Seconds until what could not be written is tried again."""
@@ -66,10 +69,11 @@ class DecisionLog(Observer):
         name: str,
         masking: Masking,
         kept: Kept,
-        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        clock: Callable[[], datetime] = _NOW,
     ) -> None:
         self._sink = sink
         self._masking = masking
+        self._decisions = Decisions(masking)
         self._kept = kept
         self._clock = clock
         self._chance = random.random
@@ -87,10 +91,10 @@ class DecisionLog(Observer):
 
     def decided(self, decided: Decided) -> None:
         """As an observer."""
-        is_allowed = decided.answer.decision.allowed
+        is_allowed = decided.likeness.effect is Effect.ALLOW
         is_kept = not is_allowed or decided.answer.shadow is not None
         if is_kept or self._kept.allowed >= 1.0 or self._chance() < self._kept.allowed:
-            self._put(of_decision(decided, self._masking, self._clock()), is_allowed)
+            self._put(self._decisions.record(decided, self._clock()), is_allowed)
 
     def replied(self, replied: Replied) -> None:
         """As an observer."""

@@ -8,14 +8,13 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
 
 from mcp_acl.domain import Http, InexactNumber, Json, Message, RuleError, RuleRef
 from mcp_acl.runtime.decision_log.words import Words, texts_in
-from mcp_acl.runtime.observed import Decided, Replied, method_told, target_told
+from mcp_acl.runtime.observed import Decided, Likeness, Replied, method_told
 from mcp_acl.runtime.trace import Trace
 
 _REMEMBERED: Final = 1024
@@ -39,43 +38,65 @@ class Masking:
     names: bool = True
 
 
-def of_decision(decided: Decided, masking: Masking, time: datetime) -> bytes:
-    """The record of a decision."""
-    question, message, answer, seconds, trace = decided
-    decision = answer.decision
-    record: dict[str, Any] = {
-        "time": time,
-        "kind": "decision",
-        "id": answer.decision_id,
-        "server": _cut(question.server),
-        "principal": _principal(question.claims, masking),
-        "token": question.token,
-        "direction": question.direction,
-        "method": _cut(method_told(message, question.http)),
-        "target": _name(target_told(message), masking),
-        "effect": decision.effect,
-        "reason": decision.reason,
-        "rules": _rules(decision.rules),
-        "errors": (),
-        "revision": decision.revision,
-        "response_needs": decision.response_needs,
-        "seconds": round(seconds, 6),
+class Decisions:
+    """Makes records of decisions. What those that are alike have in common is written once."""
+
+    def __init__(self, masking: Masking) -> None:
+        self._masking = masking
+        self._known: dict[Likeness, bytes] = {}
+
+    def record(self, decided: Decided, time: datetime) -> bytes:
+        """The record of a decision."""
+        likeness, question, _, answer, seconds, trace = decided
+        principal = _principal(question.claims, self._masking)
+        first = {"time": time, "kind": "decision", "id": answer.decision_id, "principal": principal}
+        last: dict[str, Any] = {"errors": (), "seconds": round(seconds, 6)}
+        if trace is not None:
+            last.update(_trace(trace))
+        if answer.decision.errors or answer.decision.message or answer.shadow or self._masking.arguments:
+            last.update(_rare(decided, self._masking))
+        common = self._known.get(likeness) or self._common(likeness)
+        return b"{%b,%b,%b}\n" % (_members(first), common, _members(last))
+
+    def _common(self, likeness: Likeness) -> bytes:
+        common = _members(_told(likeness, self._masking))
+        if likeness.is_shared:
+            if len(self._known) >= _REMEMBERED:
+                self._known.clear()
+            self._known[likeness] = common
+        return common
+
+
+def _told(likeness: Likeness, masking: Masking) -> Mapping[str, Any]:
+    return {
+        "server": _cut(likeness.server),
+        "token": likeness.token,
+        "direction": likeness.direction,
+        "method": _cut(likeness.method),
+        "target": _name(likeness.target, masking),
+        "effect": likeness.effect,
+        "reason": likeness.reason,
+        "rules": _rules(likeness.rules),
+        "revision": likeness.revision,
+        "response_needs": likeness.response_needs,
     }
-    if trace is not None:
-        record.update(_trace(trace))
-    if decision.errors or decision.message:
-        words = Words(
-            lambda: _unsaid(question.claims, question.http, question.attributes, message, masking), names=masking.names
-        )
-        record["errors"] = _errors(decision.errors, words)
-        if decision.message:
-            record["message"] = _cut(words.told(decision.message))
+
+
+def _rare(decided: Decided, masking: Masking) -> Iterator[tuple[str, Any]]:
+    """What most records do not have."""
+    _, question, message, answer, *_ = decided
+    decision = answer.decision
+    words = Words(
+        lambda: _unsaid(question.claims, question.http, question.attributes, message, masking), names=masking.names
+    )
+    yield "errors", _errors(decision.errors, words)
+    if decision.message:
+        yield "message", _cut(words.told(decision.message))
     if answer.shadow is not None:
         shadow = answer.shadow
-        record["shadow"] = {"effect": shadow.effect, "reason": shadow.reason, "rules": _rules(shadow.rules)}
+        yield "shadow", {"effect": shadow.effect, "reason": shadow.reason, "rules": _rules(shadow.rules)}
     if masking.arguments and message is not None:
-        record["arguments"] = _arguments(message, masking)
-    return _line(record)
+        yield "arguments", _arguments(message, masking)
 
 
 def of_response(replied: Replied, masking: Masking, time: datetime) -> bytes:
@@ -90,8 +111,8 @@ def of_response(replied: Replied, masking: Masking, time: datetime) -> bytes:
         "time": time,
         "kind": "response",
         "id": replied.decision_id,
-        "server": _cut(request.server) if request is not None else "",
         "principal": _principal(request.claims, masking) if request is not None else {},
+        "server": _cut(request.server) if request is not None else "",
         "method": _cut(method_told(message, request.http)) if request is not None else "(unreadable)",
         "outcome": "withheld" if filtered.refused else "filtered",
         "shown": filtered.shown,
@@ -110,13 +131,13 @@ def of_response(replied: Replied, masking: Masking, time: datetime) -> bytes:
         record["shadow"] = {"hidden": hidden, "shown": shown, "refused": _cut(words.told(shadow.refused))}
     if masking.names and filtered.hidden:
         record["hidden_names"] = [_cut(name) for name in filtered.hidden[:_MOST]]
-    return _line(record)
+    return b"{%b}\n" % _members(record)
 
 
-def _line(record: Mapping[str, Any]) -> bytes:
-    """In ASCII, whatever peers have written: there are more line ends and control characters than JSON knows."""
-    line = _encode(record)
-    return (line if line.isascii() else json.dumps(json.loads(line)).encode()) + b"\n"
+def _members(record: Mapping[str, Any]) -> bytes:
+    """Without brackets. In ASCII, whatever peers have written: there are more line ends and control characters than JSON knows."""
+    text = _encode(record)
+    return (text if text.isascii() else json.dumps(json.loads(text)).encode())[1:-1]
 
 
 def _name(text: str, masking: Masking) -> str:
@@ -134,11 +155,13 @@ def _principal(claims: Mapping[str, Json], masking: Masking) -> Mapping[str, Jso
 def _masked(name: str, value: Json, masking: Masking) -> Json:
     if name in masking.masked:
         return MASK
+    if isinstance(value, str):
+        return _cut(value)
     if isinstance(value, Mapping):
         return {key: _masked(key, one, masking) for key, one in value.items()}
     if isinstance(value, list | tuple):
         return [_masked(name, one, masking) for one in value]
-    return _cut(value) if isinstance(value, str) else value
+    return value
 
 
 def _arguments(message: Message, masking: Masking) -> Json:
@@ -154,7 +177,6 @@ def _trace(trace: Trace) -> Mapping[str, str | bool]:
     return {"trace_id": trace.trace_id, "span_id": trace.span_id, "sampled": trace.is_sampled is True}
 
 
-@lru_cache(_REMEMBERED)
 def _rules(rules: tuple[RuleRef, ...]) -> Sequence[Mapping[str, Any]]:
     return [_rule(rule) for rule in rules]
 

@@ -12,11 +12,11 @@ import threading
 from pathlib import Path
 from typing import Final
 
-_HEAD: Final = struct.Struct("<8sQQ")
+_HEAD: Final = struct.Struct("=8sQQ")
 """What it is, where the next record is put, where the next is taken: both count bytes since the beginning of time."""
 _MAGIC: Final = b"mcpacl2\n"
-_NUMBER: Final = struct.Struct("<Q")
-_PUT, _TAKEN = 8, 16
+_PUT, _TAKEN = 1, 2
+"""Which of the numbers of eight bytes that the head is made of."""
 _CHUNK: Final = 1024 * 1024
 _END: Final = b"\n"
 
@@ -67,6 +67,8 @@ class Ring:
         if magic != _MAGIC or not 0 <= self._put - self._taken <= self._size:
             self._map.close()
             raise RingError(f"`{file}` is not a queue of records")
+        whole = memoryview(self._map)
+        self._numbers, self._room = whole[: _HEAD.size].cast("Q"), whole[_HEAD.size :]
 
     def put(self, line: bytes, *, reserve: float = 0.0) -> bool:
         """Put a line, with its end, and return whether there was room; a share of it may be left to others. Returns at once."""
@@ -77,12 +79,12 @@ class Ring:
             start = self._put % self._size
             fits = self._size - start
             if length <= fits:
-                self._map[_HEAD.size + start : _HEAD.size + start + length] = line
+                self._room[start : start + length] = line
             else:
-                self._map[_HEAD.size + start :] = line[:fits]
-                self._map[_HEAD.size : _HEAD.size + length - fits] = line[fits:]
+                self._room[start:] = line[:fits]
+                self._room[: length - fits] = line[fits:]
             self._put += length
-            _NUMBER.pack_into(self._map, _PUT, self._put)
+            self._numbers[_PUT] = self._put
         return True
 
     def waiting(self, most: int) -> tuple[bytes, int]:
@@ -101,7 +103,7 @@ class Ring:
         """Let go of lines."""
         with self._lock:
             self._taken = position
-            _NUMBER.pack_into(self._map, _TAKEN, position)
+            self._numbers[_TAKEN] = position
 
     @property
     def is_empty(self) -> bool:
@@ -110,9 +112,12 @@ class Ring:
 
     def close(self) -> None:
         """Keep what waits for whoever comes next."""
-        self._map.close()
+        with self._lock:
+            self._numbers.release()
+            self._room.release()
+            self._map.close()
 
     def _read(self, position: int, length: int) -> bytes:
         start = position % self._size
-        first = self._map[_HEAD.size + start : _HEAD.size + min(start + length, self._size)]
-        return first + self._map[_HEAD.size : _HEAD.size + length - len(first)]
+        first = self._room[start : start + length]
+        return b"".join((first, self._room[: length - len(first)]))

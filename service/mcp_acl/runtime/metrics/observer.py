@@ -9,14 +9,14 @@ from copy import deepcopy
 from time import time
 from typing import Final
 
-from mcp_acl.domain import Message, Reason
+from mcp_acl.domain import Effect, Message, Reason
 from mcp_acl.mcp.methods import METHODS
 from mcp_acl.policy.index import PolicySet
 from mcp_acl.runtime.load import Load
 from mcp_acl.runtime.metrics import table
 from mcp_acl.runtime.metrics.counts import Counted, Counter, Distribution, Exemplar, Histogram, Labels
 from mcp_acl.runtime.metrics.table import INSTRUMENTS, OTHER, Kind
-from mcp_acl.runtime.observed import Decided, Observer, Replied, target_told
+from mcp_acl.runtime.observed import Decided, Likeness, Observer, Replied
 from mcp_acl.runtime.standing import Standing
 
 _MOST_SERVERS: Final = 200
@@ -25,7 +25,7 @@ _MOST_TOOLS: Final = 1000
 _LONGEST: Final = 256
 """Characters of a value; what is longer is `other`, for it is kept as long as the process lives."""
 _CALL: Final = "tools/call"
-_EFFECTS: Final = ("deny", "allow")
+_REMEMBERED: Final = 1024
 
 
 class _Cell:
@@ -61,42 +61,44 @@ class Metrics(Observer):
         self._errors = self._counters[table.CONDITION_ERRORS.name]
         self._shadow = self._counters[table.SHADOW.name]
         self._cells: dict[tuple[str, str, str, str], _Cell] = {}
+        self._known: dict[Likeness, _Cell] = {}
         self._servers: set[str] = set()
         self._tools: set[tuple[str, str]] = set()
         self._standing: Standing | None = None
 
     def decided(self, decided: Decided) -> None:
         """As an observer."""
-        question, message, answer, seconds, trace = decided
-        decision = answer.decision
-        method = OTHER if message is None or message.method not in METHODS else message.method
-        tool = target_told(message) if method == _CALL else ""
-        key = (decision.reason._value_, question.server, method, tool)
+        likeness, _, _, answer, seconds, trace = decided
         exemplar = None
         if trace is not None and trace.is_sampled:
             exemplar = Exemplar(trace.trace_id, trace.span_id, seconds, time())
         with self._lock:
-            cell = self._cells.get(key)
+            cell = self._known.get(likeness)
             if cell is None:
-                cell = self._cell(key, is_allowed=decision.allowed)
+                cell = self._cell(likeness)
             cell.number += 1
             cell.durations.add(seconds, exemplar)
             if answer.shadow is not None:
                 self._shadow.add((answer.shadow.effect._value_, cell.labels[2], cell.labels[3]))
-            for error in decision.errors:
+            for error in answer.decision.errors:
                 self._errors.add((error.rule.policy, error.rule.rule))
 
-    def _cell(self, key: tuple[str, str, str, str], *, is_allowed: bool) -> "_Cell":
+    def _cell(self, likeness: Likeness) -> "_Cell":
         """Where decisions of one kind are counted: under their own names, or what of them is anybody's under `other`."""
-        reason, server, method, tool = key
-        effect = _EFFECTS[is_allowed]
-        server = self._server(server, is_governed=reason != Reason.NO_POLICY)
-        tool = self._tool(server, tool, is_granted=is_allowed) if method == _CALL else ""
-        bounded = (reason, server, method, tool)
-        cell = self._cells.get(bounded)
+        is_allowed, reason = likeness.effect is Effect.ALLOW, likeness.reason
+        server = self._server(likeness.server, is_governed=reason is not Reason.NO_POLICY)
+        method = likeness.method if likeness.method in METHODS else OTHER
+        tool = self._tool(server, likeness.target, is_granted=is_allowed) if method == _CALL else ""
+        key = (reason.value, server, method, tool)
+        cell = self._cells.get(key)
         if cell is None:
+            effect = likeness.effect.value
             durations = self._durations.of((effect,))
-            cell = self._cells[bounded] = _Cell((effect, reason, server, method), tool, durations)
+            cell = self._cells[key] = _Cell((effect, reason.value, server, method), tool, durations)
+        if likeness.is_shared and OTHER not in (server, tool):
+            if len(self._known) >= _REMEMBERED:
+                self._known.clear()
+            self._known[likeness] = cell
         return cell
 
     def replied(self, replied: Replied) -> None:

@@ -16,9 +16,10 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, TraceFlags, set_span_in_context
 from opentelemetry.util.types import AttributeValue
 
+from mcp_acl.domain import Effect
 from mcp_acl.mcp.methods import METHODS
 from mcp_acl.runtime.bound import Bound
-from mcp_acl.runtime.observed import Decided, Observer, target_told
+from mcp_acl.runtime.observed import Decided, Observer
 from mcp_acl.runtime.otlp.source import SCOPE, Source
 from mcp_acl.runtime.trace import Trace
 
@@ -75,16 +76,16 @@ def context_of(trace: Trace) -> Context:
 
 def _name(decided: Decided) -> str:
     """The method and what it acts on, if that is one of few (semantic conventions for MCP): a tool that is granted."""
-    message = decided.message
-    if message is None or message.method not in METHODS:
+    likeness = decided.likeness
+    if likeness.method not in METHODS:
         return "mcp_acl.decision"
-    if message.method in _TARGETS and decided.answer.decision.allowed:
-        return f"{message.method} {target_told(message)}"[:_LONGEST]
-    return message.method
+    if likeness.method in _TARGETS and likeness.effect is Effect.ALLOW:
+        return f"{likeness.method} {likeness.target}"[:_LONGEST]
+    return likeness.method
 
 
 def _attributes(decided: Decided) -> Iterator[tuple[str, AttributeValue]]:
-    question, message, answer, *_ = decided
+    likeness, question, message, answer, *_ = decided
     decision = answer.decision
     yield "mcp_acl.server", question.server[:_LONGEST]
     yield "mcp_acl.effect", decision.effect.value
@@ -100,6 +101,6 @@ def _attributes(decided: Decided) -> Iterator[tuple[str, AttributeValue]]:
     yield "mcp.method.name", message.method[:_LONGEST]
     if message.id is not None:
         yield "jsonrpc.request.id", str(message.id)[:_LONGEST]
-    if target := target_told(message):
+    if target := likeness.target:
         other = _URI if METHODS[message.method].target_is_uri else _OTHER
         yield _TARGETS.get(message.method, other), target[:_LONGEST]
