@@ -1,4 +1,4 @@
-"""Measure a decision by both hosts, by handlers that decide nothing, and by Cerbos, in one run.
+"""Measure a decision by both hosts, by handlers that decide nothing, by Cerbos and, if it is there, by OPA, in one run.
 
 `python benchmarks/bench_peers.py [--quick] [--json FILE] [--html FILE]`, with a Python that has what requirements/bench.txt names. README.md
 beside this file says what is measured.
@@ -9,7 +9,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
@@ -17,6 +17,7 @@ from typing import Final, NamedTuple
 
 import peers
 from rich.console import Console
+from rivals import RivalMissingError, opa
 from served import CHECK, PLAIN, SHAPE
 from timing import ratios
 
@@ -90,6 +91,11 @@ def targets(ending: ExitStack) -> Iterator[Target]:
     address, pid = ending.enter_context(empty(PLAIN, "grpcio"))
     yield Target(PLAIN, {"server": "grpcio alone", "what": "parses"}, address, Call(CHECK, [body], [bool]), (pid,))
     yield from peers.cerbos_targets(ending, SHAPE.rules, LIST.entries)
+    for host, python in PYTHONS.items():
+        yield from ending.enter_context(opa.our_service(host, python=python))
+    for rival in (opa.opa, opa.opa_envoy):
+        with suppress(RivalMissingError):
+            yield from ending.enter_context(rival())
 
 
 def shown(results: Results, console: Console) -> bool:

@@ -147,6 +147,18 @@ def cold_names(count: int) -> tuple[str, ...]:
     return tuple(f"f{index:x}" for index in random.Random(8).sample(range(1 << 32), count))
 
 
+FLAT_ENTRIES: Final = 100
+
+
+def flat_lists(count: int) -> tuple[bytes, ...]:
+    """Lists of tools without a name in common: by turns one that all eight rules match, and one that only a rule for any matches."""
+    names = iter(cold_names(count * FLAT_ENTRIES))
+    kinds = ("transfer_", "other-") * (FLAT_ENTRIES // 2)
+    return tuple(
+        _list_body("tools", [_tool(7, "label") | {"name": kind + next(names)} for kind in kinds]) for _ in range(count)
+    )
+
+
 # ---- fast: one rule with a condition of four clauses ----------------------------------------------------------------
 
 FAST_CEL: Final = (
@@ -206,11 +218,16 @@ def list_policies() -> tuple[SourceFile, ...]:
     return _in_ten_files("lists", (_entry_rule(index) for index in range(ENTRIES)))
 
 
-def argument_list_policies() -> tuple[SourceFile, ...]:
+def argument_list_policies(count: int = ENTRIES) -> tuple[SourceFile, ...]:
     """The same, but others may call the tool with small amounts, each with its own limit: so everybody sees it."""
     return _in_ten_files(
-        "arguments", (_entry_rule(index, f" || mcp.arguments.amount <= {index}") for index in range(ENTRIES))
+        "arguments", (_entry_rule(index, f" || mcp.arguments.amount <= {index}") for index in range(count))
     )
+
+
+def text_list_policies(count: int) -> tuple[SourceFile, ...]:
+    """As many rules, whose conditions differ in texts alone, as those of people mostly do."""
+    return _in_ten_files("texts", (_entry_rule(index, f' || claims.sub == "user-{index}"') for index in range(count)))
 
 
 def mixed_list_policies() -> tuple[SourceFile, ...]:
@@ -243,8 +260,8 @@ def _mixed_rule(index: int) -> str:
     return _rule(f"t{index:04}", ((_TOOLS, tools), (_RESOURCES, uris)), cel, effect)
 
 
-def list_request(method: str) -> Request:
-    return request(method, {}, LIST_CLAIMS)
+def list_request(method: str, claims: dict[str, object] = LIST_CLAIMS) -> Request:
+    return request(method, {}, claims)
 
 
 def tools_body(*, member: str = "label") -> bytes:

@@ -132,16 +132,23 @@ class ObservedGate(Gate):
         started = perf_counter()
         answer, request = self._ask(self.policies, question)
         seconds = perf_counter() - started
-        message = None if request is None else request.message
-        likeness = self._likeness(question, message, answer.decision)
-        trace = self._trace_of(question.trace, question.http, message)
-        decided = Decided(likeness, question, message, answer, seconds, trace)
+        try:
+            decided = self._decided(question, request, answer, seconds)
+        except Exception:  # noqa: BLE001 - an answer does not depend on who watches
+            _LOG.exception("decision %s could not be told", answer.decision_id)
+            return answer
         for observer in self._observers:
             try:
                 observer.decided(decided)
-            except Exception:  # noqa: BLE001 - an answer does not depend on who watches
+            except Exception:  # noqa: BLE001 - nor on what becomes of it there
                 _LOG.exception("decision %s could not be told", answer.decision_id)
         return answer
+
+    def _decided(self, question: Question, request: Request | None, answer: Answer, seconds: float) -> Decided:
+        message = None if request is None else request.message
+        likeness = self._likeness(question, message, answer.decision)
+        trace = self._trace_of(question.trace, question.http, message)
+        return Decided(likeness, question, message, answer, seconds, trace)
 
     def _likeness(self, question: Question, message: Message | None, decision: Decision) -> Likeness:
         method, target = method_told(message, question.http), target_told(message)

@@ -95,3 +95,14 @@ def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [True] * 5 + [False] * 2 == [one.is_shared for one in likenesses]
     assert names == [recorded(log, one)["target"] for one in keeping.seen]
     assert len(log._known) == 2
+
+
+def test_answer_does_not_depend_on_what_is_made_of_it(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    keeping = Keeping()
+    gate = ObservedGate([keeping], POLICIES)
+    monkeypatch.setattr(observed, "target_told", int)
+    assert gate.check(call()).decision.allowed
+    assert not keeping.seen
+    assert "could not be told" in caplog.text
