@@ -76,13 +76,16 @@ class Running:
         async for response in call(health_pb2.HealthCheckRequest(), timeout=SECONDS):
             yield int(response.status)
 
-    async def until_refused(self) -> tuple[int, grpc.StatusCode]:
-        """How many calls, one after the other, were answered, and how the first ended that was not."""
+    async def until_refused(self, begun: asyncio.Event | None = None) -> tuple[int, grpc.StatusCode]:
+        """How many calls, one after the other, were answered, and how the first ended that was not. `begun`: the first one has ended."""
         for number in count():
             try:
                 await self.ask()
             except grpc.aio.AioRpcError as error:
                 return number, error.code()
+            finally:
+                if begun:
+                    begun.set()
         raise AssertionError
 
     async def pid(self) -> int:

@@ -94,9 +94,11 @@ def test_stream_may_be_silent_longer_than_every_limit_of_time() -> None:
 def test_calls_at_the_end_are_answered_or_refused_and_never_cancelled() -> None:
     async def scene(of: envoy.Engine) -> None:
         async with running(of=of) as one:
-            clients = [asyncio.ensure_future(one.until_refused()) for _ in range(64)]
+            begun = [asyncio.Event() for _ in range(64)]
+            clients = [asyncio.ensure_future(one.until_refused(each)) for each in begun]
+            await asyncio.gather(*(each.wait() for each in begun))
             slow = [asyncio.ensure_future(one.ask("/test.Echo/Slow")) for _ in range(2)]
-            await asyncio.sleep(0.3)
+            await asyncio.sleep(0.1)
             stop()
             ended = await asyncio.gather(*clients)
             assert [b"x"] * 2 == await asyncio.gather(*slow)

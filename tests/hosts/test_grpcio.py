@@ -53,13 +53,16 @@ class Running:
         answer: bytes = await call(message, timeout=SECONDS)
         return answer
 
-    async def until_refused(self) -> tuple[int, grpc.StatusCode]:
-        """How many calls, one after the other, were answered, and how the first ended that was not."""
+    async def until_refused(self, begun: asyncio.Event | None = None) -> tuple[int, grpc.StatusCode]:
+        """How many calls, one after the other, were answered, and how the first ended that was not. `begun`: the first one has ended."""
         for number in count():
             try:
                 await self.echo(b"x")
             except grpc.aio.AioRpcError as error:
                 return number, error.code()
+            finally:
+                if begun:
+                    begun.set()
         raise AssertionError
 
     async def begun(self) -> None:
@@ -313,8 +316,9 @@ def test_host_that_drains_answers_and_says_that_it_is_not_serving() -> None:
 def test_calls_at_the_end_are_answered_or_refused_and_never_cancelled() -> None:
     async def scene() -> None:
         async with running() as one:
-            clients = [asyncio.ensure_future(one.until_refused()) for _ in range(64)]
-            await asyncio.sleep(0.3)
+            begun = [asyncio.Event() for _ in range(64)]
+            clients = [asyncio.ensure_future(one.until_refused(each)) for each in begun]
+            await asyncio.gather(*(each.wait() for each in begun))
             stop()
             ended = await asyncio.gather(*clients)
             await one.ended()

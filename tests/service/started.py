@@ -7,11 +7,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from tests.hosts.running import python_of
 from tests.installed import ROOT
 
+T = TypeVar("T")
 SECONDS = 60.0
 
 
@@ -33,9 +34,10 @@ def serving(
             process.kill()
 
 
-def until(fact: Callable[[], object]) -> None:
-    """Wait for a fact of another process."""
+def until(fact: Callable[[], T | None]) -> T:
+    """Wait for a fact of another process, and return it."""
     end = time.monotonic() + SECONDS
-    while not fact():
+    while not (found := fact()):
         assert time.monotonic() < end
         time.sleep(0.01)
+    return found
