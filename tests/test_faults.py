@@ -22,6 +22,7 @@ from mcp_acl.client import Client, MisuseError, Question
 from mcp_acl.domain import Reason, TaskFact
 from mcp_acl.policy.compiler import compile_policies
 from mcp_acl.policy.source import SourceFile
+from mcp_acl.runtime import observed
 from mcp_acl.runtime.decision_log import DecisionLog, Kept, LogFile, Masking
 from mcp_acl.runtime.memory import Memory
 from mcp_acl.runtime.observed import ObservedGate
@@ -253,7 +254,7 @@ rules:
 
 
 @pytest.mark.parametrize("hours", [-7, 7])
-def test_clock_that_jumps_and_comes_back(hours: int, tmp_path: Path) -> None:
+def test_clock_that_jumps_and_comes_back(hours: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     times = [NOON]
 
     def clock() -> datetime:
@@ -262,7 +263,8 @@ def test_clock_that_jumps_and_comes_back(hours: int, tmp_path: Path) -> None:
     records = tmp_path / "decisions.jsonl"
     fact = TaskFact("https://id", "ann", "forecast")
     policies = compile_policies([SourceFile("morning.yaml", MORNING.encode())])
-    log = DecisionLog(LogFile(records, MIB, 1), str(records), Masking(), Kept(), clock)
+    log = DecisionLog(LogFile(records, MIB, 1), str(records), Masking(), Kept())
+    monkeypatch.setattr(observed, "time_ns", lambda: int(clock().timestamp()) * observed.NANOS)
     with closing(Memory(clock=lambda: clock().timestamp())) as memory, closing(log):
         gate = ObservedGate([log], policies, memory=memory, clock=clock)
         memory.learn_task("weather", "t1", fact, 3600.0)

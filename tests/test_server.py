@@ -1,5 +1,6 @@
 """The composition root: what is served where, and to whom; and how a worker is told what the service was told."""
 
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -71,9 +72,8 @@ class Sampled(Observer):
     def __init__(self) -> None:
         self.found: list[bool | None] = []
 
-    def decided(self, decided: Decided) -> None:
-        assert decided.trace is not None
-        self.found.append(decided.trace.is_sampled)
+    def decided(self, every: Sequence[Decided]) -> None:
+        self.found += [decided.trace is not None and decided.trace.is_sampled for decided in every]
 
 
 @pytest.mark.parametrize(("obeys", "is_sampled"), [(False, None), (True, True)])

@@ -134,7 +134,7 @@ def inside_envoy(observers: Sequence[Observer] = ()) -> envoy.Served:
     watchers = _WATCHERS.enter_context(watching(settings, load))
     gate, reloader = in_force(settings, memory_of(settings), [*observers, *watchers])
     follow(settings, reloader)
-    return envoy.Served(tables_of(settings, gate), Health(gate.is_current, load))
+    return envoy.Served(tables_of(settings, gate), Health(gate.is_current, load), gate.batch)
 
 
 def memory_of(settings: Settings) -> Memory:
@@ -275,8 +275,8 @@ def listeners_of(settings: Settings, gate: Gate) -> Sequence[Listener]:
     def listener(text: str, table: Table, names: Mapping[str, frozenset[str]]) -> Listener:
         address = parse_address(text, insecure=settings.insecure, encrypted=certificates is not None)
         if address.file:
-            return Listener(address, table, socket_mode=mode)
-        return Listener(address, table, certificates, names)
+            return Listener(address, table, socket_mode=mode, batch=gate.batch)
+        return Listener(address, table, certificates, names, batch=gate.batch)
 
     main, *admin = tables_of(settings, gate)
     names = {**_named(for_gateways(gate), clients), **_named(for_people(gate), admins)}

@@ -97,8 +97,8 @@ class Watching(Observer):
     def __init__(self) -> None:
         self.spans: list[str] = []
 
-    def decided(self, decided: Decided) -> None:
-        self.spans.append(decided.trace.span_id if decided.trace is not None else "")
+    def decided(self, every: Sequence[Decided]) -> None:
+        self.spans += [decided.trace.span_id if decided.trace is not None else "" for decided in every]
 
     def replied(self, replied: Replied) -> None:
         self.spans.append(replied.trace.span_id if replied.trace is not None else "")

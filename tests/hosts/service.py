@@ -62,8 +62,8 @@ SPANS: list[str | None] = []
 class Watching(Observer):
     """Keeps under which span each answer belongs."""
 
-    def decided(self, decided: Decided) -> None:
-        SPANS.append(decided.trace.span_id if decided.trace is not None else None)
+    def decided(self, every: Sequence[Decided]) -> None:
+        SPANS.extend(decided.trace.span_id if decided.trace is not None else None for decided in every)
 
     def replied(self, replied: Replied) -> None:
         SPANS.append(replied.trace.span_id if replied.trace is not None else None)

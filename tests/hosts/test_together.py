@@ -112,3 +112,47 @@ def test_request_is_not_worked_on_if_its_call_has_ended_meanwhile() -> None:
         assert [b"first", b"last"] == handler.requests
 
     asyncio.run(scene())
+
+
+class Noting:
+    """A batch that notes when it begins and ends."""
+
+    def __init__(self, seen: list[str]) -> None:
+        self._seen = seen
+
+    def __enter__(self) -> None:
+        self._seen.append("begins")
+
+    def __exit__(self, *_: object) -> None:
+        self._seen.append("ends")
+
+
+def test_nobody_has_an_answer_before_the_batch_has_ended_in_which_it_was_made() -> None:
+    seen: list[str] = []
+
+    def handler(request: bytes) -> bytes:
+        seen.append("works")
+        return request
+
+    async def scene() -> None:
+        together = Together(work, Noting(seen))
+
+        async def call() -> None:
+            await together.answer(handler, b"r")
+            seen.append("has it")
+
+        await asyncio.gather(*(call() for _ in range(3)))
+        assert ["begins", *["works"] * 3, "ends", *["has it"] * 3] == seen
+
+    asyncio.run(scene())
+
+
+def test_batch_ends_where_everything_else_has_a_turn() -> None:
+    seen: list[str] = []
+
+    async def scene() -> None:
+        together, handler = Together(work, Noting(seen)), Noted(2 * SLICE)
+        await asyncio.gather(*(together.answer(handler, b"r") for _ in range(3)))
+        assert ["begins", "ends"] * 3 == seen
+
+    asyncio.run(scene())

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mcp_acl.runtime import stamps, store
-from mcp_acl.runtime.collector import SLICE, beside_requests, keep_all, uncollected
+from mcp_acl.runtime.collector import SLICE, YOUNG, beside_requests, keep_all, uncollected
 from mcp_acl.runtime.reload import Reloader
 from mcp_acl.runtime.store import read_sources
 from tests.runtime.watched import Watched, fill, policy, relinked, replaced
@@ -101,6 +101,22 @@ def test_garbage_is_not_kept_with_what_is_kept() -> None:
         assert alive() is None
     finally:
         gc.enable()
+
+
+def test_what_calls_hold_for_a_moment_is_not_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = gc.get_threshold()
+    looks: list[object] = []
+    monkeypatch.setattr(gc, "callbacks", [lambda phase, info: looks.append(info) if phase == "start" else None])
+    try:
+        keep_all()
+        looks.clear()
+        for _ in range(10):
+            held = [[number] for number in range(YOUNG // 2)]
+            del held
+        assert not looks
+        assert gc.isenabled()
+    finally:
+        gc.set_threshold(*before)
 
 
 def test_while_a_set_is_loaded_others_get_the_interpreter_sooner() -> None:

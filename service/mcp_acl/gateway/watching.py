@@ -3,13 +3,13 @@
 Told are the principal's `sub` and no other claim, the method and the target and no argument.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final, NamedTuple, TypeAlias
 
 from mcp_acl.domain import Json, Request, RuleRef, TokenState
 from mcp_acl.runtime.gate import Reply
-from mcp_acl.runtime.observed import Decided, Observer, Replied, method_told, target_told
+from mcp_acl.runtime.observed import NANOS, Decided, Observer, Replied, each, method_told, target_told
 
 _LONGEST: Final = 8192
 """Characters of a text."""
@@ -49,35 +49,35 @@ class Watcher(Observer):
     def __init__(self, tell: Tell) -> None:
         self._tell = tell
 
-    def decided(self, decided: Decided) -> None:
+    def decided(self, every: Sequence[Decided]) -> None:
         """As an observer."""
-        self._tell(_of_answer(decided))
+        each(every, lambda decided: self._tell(_of_answer(decided)))
 
     def replied(self, replied: Replied) -> None:
         """As an observer."""
         if replied.request is not None:
-            self._tell(_of_reply(replied.request, replied.reply))
+            self._tell(_of_reply(replied.time, replied.request, replied.reply))
 
 
 def _of_answer(decided: Decided) -> Seen:
     likeness, question = decided.likeness, decided.question
     return Seen(
-        datetime.now(UTC),
+        _moment(decided.time),
         likeness.server,
         _principal(question.claims, question.token),
         likeness.method[:_LONGEST],
         likeness.target[:_LONGEST],
-        likeness.effect,
-        likeness.reason,
-        likeness.rules,
+        likeness.decision.effect,
+        likeness.decision.reason,
+        likeness.decision.rules,
         decided.answer.decision_id,
     )
 
 
-def _of_reply(request: Request, reply: Reply) -> Seen:
+def _of_reply(time: int, request: Request, reply: Reply) -> Seen:
     filtered = reply.filtered
     return Seen(
-        datetime.now(UTC),
+        _moment(time),
         request.server,
         _principal(request.claims, request.token),
         method_told(request.message, request.http)[:_LONGEST],
@@ -87,6 +87,10 @@ def _of_reply(request: Request, reply: Reply) -> Seen:
         shown=filtered.shown,
         hidden=len(filtered.hidden) + len(filtered.dropped),
     )
+
+
+def _moment(time: int) -> datetime:
+    return datetime.fromtimestamp(time / NANOS, UTC)
 
 
 def _principal(claims: Mapping[str, Json], token: TokenState) -> str:

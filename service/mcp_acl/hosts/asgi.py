@@ -9,6 +9,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any, Final, TypeAlias, TypeVar
 
@@ -20,7 +21,7 @@ from mcp_acl.hosts.asgi_answer import Answer, ClientGoneError, Send
 from mcp_acl.hosts.deadlines import Deadlines
 from mcp_acl.hosts.framing import CallError, Frames, is_call, timeout_of
 from mcp_acl.hosts.listening import Limits
-from mcp_acl.hosts.together import LARGE, MOST, SMALL, Together
+from mcp_acl.hosts.together import ALONE, LARGE, MOST, SMALL, Together
 from mcp_acl.runtime.trace import HEADER
 
 Scope: TypeAlias = MutableMapping[str, Any]
@@ -38,7 +39,9 @@ _END_SECONDS: Final = 1.0
 class Application:
     """An ASGI application that serves a table to one listener. `drain` and `refuse` may be called from any thread."""
 
-    def __init__(self, table: Table, limits: Limits, health: Health) -> None:
+    def __init__(
+        self, table: Table, limits: Limits, health: Health, batch: AbstractContextManager[object] = ALONE
+    ) -> None:
         self._table = {path.encode(): handler for path, handler in table.items()}
         self._limits = limits
         self._health = health
@@ -49,7 +52,7 @@ class Application:
         self._refusing = False
         self._draining = asyncio.Event()
         self._deadlines = Deadlines()
-        self._together: Together[bytes | Status] = Together(outcome_of)
+        self._together: Together[bytes | Status] = Together(outcome_of, batch)
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

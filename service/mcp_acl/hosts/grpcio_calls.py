@@ -47,7 +47,7 @@ class Calls(grpc.GenericRpcHandler):
         self._health = health
         self._load = health.load
         self._pool = pool
-        self._together: Together[bytes | Status] = Together(outcome_of)
+        self._together: Together[bytes | Status] = Together(outcome_of, listener.batch)
         self._moves = 0
         self._idle: set[asyncio.Task[Any]] = set()
         self._deadlines = Deadlines()

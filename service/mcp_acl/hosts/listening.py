@@ -4,12 +4,14 @@ import errno
 import os
 import socket
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from mcp_acl.adapters.grpc_api import MAX_REQUEST
 from mcp_acl.adapters.handlers import Table
+from mcp_acl.hosts.together import ALONE
 from mcp_acl.runtime.address import Address
 from mcp_acl.runtime.certificates import Certificates
 
@@ -28,6 +30,7 @@ class Listener:
     `names`: of a method by its path, the names of clients' certificates that may call it (DNS and URI names of the subject alternative
     name, byte for byte, any one of them). Others are refused with PERMISSION_DENIED. A method that is not in it may be called by whoever
     reaches the listener, and with client certificates required, that is whoever has one. `socket_mode`: who may connect to a socket file.
+    `batch`: what small requests are worked on within, several at a time.
     """
 
     address: Address
@@ -35,6 +38,7 @@ class Listener:
     certificates: Certificates | None = None
     names: Mapping[str, frozenset[str]] = field(default_factory=dict)
     socket_mode: int = 0o600
+    batch: AbstractContextManager[object] = ALONE
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ microseconds, and saves those that come together half of what they cost, and the
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Final, Generic, TypeVar
 
 SMALL: Final = 16 * 1024
@@ -21,14 +22,25 @@ TURNS: Final = 6
 SLICE: Final = 0.005
 """Seconds after which everything else has a turn, if there is more to do."""
 
+ALONE: Final[AbstractContextManager[object]] = nullcontext()
+"""For who has nothing to do for several requests at once."""
+
 _T = TypeVar("_T")
 
 
 class Together(Generic[_T]):
-    """What waits, in the order in which it came. `work` makes an answer of a handler and a request, and never raises."""
+    """What waits, in the order in which it came. `work` makes an answer of a handler and a request, and never raises.
 
-    def __init__(self, work: Callable[[Callable[[bytes], bytes], bytes], _T]) -> None:
+    All that is worked on at a time is within `batch`; whoever waits for an answer has it afterwards.
+    """
+
+    def __init__(
+        self,
+        work: Callable[[Callable[[bytes], bytes], bytes], _T],
+        batch: AbstractContextManager[object] = ALONE,
+    ) -> None:
         self._work = work
+        self._batch = batch
         self._waiting: deque[tuple[Callable[[bytes], bytes], bytes, asyncio.Future[_T]]] = deque()
 
     def answer(self, handler: Callable[[bytes], bytes], request: bytes) -> asyncio.Future[_T]:
@@ -50,13 +62,14 @@ class Together(Generic[_T]):
 
     def _go(self, loop: asyncio.AbstractEventLoop) -> None:
         until = loop.time() + SLICE
-        while self._waiting:
-            handler, request, answer = self._waiting.popleft()
-            if not answer.done():
-                self._answer(handler, request, answer)
-            if self._waiting and loop.time() > until:
-                loop.call_soon(self._go, loop)
-                return
+        with self._batch:
+            while self._waiting:
+                handler, request, answer = self._waiting.popleft()
+                if not answer.done():
+                    self._answer(handler, request, answer)
+                if self._waiting and loop.time() > until:
+                    loop.call_soon(self._go, loop)
+                    return
 
     def _answer(self, handler: Callable[[bytes], bytes], request: bytes, answer: asyncio.Future[_T]) -> None:
         """Whatever happens, who waits is told, and whoever comes next has a turn: without memory nothing is sure not to raise."""

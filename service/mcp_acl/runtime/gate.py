@@ -7,6 +7,7 @@ that goes with a response. It is total: what breaks unexpectedly is logged with 
 import logging
 import secrets
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import count
@@ -107,7 +108,11 @@ class Gate:
 
     `put` changes both. `memory` is what is known from before; without one nothing is. `resource_metadata` is the URL at which a client
     learns where to get a token for a server, `{server}` standing for its id.
+
+    Who asks several questions before the first answer is used may ask them within `batch`, on one thread: what can wait until then waits.
     """
+
+    batch: AbstractContextManager[object] = nullcontext()
 
     def __init__(
         self,

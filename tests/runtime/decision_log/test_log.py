@@ -298,6 +298,19 @@ def test_sink_that_takes_nothing_holds_nobody_up_and_what_was_allowed_goes_first
     assert f"{sum(dropped.values())} records of decisions were dropped" in caplog.text
 
 
+def test_of_what_comes_together_and_has_no_room_denials_are_kept(file: Path) -> None:
+    sink = Held(file)
+    logged = Logged(file, kept=Kept(waiting=20_000), sink=sink)
+    logged.asked(*[call() for _ in range(100)])
+    before = logged.log.dropped["allow"]
+    with logged.gate.batch:
+        answers = logged.asked(*[call("echo" if number % 2 else "secret") for number in range(10)])
+    assert {"allow": before + 5, "deny": 0} == logged.log.dropped
+    sink.go.set()
+    denied = [record["id"] for record in logged.records() if record["effect"] == "deny"]
+    assert [one.decision_id for one in answers if not one.decision.allowed] == denied
+
+
 def test_full_disk_loses_nothing_and_leaves_no_half_of_a_line(
     file: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -1,6 +1,7 @@
 """What records of decisions have in common is written once: that changes no record, whatever came before it."""
 
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mcp_acl.domain import Direction, Json, TokenState
+from mcp_acl.domain import Direction, Http, Json, TokenState
 from mcp_acl.policy.compiler import compile_policies
 from mcp_acl.policy.index import PolicySet
 from mcp_acl.policy.source import SourceFile
@@ -22,8 +23,8 @@ from mcp_acl.runtime.observed import Decided, ObservedGate, Observer
 RULES = b"version: 1\npolicy: w\nservers: [s]\nrules:\n  - {id: echo, methods: [tools/list, tools/call], name: echo}\n"
 POLICIES = compile_policies([SourceFile("w.yaml", RULES)])
 OTHERS = [compile_policies([SourceFile("v.yaml", RULES)]), compile_policies([SourceFile("w.yaml", b"# x\n" + RULES)])]
+SUBJECTS: list[Json] = [None, [1], {}, 1, 1.0, True, "1", "True", "x" * 300, "\ud800\u2028"]
 CLAIMS: dict[str, Json] = {"iss": "i", "sub": "ann"}
-NOW = datetime.now(UTC)
 
 
 class Keeping(Observer):
@@ -32,8 +33,8 @@ class Keeping(Observer):
     def __init__(self) -> None:
         self.seen: list[Decided] = []
 
-    def decided(self, decided: Decided) -> None:
-        self.seen.append(decided)
+    def decided(self, every: Sequence[Decided]) -> None:
+        self.seen += every
 
 
 def message(method: str, **params: Any) -> bytes:
@@ -44,13 +45,24 @@ def call(name: str = "echo") -> Question:
     return Question("s", message("tools/call", name=name), CLAIMS, TokenState.VALID)
 
 
+def principal_of(question: Question) -> list[tuple[str, Json]]:
+    """As a log shows it."""
+    shown = {"x" * 300: "x" * 300, "\ud800\u2028": "?\u2028"}
+    found = [(name, question.claims[name]) for name in ("iss", "sub") if name in question.claims]
+    return [(name, shown.get(value, value) if isinstance(value, str) else value) for name, value in found]
+
+
 QUESTIONS = [
     *(call(name) for name in ("echo", "", "secret", "x" * 5000, "\u2028é")),
     call()._replace(server="t"),
     call()._replace(token=TokenState.INVALID),
     call()._replace(direction=Direction.SERVER_TO_CLIENT),
     call()._replace(claims={"sub": "bob"}),
-    call()._replace(claims={"sub": None, "iss": [1]}),
+    *(call()._replace(claims={"iss": "i", "sub": one}) for one in SUBJECTS),
+    call()._replace(claims={"iss": "ann", "sub": "i"}),
+    call()._replace(claims={"sub": "ann"}),
+    call()._replace(claims={}),
+    call()._replace(http=Http(headers={"traceparent": [f"00-{'1' * 32}-{'2' * 16}-01"]})),
     call()._replace(message=b"{"),
     call()._replace(message=message("prompts/get", name="echo")),
     call()._replace(message=message("tools/list")),
@@ -59,8 +71,11 @@ QUESTIONS = [
 
 
 def recorded(decisions: Decisions, decided: Decided) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(decisions.record(decided, NOW))
-    return {**found, "id": "", "seconds": 0}
+    found: dict[str, Any] = json.loads(decisions.record(decided))
+    assert found["time"] == datetime.fromtimestamp(decided.time // 1000 / 1e6, UTC).isoformat(
+        timespec="microseconds"
+    ).replace("+00:00", "Z")
+    return {**found, "id": "", "seconds": 0, "time": ""}
 
 
 @given(asked=st.lists(st.tuples(st.sampled_from(QUESTIONS), st.sampled_from([POLICIES, *OTHERS])), max_size=40))
@@ -79,6 +94,7 @@ def test_no_record_depends_on_what_was_asked_before(asked: list[tuple[Question, 
             *(found["server"], found["token"]),
             *(found["direction"], found["revision"]),
         )
+        assert [repr(one) for one in principal_of(question)] == [repr(one) for one in found["principal"].items()]
 
 
 def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -95,6 +111,11 @@ def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [True] * 5 + [False] * 2 == [one.is_shared for one in likenesses]
     assert names == [recorded(log, one)["target"] for one in keeping.seen]
     assert len(log._known) == 2
+    for name in "abc":
+        principal = {"iss": "i", "sub": name}
+        gate.check(call()._replace(claims=principal))
+        assert principal == recorded(log, keeping.seen[-1])["principal"]
+    assert len(log._principals) in {1, 2}
 
 
 def test_answer_does_not_depend_on_what_is_made_of_it(

@@ -61,7 +61,7 @@ class _Inside:
         if len(served.tables) != told.listeners:
             raise ValueError(f"`{told.factory}` serves {len(served.tables)} listeners; there are {told.listeners}")
         self._health = served.health
-        self._listeners = [Application(table, told.limits, served.health) for table in served.tables]
+        self._listeners = [Application(table, told.limits, served.health, served.batch) for table in served.tables]
         self._by_root: Mapping[str, Application | _Probe] = {
             **{root(number): one for number, one in enumerate(self._listeners)},
             PROBE: _Probe(Application(_PROBES, told.limits, Health())),

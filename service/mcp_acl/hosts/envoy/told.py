@@ -5,12 +5,14 @@ The pipe is also the sign of life of the one outside: when it closes, the one in
 
 import json
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from typing import Final, NamedTuple
 
 from mcp_acl.adapters.handlers import Table
 from mcp_acl.adapters.health import Health
 from mcp_acl.hosts.listening import Limits
+from mcp_acl.hosts.together import ALONE
 
 VARIABLE: Final = "_MCP_ACL_INSIDE"
 DRAIN: Final = b"d"
@@ -29,10 +31,11 @@ NOT_A_PATH: Final = "/mcp_acl.Probe/%ff"
 
 
 class Served(NamedTuple):
-    """What the function that is named to the host returns: a table for each listener, in their order, and the health of all."""
+    """What the function that is named to the host returns: a table for each listener, in their order, the health of all, and a `Listener.batch`."""
 
     tables: Sequence[Table]
     health: Health
+    batch: AbstractContextManager[object] = ALONE
 
 
 @dataclass(frozen=True, slots=True)

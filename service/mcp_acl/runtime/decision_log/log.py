@@ -10,21 +10,17 @@ import logging
 import os
 import random
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
-from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from tempfile import gettempdir
 from typing import Final, NamedTuple, Protocol
 
-from mcp_acl.domain import Effect
 from mcp_acl.runtime.decision_log.record import Decisions, Masking, of_response
 from mcp_acl.runtime.decision_log.ring import Ring, RingError, is_unbegun
-from mcp_acl.runtime.observed import Decided, Observer, Replied
+from mcp_acl.runtime.observed import Decided, Observer, Replied, each
 
 _LOG: Final = logging.getLogger("mcp_acl")
-_NOW: Final = partial(datetime.now, UTC)
 _SHARED_MEMORY: Final = Path("/dev/shm")  # noqa: S108 - a file of ours alone, by mode and owner
 _RESERVE: Final = 0.25
 """The share of the ring that is left to denials."""
@@ -63,19 +59,11 @@ class Kept(NamedTuple):
 class DecisionLog(Observer):
     """The log of one process. `name` tells logs apart, so that what another process left is found. Raises LogError."""
 
-    def __init__(
-        self,
-        sink: Sink,
-        name: str,
-        masking: Masking,
-        kept: Kept,
-        clock: Callable[[], datetime] = _NOW,
-    ) -> None:
+    def __init__(self, sink: Sink, name: str, masking: Masking, kept: Kept) -> None:
         self._sink = sink
         self._masking = masking
         self._decisions = Decisions(masking)
         self._kept = kept
-        self._clock = clock
         self._chance = random.random
         self.dropped = {"allow": 0, "deny": 0}
         self._dropping = threading.Lock()
@@ -89,17 +77,24 @@ class DecisionLog(Observer):
         self._thread = threading.Thread(target=self._run, name="decision log", daemon=True)
         self._thread.start()
 
-    def decided(self, decided: Decided) -> None:
+    def decided(self, every: Sequence[Decided]) -> None:
         """As an observer."""
-        is_allowed = decided.likeness.effect is Effect.ALLOW
-        is_kept = not is_allowed or decided.answer.shadow is not None
-        if is_kept or self._kept.allowed >= 1.0 or self._chance() < self._kept.allowed:
-            self._put(self._decisions.record(decided, self._clock()), is_allowed)
+        kept = every if self._kept.allowed >= 1.0 else [decided for decided in every if self._is_kept(decided)]
+        lines = b"".join(each(kept, self._decisions.record))
+        if not self._rings.own.put(lines, reserve=_RESERVE):
+            each(
+                kept,
+                lambda decided: self._put(self._decisions.record(decided), decided.answer.decision.allowed),
+            )
+
+    def _is_kept(self, decided: Decided) -> bool:
+        is_allowed = decided.answer.decision.allowed and decided.answer.shadow is None
+        return not is_allowed or self._chance() < self._kept.allowed
 
     def replied(self, replied: Replied) -> None:
         """As an observer."""
         is_allowed = not replied.reply.filtered.refused
-        self._put(of_response(replied, self._masking, self._clock()), is_allowed)
+        self._put(of_response(replied, self._masking), is_allowed)
 
     def close(self) -> None:
         """Write what waits, unless that takes too long: then it is left for the next process."""

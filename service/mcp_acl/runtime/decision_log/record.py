@@ -7,17 +7,21 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, Final
+from datetime import UTC, datetime
+from time import gmtime, strftime
+from typing import Any, Final, TypeVar
 
 import msgspec
 
 from mcp_acl.domain import Http, InexactNumber, Json, Message, RuleError, RuleRef
 from mcp_acl.runtime.decision_log.words import Words, texts_in
-from mcp_acl.runtime.observed import Decided, Likeness, Replied, method_told
+from mcp_acl.runtime.observed import NANOS, Decided, Likeness, Replied, method_told
 from mcp_acl.runtime.trace import Trace
 
+_K = TypeVar("_K")
 _REMEMBERED: Final = 1024
+_SHORT: Final = 256
+"""Characters of a text that is remembered."""
 _LONGEST: Final = 4096
 """Characters of a text that peers have written, and bytes of arguments."""
 _MOST: Final = 100
@@ -39,52 +43,82 @@ class Masking:
 
 
 class Decisions:
-    """Makes records of decisions. What those that are alike have in common is written once."""
+    """Makes records of decisions. What those that are alike have in common is written once, and so is a principal."""
 
     def __init__(self, masking: Masking) -> None:
         self._masking = masking
-        self._known: dict[Likeness, bytes] = {}
+        self._known: dict[Likeness, str] = {}
+        self._principals: dict[tuple[Json, ...], str] = {}
+        self._second = (0, "")
 
-    def record(self, decided: Decided, time: datetime) -> bytes:
+    def record(self, decided: Decided) -> bytes:
         """The record of a decision."""
-        likeness, question, _, answer, seconds, trace = decided
-        principal = _principal(question.claims, self._masking)
-        first = {"time": time, "kind": "decision", "id": answer.decision_id, "principal": principal}
-        last: dict[str, Any] = {"errors": (), "seconds": round(seconds, 6)}
-        if trace is not None:
-            last.update(_trace(trace))
-        if answer.decision.errors or answer.decision.message or answer.shadow or self._masking.arguments:
-            last.update(_rare(decided, self._masking))
+        time, likeness, question, _, answer, seconds, trace = decided
         common = self._known.get(likeness) or self._common(likeness)
-        return b"{%b,%b,%b}\n" % (_members(first), common, _members(last))
+        rest = '"errors":[]'
+        if answer.decision.errors or answer.decision.message or answer.shadow or self._masking.arguments:
+            rest = _members(dict(_rare(decided, self._masking)))
+        if trace is not None:
+            rest = f"{_members(_trace(trace))},{rest}"
+        return (
+            f'{{"time":"{self._time(time)}","kind":"decision","id":"{answer.decision_id}",'
+            f'"principal":{self._principal(question.claims)},{common},"seconds":{seconds:.6f},{rest}}}\n'
+        ).encode("ascii")
 
-    def _common(self, likeness: Likeness) -> bytes:
+    def _time(self, time: int) -> str:
+        """In form of RFC 3339. Of what happens within a second most is the same."""
+        second, nanos = divmod(time, NANOS)
+        known, text = self._second
+        if second != known:
+            text = strftime("%Y-%m-%dT%H:%M:%S", gmtime(second))
+            self._second = (second, text)
+        return f"{text}.{nanos // 1000:06}Z"
+
+    def _principal(self, claims: Mapping[str, Json]) -> str:
+        key = tuple(map(claims.get, self._masking.claims))
+        try:
+            found = self._principals.get(key)
+        except TypeError:  # not all are texts
+            found = None
+        if found is None:
+            found = f"{{{_members(_principal(claims, self._masking))}}}"
+            # Remembered of texts alone: numbers are equal that are not written alike.
+            if all(type(value) is str and len(value) <= _SHORT for value in key):
+                _remember(self._principals, key, found)
+        return found
+
+    def _common(self, likeness: Likeness) -> str:
         common = _members(_told(likeness, self._masking))
         if likeness.is_shared:
-            if len(self._known) >= _REMEMBERED:
-                self._known.clear()
-            self._known[likeness] = common
+            _remember(self._known, likeness, common)
         return common
 
 
+def _remember(known: dict[_K, str], key: _K, text: str) -> None:
+    if len(known) >= _REMEMBERED:
+        known.clear()
+    known[key] = text
+
+
 def _told(likeness: Likeness, masking: Masking) -> Mapping[str, Any]:
+    decision = likeness.decision
     return {
         "server": _cut(likeness.server),
         "token": likeness.token,
         "direction": likeness.direction,
         "method": _cut(likeness.method),
         "target": _name(likeness.target, masking),
-        "effect": likeness.effect,
-        "reason": likeness.reason,
-        "rules": _rules(likeness.rules),
-        "revision": likeness.revision,
-        "response_needs": likeness.response_needs,
+        "effect": decision.effect,
+        "reason": decision.reason,
+        "rules": _rules(decision.rules),
+        "revision": decision.revision,
+        "response_needs": decision.response_needs,
     }
 
 
 def _rare(decided: Decided, masking: Masking) -> Iterator[tuple[str, Any]]:
     """What most records do not have."""
-    _, question, message, answer, *_ = decided
+    _, _, question, message, answer, *_ = decided
     decision = answer.decision
     words = Words(
         lambda: _unsaid(question.claims, question.http, question.attributes, message, masking), names=masking.names
@@ -99,7 +133,7 @@ def _rare(decided: Decided, masking: Masking) -> Iterator[tuple[str, Any]]:
         yield "arguments", _arguments(message, masking)
 
 
-def of_response(replied: Replied, masking: Masking, time: datetime) -> bytes:
+def of_response(replied: Replied, masking: Masking) -> bytes:
     """The record of what became of a response, or of a piece of one, under the id of its decision."""
     request, filtered = replied.request, replied.reply.filtered
     message = None if request is None else request.message
@@ -108,7 +142,7 @@ def of_response(replied: Replied, masking: Masking, time: datetime) -> bytes:
         names=masking.names,
     )
     record: dict[str, Any] = {
-        "time": time,
+        "time": datetime.fromtimestamp(replied.time / NANOS, UTC),
         "kind": "response",
         "id": replied.decision_id,
         "principal": _principal(request.claims, masking) if request is not None else {},
@@ -131,13 +165,13 @@ def of_response(replied: Replied, masking: Masking, time: datetime) -> bytes:
         record["shadow"] = {"hidden": hidden, "shown": shown, "refused": _cut(words.told(shadow.refused))}
     if masking.names and filtered.hidden:
         record["hidden_names"] = [_cut(name) for name in filtered.hidden[:_MOST]]
-    return b"{%b}\n" % _members(record)
+    return f"{{{_members(record)}}}\n".encode("ascii")
 
 
-def _members(record: Mapping[str, Any]) -> bytes:
+def _members(record: Mapping[str, Any]) -> str:
     """Without brackets. In ASCII, whatever peers have written: there are more line ends and control characters than JSON knows."""
     text = _encode(record)
-    return (text if text.isascii() else json.dumps(json.loads(text)).encode())[1:-1]
+    return (text.decode() if text.isascii() else json.dumps(json.loads(text)))[1:-1]
 
 
 def _name(text: str, masking: Masking) -> str:

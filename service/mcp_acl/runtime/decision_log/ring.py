@@ -70,19 +70,19 @@ class Ring:
         whole = memoryview(self._map)
         self._numbers, self._room = whole[: _HEAD.size].cast("Q"), whole[_HEAD.size :]
 
-    def put(self, line: bytes, *, reserve: float = 0.0) -> bool:
-        """Put a line, with its end, and return whether there was room; a share of it may be left to others. Returns at once."""
-        length = len(line)
+    def put(self, lines: bytes, *, reserve: float = 0.0) -> bool:
+        """Put lines, each with its end: all or none. Return whether there was room; a share of it may be left to others. Returns at once."""
+        length = len(lines)
         with self._lock:
             if self._put + length - self._taken > self._size * (1.0 - reserve):
                 return False
             start = self._put % self._size
             fits = self._size - start
             if length <= fits:
-                self._room[start : start + length] = line
+                self._room[start : start + length] = lines
             else:
-                self._room[start:] = line[:fits]
-                self._room[: length - fits] = line[fits:]
+                self._room[start:] = lines[:fits]
+                self._room[: length - fits] = lines[fits:]
             self._put += length
             self._numbers[_PUT] = self._put
         return True

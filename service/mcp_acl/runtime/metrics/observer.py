@@ -4,19 +4,18 @@ Labels are bounded: a server counts by its id where a policy governs it, a metho
 """
 
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import deepcopy
-from time import time
 from typing import Final
 
-from mcp_acl.domain import Effect, Message, Reason
+from mcp_acl.domain import Message, Reason
 from mcp_acl.mcp.methods import METHODS
 from mcp_acl.policy.index import PolicySet
 from mcp_acl.runtime.load import Load
 from mcp_acl.runtime.metrics import table
 from mcp_acl.runtime.metrics.counts import Counted, Counter, Distribution, Exemplar, Histogram, Labels
 from mcp_acl.runtime.metrics.table import INSTRUMENTS, OTHER, Kind
-from mcp_acl.runtime.observed import Decided, Likeness, Observer, Replied
+from mcp_acl.runtime.observed import NANOS, Decided, Likeness, Observer, Replied, each
 from mcp_acl.runtime.standing import Standing
 
 _MOST_SERVERS: Final = 200
@@ -66,33 +65,37 @@ class Metrics(Observer):
         self._tools: set[tuple[str, str]] = set()
         self._standing: Standing | None = None
 
-    def decided(self, decided: Decided) -> None:
+    def decided(self, every: Sequence[Decided]) -> None:
         """As an observer."""
-        likeness, _, _, answer, seconds, trace = decided
+        with self._lock:
+            each(every, self._count)
+
+    def _count(self, decided: Decided) -> None:
+        time, likeness, _, _, answer, seconds, trace = decided
         exemplar = None
         if trace is not None and trace.is_sampled:
-            exemplar = Exemplar(trace.trace_id, trace.span_id, seconds, time())
-        with self._lock:
-            cell = self._known.get(likeness)
-            if cell is None:
-                cell = self._cell(likeness)
-            cell.number += 1
-            cell.durations.add(seconds, exemplar)
-            if answer.shadow is not None:
-                self._shadow.add((answer.shadow.effect._value_, cell.labels[2], cell.labels[3]))
-            for error in answer.decision.errors:
-                self._errors.add((error.rule.policy, error.rule.rule))
+            exemplar = Exemplar(trace.trace_id, trace.span_id, seconds, time / NANOS)
+        cell = self._known.get(likeness)
+        if cell is None:
+            cell = self._cell(likeness)
+        cell.number += 1
+        cell.durations.add(seconds, exemplar)
+        if answer.shadow is not None:
+            self._shadow.add((answer.shadow.effect._value_, cell.labels[2], cell.labels[3]))
+        for error in answer.decision.errors:
+            self._errors.add((error.rule.policy, error.rule.rule))
 
     def _cell(self, likeness: Likeness) -> "_Cell":
         """Where decisions of one kind are counted: under their own names, or what of them is anybody's under `other`."""
-        is_allowed, reason = likeness.effect is Effect.ALLOW, likeness.reason
+        decision = likeness.decision
+        is_allowed, reason = decision.allowed, decision.reason
         server = self._server(likeness.server, is_governed=reason is not Reason.NO_POLICY)
         method = likeness.method if likeness.method in METHODS else OTHER
         tool = self._tool(server, likeness.target, is_granted=is_allowed) if method == _CALL else ""
         key = (reason.value, server, method, tool)
         cell = self._cells.get(key)
         if cell is None:
-            effect = likeness.effect.value
+            effect = decision.effect.value
             durations = self._durations.of((effect,))
             cell = self._cells[key] = _Cell((effect, reason.value, server, method), tool, durations)
         if likeness.is_shared and OTHER not in (server, tool):

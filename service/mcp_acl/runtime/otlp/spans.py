@@ -4,8 +4,7 @@ Names and attributes are those of OpenTelemetry's conventions for MCP, as far as
 """
 
 import random
-from collections.abc import Iterator
-from time import time_ns
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from opentelemetry.context import Context
@@ -16,10 +15,9 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, TraceFlags, set_span_in_context
 from opentelemetry.util.types import AttributeValue
 
-from mcp_acl.domain import Effect
 from mcp_acl.mcp.methods import METHODS
 from mcp_acl.runtime.bound import Bound
-from mcp_acl.runtime.observed import Decided, Observer
+from mcp_acl.runtime.observed import NANOS, Decided, Observer, each
 from mcp_acl.runtime.otlp.source import SCOPE, Source
 from mcp_acl.runtime.trace import Trace
 
@@ -28,7 +26,6 @@ _LONGEST: Final = 256
 _TARGETS: Final = {"tools/call": "gen_ai.tool.name", "prompts/get": "gen_ai.prompt.name"}
 _URI: Final = "mcp.resource.uri"
 _OTHER: Final = "mcp_acl.target"
-_NANOS: Final = 1_000_000_000
 
 
 class Spans(Observer):
@@ -42,20 +39,22 @@ class Spans(Observer):
         self._provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=source.url("traces"))))
         self._tracer = self._provider.get_tracer(SCOPE.name)
 
-    def decided(self, decided: Decided) -> None:
+    def decided(self, every: Sequence[Decided]) -> None:
         """As an observer."""
+        each(every, self._told)
+
+    def _told(self, decided: Decided) -> None:
         trace = decided.trace
         if not (self._is_sampled(trace) and self._bound.takes_one()):
             return
-        end = time_ns()
         span = self._tracer.start_span(
             _name(decided),
             context=None if trace is None else context_of(trace),
             kind=SpanKind.SERVER,
             attributes=dict(_attributes(decided)),
-            start_time=end - int(decided.seconds * _NANOS),
+            start_time=decided.time - int(decided.seconds * NANOS),
         )
-        span.end(end)
+        span.end(decided.time)
 
     def _is_sampled(self, trace: Trace | None) -> bool:
         if trace is not None and trace.is_sampled is not None:
@@ -79,13 +78,13 @@ def _name(decided: Decided) -> str:
     likeness = decided.likeness
     if likeness.method not in METHODS:
         return "mcp_acl.decision"
-    if likeness.method in _TARGETS and likeness.effect is Effect.ALLOW:
+    if likeness.method in _TARGETS and likeness.decision.allowed:
         return f"{likeness.method} {likeness.target}"[:_LONGEST]
     return likeness.method
 
 
 def _attributes(decided: Decided) -> Iterator[tuple[str, AttributeValue]]:
-    likeness, question, message, answer, *_ = decided
+    _, likeness, question, message, answer, *_ = decided
     decision = answer.decision
     yield "mcp_acl.server", question.server[:_LONGEST]
     yield "mcp_acl.effect", decision.effect.value
