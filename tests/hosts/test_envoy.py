@@ -98,7 +98,7 @@ def test_calls_at_the_end_are_answered_or_refused_and_never_cancelled() -> None:
             clients = [asyncio.ensure_future(one.until_refused(each)) for each in begun]
             await asyncio.gather(*(each.wait() for each in begun))
             slow = [asyncio.ensure_future(one.ask("/test.Echo/Slow")) for _ in range(2)]
-            await asyncio.sleep(0.1)
+            await asyncio.wait(slow, return_when=asyncio.FIRST_COMPLETED)
             stop()
             ended = await asyncio.gather(*clients)
             assert [b"x"] * 2 == await asyncio.gather(*slow)

@@ -35,13 +35,15 @@ NANOS: Final = 1_000_000_000
 _REMEMBERED: Final = 1024
 _LONGEST: Final = 256
 """Characters of a text that is remembered."""
+_MOST_RULES: Final = 16
+"""Rules of what is remembered: a client that names many targets chooses which they are, and in what order."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Likeness:
     """What decisions have in common that are alike: `decision` without errors and message. `method` and `target` are as peers have written them.
 
-    All of them share one object, by which observers can remember what they made of it, unless its texts are too long to keep (`is_shared`).
+    All of them share one object, by which observers can remember what they made of it, unless there is too much of it to keep (`is_shared`).
     """
 
     server: str
@@ -83,7 +85,7 @@ class Observer:
         """Messages were decided, in this order."""
 
     def replied(self, replied: Replied) -> None:
-        """A response was looked into, and there is something to say: it held a list, or something was taken out.
+        """A response was looked into, and there is something to say: it held entries of a list, or something was taken out.
 
         A response that is withheld is told of once, though each of its pieces says so.
         """
@@ -198,7 +200,8 @@ class ObservedGate(Gate):
         key = (server, method, target, token, direction, decision)
         found = self._likenesses.get(key)
         if found is None:
-            is_shared = max(len(server), len(method), len(target)) <= _LONGEST
+            is_short = max(len(server), len(method), len(target)) <= _LONGEST
+            is_shared = is_short and len(decision.rules) <= _MOST_RULES
             found = Likeness(server, method, target, token, direction, decision, is_shared)
             if is_shared:
                 if len(self._likenesses) >= _REMEMBERED:
@@ -223,14 +226,12 @@ class ObservedGate(Gate):
     def _timed(self, context: bytes, trace: str, run: Callable[[], Reply]) -> Reply:
         started = perf_counter()
         reply = run()
-        self.tell(context, trace, reply, perf_counter() - started)
+        if reply.changed or _says_something(reply):
+            self.tell(context, trace, reply, perf_counter() - started)
         return reply
 
     def tell(self, context: bytes, trace: str, reply: Reply, seconds: float) -> None:
-        """Tell of a response, if there is something to say."""
-        filtered = reply.filtered
-        if not (filtered.shown or filtered.hidden or filtered.dropped or filtered.refused or reply.shadow):
-            return
+        """Tell of a response."""
         try:
             request = read_context(context)
             belongs = self._trace_of(trace, request.http, request.message)
@@ -245,6 +246,11 @@ class ObservedGate(Gate):
                 say(observer)
             except Exception:  # noqa: BLE001 - an answer does not depend on who watches
                 _LOG.exception("an observer could not be told")
+
+
+def _says_something(reply: Reply) -> bool:
+    filtered = reply.filtered
+    return bool(filtered.shown or filtered.hidden or filtered.dropped or filtered.refused or reply.shadow)
 
 
 class _ObservedFiltering(Filtering):
@@ -268,7 +274,7 @@ class _ObservedFiltering(Filtering):
         return self._say(super().close(), perf_counter() - started)
 
     def _say(self, reply: Reply, seconds: float) -> Reply:
-        if not self._withheld:
+        if not self._withheld and _says_something(reply):
             self._observed.tell(self._context, self._trace, reply, seconds)
         self._withheld = bool(reply.filtered.refused)
         return reply

@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import re
 import resource
 import signal
 import subprocess
@@ -172,6 +173,52 @@ def test_where_there_is_too_much_to_look_through_nothing_is_quoted(file: Path, m
     assert "public" not in str(record["errors"])
 
 
+CLAIM = "#context.attributes['jwt.claims']['{}']"
+N, DAY, HOUR, WORD, WORDS = (CLAIM.format(name) for name in ("n", "day", "hour", "word", "words"))
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        f"T(java.time.LocalDate).parse({DAY}) == null",
+        f"T(java.time.LocalDateTime).parse({HOUR}) == null",
+        f"{WORDS}[{N}] == 1",
+        f"{WORDS}.get({N}) == 1",
+        f"{WORD}.charAt({N}) == 'a'",
+        f"{WORD}.substring({N}) == 'a'",
+        f"{WORD}.codePointAt({N}) == 1",
+    ],
+)
+def test_words_of_conditions_quote_no_number_or_date_that_is_not_recorded(file: Path, condition: str) -> None:
+    logged = Logged(file)
+    policies = quoting(f"  - {{id: x, methods: [tools/call], condition: {json.dumps('{' + condition + '}')}}}\n")
+    claims = {**CLAIMS, "n": 7391, "day": "1980-02-30", "hour": "2020-01-01T25:61", "word": "abc", "words": ["a"]}
+    ObservedGate([logged.log], policies).check(call()._replace(claims=claims))
+    (record,) = logged.records()
+    assert record["errors"]
+    assert not re.search("7391|1980|30|25|61", str(record["errors"])), record["errors"]
+
+
+@pytest.mark.parametrize("text", ['{"hunter2":1,"hunter2":2}', '{"hunter\\u0032":1,"hunter2":2}', '{"Hunter2":{},"a":'])
+def test_of_a_message_that_cannot_be_read_nothing_is_quoted(file: Path, text: str) -> None:
+    body = f'{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"echo","arguments":{text}}}}}'
+    logged = Logged(file)
+    logged.asked(Question("s", body.encode(), CLAIMS, TokenState.VALID))
+    (record,) = logged.records()
+    assert "message_refused" == record["reason"]
+    assert record["message"]
+    assert "hunter2" not in str(record).lower()
+
+
+def test_words_quote_no_key_that_is_not_recorded(file: Path) -> None:
+    logged = Logged(file)
+    policies = quoting("  - {id: x, methods: [tools/call], cel: 'mcp.arguments.all(key, int(key) > 0)'}\n")
+    ObservedGate([logged.log], policies).check(call(hunter2=1))
+    (record,) = logged.records()
+    assert record["errors"]
+    assert "hunter2" not in str(record)
+
+
 def test_words_quote_no_name_where_names_are_not_recorded(file: Path) -> None:
     logged = Logged(file, Masking(names=False))
     named = quoting("  - {id: n, methods: [tools/call], cel: 'timestamp(mcp.name) < request.time'}\n")
@@ -189,6 +236,42 @@ def test_errors_of_one_record_are_bounded(file: Path) -> None:
     logged = Logged(file)
     ObservedGate([logged.log], quoting(rules)).check(call())
     assert 100 == len(logged.records()[0]["errors"])
+
+
+def test_rules_of_one_record_are_bounded_and_what_has_many_is_not_remembered(file: Path) -> None:
+    names = [f"a://{one}" for one in range(150)]
+    rules = "".join(f"  - {{id: r{n}, methods: [resources/subscribe], name: '{one}'}}\n" for n, one in enumerate(names))
+    logged = Logged(file)
+    gate = ObservedGate([logged.log], quoting("  - {id: l, methods: [subscriptions/listen]}\n" + rules))
+    params = {"notifications": {"resourceSubscriptions": names}}
+    body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "subscriptions/listen", "params": params})
+    answer = gate.check(Question("s", body.encode(), CLAIMS, TokenState.VALID))
+    assert answer.decision.allowed
+    assert 150 == len(answer.decision.rules)
+    assert not gate._likenesses
+    assert 100 == len(logged.records()[0]["rules"])
+
+
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("x" * 4096, "x" * 4096),
+        ("x" * 4097, "x" * 4096 + "…"),
+        ("\U0001f600" * 1000, "\U0001f600" * 341 + "…"),
+        ("é" * 683, "é" * 682 + "…"),
+        ("é" * 682, "é" * 682),
+        ("\0" * 4096, "\0" * 682 + "…"),
+        ("\ud800" * 5000, "?" * 4096 + "…"),
+        ('"' * 2048, '"' * 2048),
+        ('"' * 2049, '"' * 2048 + "…"),
+    ],
+)
+def test_texts_are_as_long_as_they_are_written(file: Path, text: str, written: str) -> None:
+    logged = Logged(file)
+    logged.asked(call()._replace(server=text))
+    (record,) = logged.records()
+    assert written == record["server"]
+    assert file.stat().st_size < 5_000
 
 
 def test_names_may_be_digests_by_which_the_same_is_found_again(file: Path) -> None:
@@ -238,6 +321,29 @@ def test_both_are_of_the_trace_that_the_gateway_says(file: Path) -> None:
     assert [("decision", *clients), ("response", *clients), ("decision", *gateways), ("response", *gateways)] == found
 
 
+INITIALIZE = (
+    b'{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},'
+    b'"clientInfo":{"name":"c","version":"1"}}}'
+)
+INITIALIZED = (
+    b'{"jsonrpc":"2.0","id":1,"result":{"protocolVersion":"2025-06-18","capabilities":{},'
+    b'"serverInfo":{"name":"s","version":"1"},"instructions":"Call secret."}}'
+)
+
+
+def test_response_of_which_something_was_taken_out_is_recorded_and_one_that_is_as_it_was_is_not(file: Path) -> None:
+    logged = Logged(file)
+    settings = SOURCE.content.replace(b"rules:", b"settings: {drop_instructions: true}\nrules:")
+    gate = ObservedGate([logged.log], compile_policies([SourceFile("w.yaml", settings)]))
+    answer = gate.check(Question("s", INITIALIZE, CLAIMS, TokenState.VALID, filters_responses=True))
+    changed = gate.filter(answer.context, "application/json", INITIALIZED)
+    assert changed.changed
+    assert not gate.filter(answer.context, "application/json", changed.filtered.body).changed
+    assert [("decision", answer.decision_id), ("response", answer.decision_id)] == [
+        (record["kind"], record["id"]) for record in logged.records()
+    ]
+
+
 def test_response_whose_context_cannot_be_read_is_recorded_as_withheld(file: Path) -> None:
     logged = Logged(file)
     logged.gate.filter(b"?", "application/json", TOOLS)
@@ -252,6 +358,19 @@ def test_of_what_is_allowed_a_share_is_kept_and_of_denials_all(file: Path) -> No
     logged.asked(*[call() for _ in range(10)], *[call("secret") for _ in range(10)])
     effects = [record["effect"] for record in logged.records()]
     assert (5, 10) == (effects.count("allow"), effects.count("deny"))
+
+
+def test_of_responses_a_share_is_kept_and_of_those_that_hide_something_all(file: Path) -> None:
+    logged = Logged(file, kept=Kept(allowed=0.0))
+    (answer,) = logged.asked(LIST)
+    for tools in (b'{"name":"echo"}', b'{"name":"echo"},{"name":"secret"}', b'{"name":"echo"},7'):
+        logged.gate.filter(
+            answer.context, "application/json", b'{"jsonrpc":"2.0","id":1,"result":{"tools":[%b]}}' % tools
+        )
+    logged.gate.filter(answer.context, "application/json", b"{")
+    found = [(one["kind"], one["hidden"], one["dropped"], one["outcome"]) for one in logged.records()]
+    kept = [("response", 1, 0, "filtered"), ("response", 0, 1, "filtered"), ("response", 0, 0, "withheld")]
+    assert kept == found
 
 
 def test_what_would_be_denied_in_shadow_is_kept_whatever_the_share(file: Path) -> None:
@@ -296,6 +415,18 @@ def test_sink_that_takes_nothing_holds_nobody_up_and_what_was_allowed_goes_first
     effects = [record["effect"] for record in logged.records()]
     assert (200 - dropped["allow"], 205 - dropped["deny"]) == (effects.count("allow"), effects.count("deny"))
     assert f"{sum(dropped.values())} records of decisions were dropped" in caplog.text
+
+
+def test_no_client_crowds_records_out_while_they_can_be_written(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_PAUSE", 1000.0)
+    logged = Logged(file, kept=Kept(waiting=200_000), sink=LogFile(file, 1 << 30, 0))
+    asked = 0
+    while asked < 400:
+        logged.asked(*[call("\U0001f600" * 4096) for _ in range(5)])
+        asked += 5
+        eventually(lambda: logged.log._rings.own.share <= 0.125)
+    assert {"allow": 0, "deny": 0} == logged.log.dropped
+    assert asked == len(logged.records())
 
 
 def test_of_what_comes_together_and_has_no_room_denials_are_kept(file: Path) -> None:

@@ -2,15 +2,16 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import astuple
 from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from mcp_acl.domain import Direction, Http, Json, TokenState
+from mcp_acl.domain import Direction, Http, Json, RuleRef, TokenState
 from mcp_acl.policy.compiler import compile_policies
 from mcp_acl.policy.index import PolicySet
 from mcp_acl.policy.source import SourceFile
@@ -20,9 +21,23 @@ from mcp_acl.runtime.decision_log.record import Decisions
 from mcp_acl.runtime.gate import Question
 from mcp_acl.runtime.observed import Decided, ObservedGate, Observer
 
-RULES = b"version: 1\npolicy: w\nservers: [s]\nrules:\n  - {id: echo, methods: [tools/list, tools/call], name: echo}\n"
-POLICIES = compile_policies([SourceFile("w.yaml", RULES)])
-OTHERS = [compile_policies([SourceFile("v.yaml", RULES)]), compile_policies([SourceFile("w.yaml", b"# x\n" + RULES)])]
+RULES = """\
+version: 1
+policy: w
+servers: [s, t]
+rules:
+  - {id: echo, methods: [tools/list, tools/call, prompts/get], name: echo}
+  - {id: bobs, methods: [tools/call], name: bobs, cel: claims.sub == "bob"}
+  - {id: no, effect: deny, methods: [tools/call, prompts/get], name: no}
+"""
+
+
+def policies(text: str, file: str = "w.yaml") -> PolicySet:
+    return compile_policies([SourceFile(file, text.encode())])
+
+
+POLICIES = policies(RULES)
+OTHERS = [policies(RULES, "v.yaml"), policies(f"# x\n{RULES}"), policies(RULES.replace("id: echo", "id: other"))]
 SUBJECTS: list[Json] = [None, [1], {}, 1, 1.0, True, "1", "True", "x" * 300, "\ud800\u2028"]
 CLAIMS: dict[str, Json] = {"iss": "i", "sub": "ann"}
 
@@ -41,6 +56,9 @@ def message(method: str, **params: Any) -> bytes:
     return json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).encode()
 
 
+CANCELLED = b'{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1}}'
+
+
 def call(name: str = "echo") -> Question:
     return Question("s", message("tools/call", name=name), CLAIMS, TokenState.VALID)
 
@@ -54,7 +72,13 @@ def principal_of(question: Question) -> list[tuple[str, Json]]:
 
 QUESTIONS = [
     *(call(name) for name in ("echo", "", "secret", "x" * 5000, "\u2028é")),
-    call()._replace(server="t"),
+    *(call(name) for name in ("no", "bobs")),
+    call("bobs")._replace(claims={"sub": "bob"}),
+    call("bobs")._replace(claims={}),
+    *(call()._replace(server=server) for server in ("t", "nowhere")),
+    *(call()._replace(message=CANCELLED, direction=direction) for direction in Direction),
+    *(call()._replace(token=token, claims={}) for token in (TokenState.NONE, TokenState.MISSING)),
+    call()._replace(http=Http(headers={"mcp-name": ["secret"]})),
     call()._replace(token=TokenState.INVALID),
     call()._replace(direction=Direction.SERVER_TO_CLIENT),
     call()._replace(claims={"sub": "bob"}),
@@ -64,7 +88,7 @@ QUESTIONS = [
     call()._replace(claims={}),
     call()._replace(http=Http(headers={"traceparent": [f"00-{'1' * 32}-{'2' * 16}-01"]})),
     call()._replace(message=b"{"),
-    call()._replace(message=message("prompts/get", name="echo")),
+    *(call()._replace(message=message("prompts/get", name=name)) for name in ("echo", "secret", "no")),
     call()._replace(message=message("tools/list")),
     call()._replace(message=message("tools/list"), filters_responses=True),
 ]
@@ -78,23 +102,49 @@ def recorded(decisions: Decisions, decided: Decided) -> dict[str, Any]:
     return {**found, "id": "", "seconds": 0, "time": ""}
 
 
+@example(asked=[(question, one) for one in (POLICIES, *OTHERS) for question in QUESTIONS])
 @given(asked=st.lists(st.tuples(st.sampled_from(QUESTIONS), st.sampled_from([POLICIES, *OTHERS])), max_size=40))
 def test_no_record_depends_on_what_was_asked_before(asked: list[tuple[Question, PolicySet]]) -> None:
     """It is as that of a gate, and in a log, that have seen nothing."""
     used, log = Keeping(), Decisions(Masking())
     gate = ObservedGate([used], POLICIES)
-    for question, policies in asked:
-        gate.policies = policies
-        gate.check(question)
+    for question, in_force in asked:
+        gate.policies = in_force
+        decision = gate.check(question).decision
         fresh = Keeping()
-        ObservedGate([fresh], policies).check(question)
+        ObservedGate([fresh], in_force).check(question)
         found = recorded(log, used.seen[-1])
         assert recorded(Decisions(Masking()), fresh.seen[-1]) == found
-        assert (question.server, question.token, question.direction, policies.revision) == (
+        assert (question.server, question.token, question.direction, in_force.revision) == (
             *(found["server"], found["token"]),
             *(found["direction"], found["revision"]),
         )
+        assert (decision.effect, decision.reason, decision.response_needs) == (
+            *(found["effect"], found["reason"]),
+            found["response_needs"],
+        )
+        assert list(decision.rules) == [RuleRef(**rule) for rule in found["rules"]]
         assert [repr(one) for one in principal_of(question)] == [repr(one) for one in found["principal"].items()]
+
+
+def test_sets_and_answers_of_these_questions_differ() -> None:
+    """In everything that is written once."""
+    keeping = Keeping()
+    gate = ObservedGate([keeping], POLICIES)
+    for one in (POLICIES, *OTHERS):
+        gate.policies = one
+        for question in QUESTIONS:
+            gate.check(question)
+    assert 2 == len({one.revision for one in (POLICIES, *OTHERS)})
+    likenesses = {one.likeness for one in keeping.seen if one.likeness.is_shared}
+    fields = [(*astuple(one)[:5], *one.decision) for one in likenesses]
+    # Errors and message are none of it; effect, and what a response needs, follow from the rest.
+    for left_out in range(len(fields[0])):
+        others = [(*one[:left_out], *one[left_out + 1 :]) for one in fields]
+        assert (left_out in FOLLOWS) is (len(set(others)) == len(set(fields))), left_out
+
+
+FOLLOWS = {5, 9, 10, 11}
 
 
 def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

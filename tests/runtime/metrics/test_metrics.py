@@ -183,6 +183,38 @@ def test_what_is_kept_of_names_is_bounded(monkeypatch: pytest.MonkeyPatch) -> No
     assert len(metrics._known) <= 2
 
 
+def test_names_made_up_for_one_server_leave_room_for_those_of_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    metrics = Metrics()
+    policies = SourceFile(
+        "a.yaml", b"version: 1\npolicy: a\nrules: [{id: any, methods: [tools/call], name: {glob: 'report_*'}}]\n"
+    )
+    gate = ObservedGate([metrics], compile_policies([policies]))
+    monkeypatch.setattr(observer, "_MOST_TOOLS", 3)
+    monkeypatch.setattr(observer, "_MOST_TOOLS_OF_ONE", 2)
+    for server, name in (
+        ("s", "report_1"),
+        ("s", "report_2"),
+        ("s", "report_3"),
+        ("t", "report_4"),
+        ("u", "report_5"),
+        ("s", "report_1"),
+    ):
+        gate.check(asked("tools/call", server=server, name=name))
+    calls = {
+        (server, tool): number
+        for server, tool, number in re.findall(
+            'mcp_acl_tool_calls_total.*server="(.*)",tool="(.*)"} (.*)', text_of(metrics)
+        )
+    }
+    assert {
+        ("s", "report_1"): "2.0",
+        ("s", "report_2"): "1.0",
+        ("s", "other"): "1.0",
+        ("t", "report_4"): "1.0",
+        ("u", "other"): "1.0",
+    } == calls
+
+
 def test_who_brings_nothing_takes_no_more_than_a_few_threads(
     counting: Counting, monkeypatch: pytest.MonkeyPatch
 ) -> None:

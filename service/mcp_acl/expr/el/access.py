@@ -181,7 +181,7 @@ def _object_property(target: object, index: object) -> object:
 def _element(items: Sequence[object], index: object) -> object:
     place = index if type(index) is Int32 else convert(index, "Integer")
     if not isinstance(place, int) or not 0 <= place < len(items):
-        raise EvalError(f"no element {place} among {len(items)}")
+        raise EvalError(f"no element `{place}` among {len(items)}")
     return items[place]
 
 

@@ -49,7 +49,7 @@ def _contains(value: object, wanted: object) -> bool:
 
 def _get(values: Sequence[object], index: int) -> object:
     if not 0 <= index < len(values):
-        raise EvalError(f"no element {index} in a list of {len(values)}")
+        raise EvalError(f"no element `{index}` in a list of {len(values)}")
     return values[index]
 
 

@@ -38,21 +38,21 @@ def _part(text: str, start: int, end: int) -> str:
     """The code units from `start` to `end`."""
     whole = units(text)
     if not 0 <= start <= end <= len(whole):
-        raise EvalError(f"no part {start} to {end} in a text of {len(whole)} characters")
+        raise EvalError(f"no part `{start}` to `{end}` in a text of {len(whole)} characters")
     return joined(whole[start:end])
 
 
 def _char_at(text: str, index: int) -> Char:
     whole = units(text)
     if not 0 <= index < len(whole):
-        raise EvalError(f"no character {index} in a text of {len(whole)}")
+        raise EvalError(f"no character `{index}` in a text of {len(whole)}")
     return Char(whole[index])
 
 
 def _code_point_at(text: str, index: int) -> Int32:
     rest = _part(text, index, len(units(text)))
     if not rest:
-        raise EvalError(f"no character {index}")
+        raise EvalError(f"no character `{index}`")
     return Int32(ord(rest[0]))
 
 

@@ -185,13 +185,14 @@ def new_date(year: int, month: int, day: int) -> date:
     try:
         return date(year, month, day)
     except (ValueError, OverflowError):
-        raise EvalError(f"no such date: {year}-{month}-{day}") from None
+        raise EvalError(f"no such date: `{year:04}-{month:02}-{day:02}`") from None
 
 
 def new_time(hour: int, minute: int, second: int = 0, nano: int = 0) -> LocalTime:
     """A time of day, or an error if a part is out of range."""
     if not (0 <= hour < 24 and 0 <= minute < 60 and 0 <= second < 60 and 0 <= nano < SECOND_NANOS):
-        raise EvalError(f"no such time: {hour}:{minute}:{second}")
+        shown = f"{hour:02}:{minute:02}:{second:02}".removesuffix(":00")
+        raise EvalError(f"no such time: `{shown}`")
     return LocalTime((hour * 3600 + minute * 60 + second) * SECOND_NANOS + nano)
 
 

@@ -26,6 +26,8 @@ _RESERVE: Final = 0.25
 """The share of the ring that is left to denials."""
 _PAUSE: Final = 0.2
 """Seconds between looks at the ring: what waits there is safe, and each look takes time from decisions."""
+_SOON: Final = 0.125
+"""The share of the ring that may wait so long; what is more is written at once."""
 _BATCH: Final = 256 * 1024
 """Bytes that are written at once."""
 _END_SECONDS: Final = 5.0
@@ -69,7 +71,8 @@ class DecisionLog(Observer):
         self._dropping = threading.Lock()
         self._told = 0
         self._is_failing = False
-        self._stop = threading.Event()
+        self._look = threading.Event()
+        self._is_over = False
         try:
             self._rings = _Rings(name, kept.waiting)
         except OSError as error:
@@ -81,7 +84,9 @@ class DecisionLog(Observer):
         """As an observer."""
         kept = every if self._kept.allowed >= 1.0 else [decided for decided in every if self._is_kept(decided)]
         lines = b"".join(each(kept, self._decisions.record))
-        if not self._rings.own.put(lines, reserve=_RESERVE):
+        if self._rings.own.put(lines, reserve=_RESERVE):
+            self._wake()
+        else:
             each(
                 kept,
                 lambda decided: self._put(self._decisions.record(decided), decided.answer.decision.allowed),
@@ -93,12 +98,15 @@ class DecisionLog(Observer):
 
     def replied(self, replied: Replied) -> None:
         """As an observer."""
-        is_allowed = not replied.reply.filtered.refused
-        self._put(of_response(replied, self._masking), is_allowed)
+        filtered = replied.reply.filtered
+        is_told = filtered.hidden or filtered.dropped or filtered.refused or filtered.errors or replied.reply.shadow
+        if is_told or self._kept.allowed >= 1.0 or self._chance() < self._kept.allowed:
+            self._put(of_response(replied, self._masking), not filtered.refused)
 
     def close(self) -> None:
         """Write what waits, unless that takes too long: then it is left for the next process."""
-        self._stop.set()
+        self._is_over = True
+        self._look.set()
         self._thread.join(_END_SECONDS)
         if not self._thread.is_alive():
             self._rings.close()
@@ -108,6 +116,12 @@ class DecisionLog(Observer):
         if not self._rings.own.put(record, reserve=_RESERVE if is_allowed else 0.0):
             with self._dropping:
                 self.dropped["allow" if is_allowed else "deny"] += 1
+        self._wake()
+
+    def _wake(self) -> None:
+        """Have written what waits, if that is much. What could not be written is tried again in its time."""
+        if self._rings.own.share > _SOON and not self._is_failing:
+            self._look.set()
 
     # ---- the thread ------------------------------------------------------------------------------------------------
 
@@ -115,7 +129,9 @@ class DecisionLog(Observer):
         """Write until the end, and then what is left."""
         looks, is_over = 0, False
         while not is_over:
-            is_over = self._stop.wait(_AGAIN if self._is_failing else _PAUSE)
+            self._look.wait(_AGAIN if self._is_failing else _PAUSE)
+            self._look.clear()
+            is_over = self._is_over
             if is_over or looks % _LOOKS == 0:
                 self._write(self._rings.left)
             self._write(lambda: (self._rings.own,))

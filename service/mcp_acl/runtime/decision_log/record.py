@@ -5,6 +5,7 @@ Unless settings say so, it holds no argument of a call and no claim but those th
 
 import hashlib
 import json
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,9 +24,11 @@ _REMEMBERED: Final = 1024
 _SHORT: Final = 256
 """Characters of a text that is remembered."""
 _LONGEST: Final = 4096
-"""Characters of a text that peers have written, and bytes of arguments."""
+"""Bytes of a text that peers have written, as it is written here, and of arguments."""
 _MOST: Final = 100
-"""Names that one record tells, and errors."""
+"""Names that one record tells, errors, and rules."""
+_ESCAPED: Final = 12
+"""Bytes of one character at the most: two halves, each as `\\uXXXX`."""
 MASK: Final = "***"
 _ARGUMENTS: Final = "arguments"
 _SAID: Final = frozenset({"name", "uri", "taskId", "cursor"})
@@ -121,7 +124,8 @@ def _rare(decided: Decided, masking: Masking) -> Iterator[tuple[str, Any]]:
     _, _, question, message, answer, *_ = decided
     decision = answer.decision
     words = Words(
-        lambda: _unsaid(question.claims, question.http, question.attributes, message, masking), names=masking.names
+        lambda: _unsaid(question.claims, question.http, question.attributes, message, masking),
+        may_quote=masking.names and message is not None,
     )
     yield "errors", _errors(decision.errors, words)
     if decision.message:
@@ -139,7 +143,7 @@ def of_response(replied: Replied, masking: Masking) -> bytes:
     message = None if request is None else request.message
     words = Words(
         lambda: () if request is None else _unsaid(request.claims, request.http, request.attributes, message, masking),
-        names=masking.names,
+        may_quote=masking.names and message is not None,
     )
     record: dict[str, Any] = {
         "time": datetime.fromtimestamp(replied.time / NANOS, UTC),
@@ -212,7 +216,8 @@ def _trace(trace: Trace) -> Mapping[str, str | bool]:
 
 
 def _rules(rules: tuple[RuleRef, ...]) -> Sequence[Mapping[str, Any]]:
-    return [_rule(rule) for rule in rules]
+    """The first of them: a client that names many targets chooses how many there are."""
+    return [_rule(rule) for rule in rules[:_MOST]]
 
 
 def _rule(rule: RuleRef) -> dict[str, Any]:
@@ -249,7 +254,11 @@ def _cut(text: str) -> str:
     """A text that is not too long, and that can be written whatever is in it."""
     if not text.isascii():
         text = text.encode(errors="replace").decode()
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+    if len(text) * _ESCAPED <= _LONGEST:
+        return text
+    longest = range(min(len(text), _LONGEST) + 1)
+    fits = bisect_right(longest, _LONGEST, key=lambda length: len(json.dumps(text[:length])) - 2) - 1
+    return text if fits == len(text) else f"{text[:fits]}…"
 
 
 def _plain(value: object) -> object:

@@ -106,6 +106,11 @@ class Ring:
             self._numbers[_TAKEN] = position
 
     @property
+    def share(self) -> float:
+        """How much of it waits, of 1."""
+        return float(self._put - self._taken) / self._size
+
+    @property
     def is_empty(self) -> bool:
         """Whether nothing waits."""
         return bool(self._taken == self._put)

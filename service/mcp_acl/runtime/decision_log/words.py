@@ -24,15 +24,15 @@ _EACH: Final = 16
 
 
 class Words:
-    """Words about one message. `unsaid` gives the texts that are not to be quoted; without `names` nothing is."""
+    """Words about one message. `unsaid` gives the texts that are not to be quoted; unless it `may_quote` nothing is."""
 
-    def __init__(self, unsaid: Callable[[], Iterable[str]], *, names: bool) -> None:
+    def __init__(self, unsaid: Callable[[], Iterable[str]], *, may_quote: bool) -> None:
         self._unsaid = unsaid
-        self._names = names
+        self._may_quote = may_quote
 
     def told(self, text: str) -> str:
         """The text, without all that it quotes if one quote is not for the record: that one may hold backticks itself."""
-        if _QUOTE not in text or (self._names and not any(map(self._is_unsaid, _QUOTED.findall(text)))):
+        if _QUOTE not in text or (self._may_quote and not any(map(self._is_unsaid, _QUOTED.findall(text)))):
             return text
         return _ALL_QUOTED.sub(LEFT_OUT, text)
 
@@ -52,11 +52,12 @@ class Words:
 
 
 def texts_in(value: Json, masked: frozenset[str], *, is_said: bool) -> Iterator[str]:
-    """Every text and number at any depth that is not recorded: all of them, or what is masked by its name."""
+    """Every text, number and name at any depth that is not recorded: all of them, or what is masked by its name."""
     if isinstance(value, str):
         if not is_said:
             yield value
     elif isinstance(value, Mapping):
+        yield from () if is_said else value
         for name, one in value.items():
             yield from texts_in(one, masked, is_said=is_said and name not in masked)
     elif isinstance(value, list | tuple):

@@ -20,7 +20,8 @@ from mcp_acl.runtime.standing import Standing
 
 _MOST_SERVERS: Final = 200
 _MOST_TOOLS: Final = 1000
-"""Values of a label; what comes beyond is `other`."""
+_MOST_TOOLS_OF_ONE: Final = 250
+"""Values of a label, and tools of one server; what comes beyond is `other`."""
 _LONGEST: Final = 256
 """Characters of a value; what is longer is `other`, for it is kept as long as the process lives."""
 _CALL: Final = "tools/call"
@@ -62,7 +63,8 @@ class Metrics(Observer):
         self._cells: dict[tuple[str, str, str, str], _Cell] = {}
         self._known: dict[Likeness, _Cell] = {}
         self._servers: set[str] = set()
-        self._tools: set[tuple[str, str]] = set()
+        self._tools: dict[str, set[str]] = {}
+        self._tools_known = 0
         self._standing: Standing | None = None
 
     def decided(self, every: Sequence[Decided]) -> None:
@@ -159,11 +161,14 @@ class Metrics(Observer):
         return server
 
     def _tool(self, server: str, tool: str, *, is_granted: bool) -> str:
-        if (server, tool) in self._tools:
+        known = self._tools.setdefault(server, set())
+        if tool in known:
             return tool
-        if not is_granted or len(self._tools) >= _MOST_TOOLS or len(tool) > _LONGEST:
+        is_full = len(known) >= _MOST_TOOLS_OF_ONE or self._tools_known >= _MOST_TOOLS
+        if not is_granted or is_full or len(tool) > _LONGEST:
             return OTHER
-        self._tools.add((server, tool))
+        known.add(tool)
+        self._tools_known += 1
         return tool
 
 

@@ -58,7 +58,7 @@ RESPONSES: Final = Instrument(
     Kind.COUNTER,
     "{response}",
     ("outcome", "server", "method"),
-    "Responses that held a list or were changed: `filtered`, or `withheld` as a whole.",
+    "Responses that held entries of a list or were changed: `filtered`, or `withheld` as a whole.",
 )
 RESPONSE_DURATION: Final = Instrument(
     "mcp_acl.response.duration",
