@@ -329,7 +329,8 @@ def _told(handler: Unary | Informed | Traced, headers: _Given) -> Unary:
 
 def _traceparent(headers: _Given) -> str:
     """As `traceparent_in`, of bytes."""
-    return b",".join([value for name, value in headers if name == _TRACE]).decode("latin-1")
+    found = [value for name, value in headers if name == _TRACE]
+    return b",".join(found).decode("latin-1") if found else ""
 
 
 def _shutting_down() -> CallError:
