@@ -64,6 +64,11 @@ class Problem:
 class AclError(Exception):
     """Base of every error this package raises on purpose."""
 
+    def settled(self) -> Self:
+        """The error as a value from here on: it keeps nothing of where it was raised, neither facts nor trees nor messages."""
+        self.__traceback__ = self.__context__ = None
+        return self
+
 
 class SourceError(AclError):
     """Policy text or an expression cannot be used; carries every problem, sorted by place."""
@@ -88,11 +93,6 @@ class EvalError(AclError):
     def __init__(self, message: str) -> None:
         self.message = message
         super().__init__(message)
-
-    def settled(self) -> Self:
-        """The error as a value from here on: it keeps nothing of where it was raised, neither facts nor trees."""
-        self.__traceback__ = self.__context__ = None
-        return self
 
 
 def sort_problems(problems: Iterable[Problem]) -> tuple[Problem, ...]:

@@ -4,6 +4,8 @@ import asyncio
 import time
 from collections.abc import Callable
 
+import pytest
+
 from mcp_acl.hosts.together import MOST, SLICE, TURNS, Together
 
 SECONDS = 10.0
@@ -143,6 +145,27 @@ def test_nobody_has_an_answer_before_the_batch_has_ended_in_which_it_was_made() 
 
         await asyncio.gather(*(call() for _ in range(3)))
         assert ["begins", *["works"] * 3, "ends", *["has it"] * 3] == seen
+
+    asyncio.run(scene())
+
+
+@pytest.mark.parametrize("breaks", ["__enter__", "__exit__"])
+def test_batch_that_breaks_once_holds_up_nobody_for_ever(breaks: str) -> None:
+    class Breaking(Noting):
+        pass
+
+    def fails(*_: object) -> None:
+        delattr(Breaking, breaks)
+        raise MemoryError
+
+    setattr(Breaking, breaks, fails)
+
+    async def scene() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda *_: None)
+        together, handler = Together(work, Breaking([])), Noted(2 * SLICE)
+        answers = asyncio.gather(*(together.answer(handler, b"r") for _ in range(3)))
+        assert [b"R"] * 3 == await asyncio.wait_for(answers, SECONDS)
+        assert b"R" == await asyncio.wait_for(together.answer(handler, b"r"), SECONDS)
 
     asyncio.run(scene())
 

@@ -1,5 +1,6 @@
 """The gate: what it adds to the engine, and that nothing breaks it."""
 
+import gc
 import json
 import logging
 from typing import Any
@@ -376,3 +377,19 @@ def test_question_is_what_the_engine_is_asked(monkeypatch: pytest.MonkeyPatch) -
         request.time,
         request.filters_responses,
     )
+
+
+def test_message_that_is_refused_is_let_go_at_once() -> None:
+    """It is in no cycle, which would hold its body until the collector comes."""
+    one = gate()
+    questions = [ask(b"{"), ask(b"\xff"), ask(body("tools/call") + b"}"), ask(b"[]")]
+    for question in questions:
+        one.check(question)
+    gc.collect()
+    gc.disable()
+    try:
+        for question in questions:
+            assert not one.check(question).decision.allowed
+        assert 0 == gc.collect()
+    finally:
+        gc.enable()

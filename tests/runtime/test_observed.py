@@ -75,6 +75,17 @@ def test_they_are_told_although_it_ends_with_an_error() -> None:
     assert [ids] == keeping.told
 
 
+def test_batch_in_a_batch_loses_nothing() -> None:
+    keeping = Keeping()
+    gate = ObservedGate([keeping], POLICIES)
+    with gate.batch:
+        ids = asked(gate, "forecast")
+        with gate.batch:
+            ids += asked(gate, "secret")
+        ids += asked(gate, "history")
+    assert ids == [one for told in keeping.told for one in told]
+
+
 def test_what_another_thread_asks_meanwhile_does_not_wait_for_it() -> None:
     keeping = Keeping()
     gate = ObservedGate([keeping], POLICIES)

@@ -10,6 +10,7 @@ import grpc
 import pytest
 from h2.events import ResponseReceived, TrailersReceived
 
+from mcp_acl.adapters.grpc_api import SERVICE
 from mcp_acl.client import Client, MisuseError, Question, UnavailableError
 from mcp_acl.gen import acl_pb2 as pb
 from tests.hosts.conftest import HOSTS
@@ -100,6 +101,20 @@ def test_more_calls_than_are_taken_are_refused_and_make_room_again(target: Targe
 
         assert "RESOURCE_EXHAUSTED" == until(refusal).code
     until(target.serves_others)
+
+
+@pytest.mark.parametrize("is_message", [True, False])
+def test_messages_that_are_refused_are_let_go(target: Target, is_message: bool) -> None:
+    """Without a token, and one after the other: what is left of each must not be its body."""
+    broken = call("forecast", city="x" * 3 * MIB) + b"}"
+    request = pb.CheckRequest(server="weather", direction=pb.DIRECTION_CLIENT_TO_SERVER, raw=broken)
+    sent = request.SerializeToString() if is_message else b"\xff" * 3 * MIB
+    with grpc.insecure_channel(target.address, [("grpc.max_send_message_length", -1)]) as channel:
+        check: Any = channel.unary_unary(f"/{SERVICE}/Check")
+        for _ in range(100):
+            with suppress(grpc.RpcError):
+                assert pb.DECISION_DENY == pb.CheckResponse.FromString(check(sent)).decision
+    assert target.grown < 150 * MIB
 
 
 def test_answers_that_nobody_reads(target: Target) -> None:

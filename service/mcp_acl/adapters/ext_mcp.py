@@ -186,7 +186,7 @@ def _message(asked: _Asked, *, is_named: bool) -> bytes | MessageError:
     try:
         _one_value(asked.params, "`params`")
     except MessageError as error:
-        return error
+        return error.settled()
     return start + b',"params":' + asked.params + b"}"
 
 

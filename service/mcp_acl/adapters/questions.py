@@ -110,7 +110,7 @@ def _structured(message: pb.StructuredMessage) -> Message | MessageError:
     try:
         read = parse_message(_text(message, kind), _TEXT_LIMITS)
     except MessageError as error:
-        return error
+        return error.settled()
     if read.kind is not kind:
         return MessageError("envelope", f"the message has the members of a {read.kind}, but says it is a {kind}")
     return read._replace(is_empty=False)  # what is in a response is not told

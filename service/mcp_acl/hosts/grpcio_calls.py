@@ -136,6 +136,7 @@ class Calls(grpc.GenericRpcHandler):
         message = await self._message(context)
         is_small = len(message) < SMALL
         outcome = await (self._together.answer(handler, message) if is_small else self._outcome(handler, message))
+        del message  # how a call is ended with an error leaves this frame in a cycle
         if isinstance(outcome, Status):
             await _abort(context, outcome)
         self._moves += 1

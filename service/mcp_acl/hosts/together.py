@@ -62,14 +62,15 @@ class Together(Generic[_T]):
 
     def _go(self, loop: asyncio.AbstractEventLoop) -> None:
         until = loop.time() + SLICE
-        with self._batch:
-            while self._waiting:
-                handler, request, answer = self._waiting.popleft()
-                if not answer.done():
-                    self._answer(handler, request, answer)
-                if self._waiting and loop.time() > until:
-                    loop.call_soon(self._go, loop)
-                    return
+        try:
+            with self._batch:
+                while self._waiting and loop.time() <= until:
+                    handler, request, answer = self._waiting.popleft()
+                    if not answer.done():
+                        self._answer(handler, request, answer)
+        finally:
+            if self._waiting:
+                loop.call_soon(self._go, loop)
 
     def _answer(self, handler: Callable[[bytes], bytes], request: bytes, answer: asyncio.Future[_T]) -> None:
         """Whatever happens, who waits is told, and whoever comes next has a turn: without memory nothing is sure not to raise."""

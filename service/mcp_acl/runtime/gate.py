@@ -317,7 +317,7 @@ def _read(question: Question, settings: ServerSettings) -> Message | MessageErro
     try:
         return read_message(question.message, question.http, batches=settings.accept_batches)
     except MessageError as error:
-        return error
+        return error.settled()
 
 
 class Filtering:

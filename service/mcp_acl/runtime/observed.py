@@ -135,7 +135,7 @@ class _Batch(threading.local):
         self._tell = tell
 
     def __enter__(self) -> None:
-        self.untold = []
+        self.untold = self.untold or []
 
     def __exit__(self, *_: object) -> None:
         untold, self.untold = self.untold, None

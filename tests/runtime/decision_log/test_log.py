@@ -210,6 +210,37 @@ def test_of_a_message_that_cannot_be_read_nothing_is_quoted(file: Path, text: st
     assert "hunter2" not in str(record).lower()
 
 
+SECRET = "S3CRETVALUE"
+
+
+@pytest.mark.parametrize(
+    ("condition", "language"),
+    [
+        ("int(request.headers['x-a']) == 1", "cel"),
+        ("timestamp(claims.x + 'T00:00:00Z') < request.time", "cel"),
+        ("claims[claims.x + ':role'] == 'a'", "cel"),
+        ("'x'.matches('[' + claims.x)", "cel"),
+        ("int(mcp.arguments.x + '1') == 1", "cel"),
+        ("int(request.path) == 1", "cel"),
+        ("int(string(claims.n)) == 1", "cel"),
+        ("{#request.params['k'][0] - 1 == 1}", "condition"),
+        ("{#request.content.substring(50) - 1 == 1}", "condition"),
+        (f"{{{CLAIM.format('words')}[{N} - 1] == 'a'}}", "condition"),
+    ],
+)
+def test_words_quote_nothing_that_has_something_in_it_that_is_not_recorded(
+    file: Path, condition: str, language: str
+) -> None:
+    logged = Logged(file)
+    policies = quoting(f"  - {{id: x, methods: [tools/call], {language}: {json.dumps(condition)}}}\n")
+    claims = {**CLAIMS, "x": SECRET, "n": 77777.5 if language == "cel" else 77777, "words": ["a"]}
+    http = Http(path=f"/mcp?k={SECRET[:2]}%33{SECRET[3:]}&k={SECRET}", headers={"x-a": [f"aa{SECRET}", "bb"]})
+    ObservedGate([logged.log], policies).check(call(x=SECRET, k=SECRET)._replace(claims=claims, http=http))
+    (record,) = logged.records()
+    assert record["errors"]
+    assert not re.search(f"{SECRET}|7777", str(record["errors"]))
+
+
 def test_words_quote_no_key_that_is_not_recorded(file: Path) -> None:
     logged = Logged(file)
     policies = quoting("  - {id: x, methods: [tools/call], cel: 'mcp.arguments.all(key, int(key) > 0)'}\n")
@@ -250,6 +281,15 @@ def test_rules_of_one_record_are_bounded_and_what_has_many_is_not_remembered(fil
     assert 150 == len(answer.decision.rules)
     assert not gate._likenesses
     assert 100 == len(logged.records()[0]["rules"])
+
+
+def test_principal_is_as_long_as_a_text_at_the_most_and_has_no_control_character(file: Path) -> None:
+    logged = Logged(file)
+    groups: list[Json] = [["x" * 300] * 3000, {"x" * 5000: 1}, "a\x7fb"]
+    logged.asked(*[call()._replace(claims={"iss": "i", "sub": one}) for one in groups])
+    many, long, odd = (record["principal"]["sub"] for record in logged.records())
+    assert ("(of 909001 bytes)", "(of 5006 bytes)", "a\x7fb") == (many, long, odd)
+    assert b"\x7f" not in file.read_bytes()
 
 
 @pytest.mark.parametrize(
@@ -462,6 +502,67 @@ def test_full_disk_loses_nothing_and_leaves_no_half_of_a_line(
         signal.signal(signal.SIGXFSZ, before)
     eventually(lambda: len(records(file)) == 3)
     assert 3 == len(logged.records())
+
+
+class Full:
+    """A sink on a disk that is full until it is not."""
+
+    def __init__(self) -> None:
+        self.is_full = True
+        self.tries = 0
+
+    def append(self, _: bytes) -> None:
+        self.tries += 1
+        if self.is_full:
+            raise OSError(28, "No space left on device")
+
+    def close(self) -> None:
+        pass
+
+
+def test_while_nothing_can_be_written_that_is_said_once_and_it_is_not_tried_at_every_decision(
+    file: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "mcp_acl")
+    monkeypatch.setattr(module, "_AGAIN", 0.05)
+    monkeypatch.setattr(module, "_LOOKS", 1)
+    sink = Full()
+    logged = Logged(file, kept=Kept(waiting=200_000), sink=sink)
+    logged.asked(call("secret"))
+    eventually(lambda: sink.tries > 0)
+    before, started = sink.tries, time.monotonic()
+    while sink.tries < before + 10:
+        logged.asked(*[call("secret") for _ in range(50)])
+    assert time.monotonic() - started >= 9 * 0.05
+    said = [record.getMessage() for record in caplog.records if "written" in record.getMessage()]
+    assert 1 == len([one for one in said if "cannot be written" in one])
+    assert "the decision log is written again" not in said
+    sink.is_full = False
+    eventually(lambda: "the decision log is written again" in caplog.text)
+    logged.log.close()
+
+
+def test_what_is_dropped_is_said_while_more_is_dropped(
+    file: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(module, "_BATCH", 2_000)
+    logged = Logged(file, kept=Kept(waiting=20_000), sink=Slow())
+    until = time.monotonic() + 30
+    while "were dropped" not in caplog.text:
+        assert time.monotonic() < until
+        logged.asked(*[call("secret") for _ in range(20)])
+    logged.log._sink = Full()
+    logged.log.close()
+
+
+class Slow:
+    """A sink that takes its time."""
+
+    def append(self, _: bytes) -> None:
+        time.sleep(0.02)
+
+    def close(self) -> None:
+        pass
 
 
 def test_nothing_that_a_sink_raises_ends_the_log(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:

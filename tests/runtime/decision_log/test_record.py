@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from mcp_acl.domain import Direction, Http, Json, RuleRef, TokenState
+from mcp_acl.domain import Direction, Http, InexactNumber, Json, RuleRef, TokenState
 from mcp_acl.policy.compiler import compile_policies
 from mcp_acl.policy.index import PolicySet
 from mcp_acl.policy.source import SourceFile
@@ -38,7 +38,19 @@ def policies(text: str, file: str = "w.yaml") -> PolicySet:
 
 POLICIES = policies(RULES)
 OTHERS = [policies(RULES, "v.yaml"), policies(f"# x\n{RULES}"), policies(RULES.replace("id: echo", "id: other"))]
-SUBJECTS: list[Json] = [None, [1], {}, 1, 1.0, True, "1", "True", "x" * 300, "\ud800\u2028"]
+SUBJECTS: list[Json] = [
+    InexactNumber("9007199254740993"),
+    None,
+    [1],
+    {},
+    1,
+    1.0,
+    True,
+    "1",
+    "True",
+    "x" * 300,
+    "\ud800\u2028",
+]
 CLAIMS: dict[str, Json] = {"iss": "i", "sub": "ann"}
 
 
@@ -67,7 +79,11 @@ def principal_of(question: Question) -> list[tuple[str, Json]]:
     """As a log shows it."""
     shown = {"x" * 300: "x" * 300, "\ud800\u2028": "?\u2028"}
     found = [(name, question.claims[name]) for name in ("iss", "sub") if name in question.claims]
-    return [(name, shown.get(value, value) if isinstance(value, str) else value) for name, value in found]
+    return [(name, shown.get(value, value) if isinstance(value, str) else plain(value)) for name, value in found]
+
+
+def plain(value: Json) -> Json:
+    return value.text if isinstance(value, InexactNumber) else value
 
 
 QUESTIONS = [

@@ -149,16 +149,17 @@ class DecisionLog(Observer):
             if not self._is_failing:
                 _LOG.error("the decision log cannot be written: %s; records wait", error or type(error).__name__)
             self._is_failing = True
-        else:
-            if self._is_failing:
-                _LOG.info("the decision log is written again")
-            self._is_failing = False
 
     def _empty(self, ring: Ring) -> None:
-        while not ring.is_empty:
+        """Write what waits now. What comes meanwhile has its turn when everything else has had one."""
+        position, end = 0, ring.end
+        while not ring.is_empty and position < end:
             lines, position = ring.waiting(_BATCH)
             self._sink.append(lines)
             ring.taken(position)
+            if self._is_failing:
+                _LOG.info("the decision log is written again")
+            self._is_failing = False
 
     def _tell_dropped(self) -> None:
         dropped = sum(self.dropped.values())

@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from time import gmtime, strftime
 from typing import Any, Final, TypeVar
+from urllib.parse import unquote_plus
 
 import msgspec
 
 from mcp_acl.domain import Http, InexactNumber, Json, Message, RuleError, RuleRef
+from mcp_acl.problems import EvalError
 from mcp_acl.runtime.decision_log.words import Words, texts_in
 from mcp_acl.runtime.observed import NANOS, Decided, Likeness, Replied, method_told
 from mcp_acl.runtime.trace import Trace
@@ -52,7 +54,7 @@ class Decisions:
         self._masking = masking
         self._known: dict[Likeness, str] = {}
         self._principals: dict[tuple[Json, ...], str] = {}
-        self._second = (0, "")
+        self._second = (-1, "")
 
     def record(self, decided: Decided) -> bytes:
         """The record of a decision."""
@@ -81,7 +83,7 @@ class Decisions:
         key = tuple(map(claims.get, self._masking.claims))
         try:
             found = self._principals.get(key)
-        except TypeError:  # not all are texts
+        except (TypeError, EvalError):  # not all are texts
             found = None
         if found is None:
             found = f"{{{_members(_principal(claims, self._masking))}}}"
@@ -175,7 +177,8 @@ def of_response(replied: Replied, masking: Masking) -> bytes:
 def _members(record: Mapping[str, Any]) -> str:
     """Without brackets. In ASCII, whatever peers have written: there are more line ends and control characters than JSON knows."""
     text = _encode(record)
-    return (text.decode() if text.isascii() else json.dumps(json.loads(text)))[1:-1]
+    written = text.decode() if text.isascii() else json.dumps(json.loads(text))
+    return written[1:-1].replace("\x7f", "\\u007f")
 
 
 def _name(text: str, masking: Masking) -> str:
@@ -187,7 +190,13 @@ def _name(text: str, masking: Masking) -> str:
 
 def _principal(claims: Mapping[str, Json], masking: Masking) -> Mapping[str, Json]:
     """The claims that name it."""
-    return {name: _masked(name, claims[name], masking) for name in masking.claims if name in claims}
+    return {name: _bounded(_masked(name, claims[name], masking)) for name in masking.claims if name in claims}
+
+
+def _bounded(value: Json) -> Json:
+    """A value; of a very long one that it is."""
+    size = 0 if isinstance(value, str) else len(_encode(value))
+    return value if size <= _LONGEST else f"(of {size} bytes)"
 
 
 def _masked(name: str, value: Json, masking: Masking) -> Json:
@@ -203,11 +212,9 @@ def _masked(name: str, value: Json, masking: Masking) -> Json:
 
 
 def _arguments(message: Message, masking: Masking) -> Json:
-    """The arguments; of very long ones that they are."""
-    arguments = message.params.get(_ARGUMENTS)
-    masked = _masked(_ARGUMENTS, arguments, masking)
-    size = len(_encode(masked))
-    return masked if size <= _LONGEST else f"(of {size} bytes)"
+    """The arguments; of very long ones that they are, without a look into them."""
+    arguments = _bounded(message.params.get(_ARGUMENTS))
+    return arguments if isinstance(arguments, str) else _masked(_ARGUMENTS, arguments, masking)
 
 
 def _trace(trace: Trace) -> Mapping[str, str | bool]:
@@ -244,7 +251,8 @@ def _unsaid(
     for name, value in claims.items():
         yield from texts_in(value, masking.masked, is_said=name in masking.claims and name not in masking.masked)
     for values in http.headers.values():
-        yield from values
+        yield ", ".join(values)
+    yield from (http.path, unquote_plus(http.path))
     yield from texts_in(attributes, masking.masked, is_said=False)
     for name, value in {} if message is None else message.params.items():
         yield from texts_in(value, masking.masked, is_said=name in _SAID or (name == _ARGUMENTS and masking.arguments))
@@ -252,13 +260,13 @@ def _unsaid(
 
 def _cut(text: str) -> str:
     """A text that is not too long, and that can be written whatever is in it."""
-    if not text.isascii():
-        text = text.encode(errors="replace").decode()
-    if len(text) * _ESCAPED <= _LONGEST:
-        return text
-    longest = range(min(len(text), _LONGEST) + 1)
-    fits = bisect_right(longest, _LONGEST, key=lambda length: len(json.dumps(text[:length])) - 2) - 1
-    return text if fits == len(text) else f"{text[:fits]}…"
+    start = text[:_LONGEST]
+    if not start.isascii():
+        start = start.encode(errors="replace").decode()
+    if len(start) * _ESCAPED > _LONGEST and len(json.dumps(start)) - 2 > _LONGEST:
+        longest = range(len(start) + 1)
+        start = start[: bisect_right(longest, _LONGEST, key=lambda length: len(json.dumps(start[:length])) - 2) - 1]
+    return start if len(start) == len(text) else f"{start}…"
 
 
 def _plain(value: object) -> object:

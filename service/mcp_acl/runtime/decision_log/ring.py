@@ -106,6 +106,11 @@ class Ring:
             self._numbers[_TAKEN] = position
 
     @property
+    def end(self) -> int:
+        """Where the next line will be put: what `waiting` says with the last one that waits now."""
+        return int(self._put)
+
+    @property
     def share(self) -> float:
         """How much of it waits, of 1."""
         return float(self._put - self._taken) / self._size

@@ -5,7 +5,7 @@ words do, too. What a condition has made of it (its upper case, its hash) is not
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Final
 
@@ -15,6 +15,10 @@ LEFT_OUT: Final = "`***`"
 _QUOTE: Final = "`"
 _QUOTED: Final = re.compile("`([^`]*)`")
 _ALL_QUOTED: Final = re.compile("`.*`", re.DOTALL)
+_NUMBER: Final = re.compile(r"[-+.:0-9eETZ]+")
+"""And dates and times: conditions write them in ways of their own."""
+_SHORTEST: Final = 3
+"""Characters of what is looked for within a quote."""
 _ODD: Final = re.compile(r"[^!-_a-~]")
 """What quotes may show as something else."""
 _CUT: Final = "…"
@@ -29,6 +33,7 @@ class Words:
     def __init__(self, unsaid: Callable[[], Iterable[str]], *, may_quote: bool) -> None:
         self._unsaid = unsaid
         self._may_quote = may_quote
+        self._known: dict[str, bool] = {}
 
     def told(self, text: str) -> str:
         """The text, without all that it quotes if one quote is not for the record: that one may hold backticks itself."""
@@ -37,18 +42,26 @@ class Words:
         return _ALL_QUOTED.sub(LEFT_OUT, text)
 
     def _is_unsaid(self, quoted: str) -> bool:
-        return self._texts is None or _alike(quoted.removesuffix(_CUT)) in self._texts
+        if quoted not in self._known:
+            self._known[quoted] = self._found(_alike(quoted.removesuffix(_CUT)))
+        return self._known[quoted]
+
+    def _found(self, quoted: str) -> bool:
+        """Whether it is a part of what is not to be quoted, has some in it, or is a number."""
+        if self._texts is None or _NUMBER.fullmatch(quoted):
+            return True
+        return any(quoted in text or (len(text) >= _SHORTEST and text in quoted) for text in self._texts)
 
     @cached_property
-    def _texts(self) -> str | None:
+    def _texts(self) -> Sequence[str] | None:
         found: list[str] = []
         size = 0
         for one in self._unsaid():
             size += len(one) + _EACH
             if size > _MOST:
                 return None
-            found.append(one)
-        return _alike(" ".join(found))
+            found.append(_alike(one))
+        return found
 
 
 def texts_in(value: Json, masked: frozenset[str], *, is_said: bool) -> Iterator[str]:
