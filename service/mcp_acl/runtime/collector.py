@@ -16,8 +16,8 @@ SLICE: Final = 0.0001
 """Seconds."""
 YOUNG: Final = 2_500
 """How many more objects there must be before the collector looks at those that are new. Calls of one moment hold some thousand, nearly all of
-which go by themselves when they are answered, and to look at them takes time from answers. More would let what is in cycles lie for longer: a call
-that gRPC refuses holds its message in one."""
+which go by themselves when they are answered, and to look at them takes time from answers. More would let what is in cycles lie for longer, as are
+the frames of a call that grpcio ends with an error."""
 
 
 @contextmanager
