@@ -1,6 +1,5 @@
 """Whoever has an answer finds its record, whatever becomes of the process that gave it."""
 
-import json
 import os
 import signal
 import threading
@@ -12,6 +11,7 @@ import pytest
 
 from mcp_acl.adapters.grpc_api import SERVICE
 from mcp_acl.gen import acl_pb2 as pb
+from mcp_acl.runtime.decision_log import found_in
 from mcp_acl.runtime.settings import Settings
 from mcp_acl.runtime.watching import write_what_is_left
 from tests.hosts.conftest import HOSTS
@@ -61,6 +61,6 @@ def test_what_was_answered_before_a_process_was_killed_is_in_the_log(host: str, 
         os.kill(pid, signal.SIGKILL)
         process.wait(SECONDS)
     write_what_is_left(Settings(policies=policies, decision_log=log))
-    records = [json.loads(line)["id"] for line in log.read_text().splitlines()]
-    assert set(ids) <= set(records)
-    assert len(set(records)) == len(records)
+    # One that was being written may be there twice, or first in half: that is promised by nobody.
+    assert ids
+    assert not [one for one in ids if not list(found_in(log, one))]

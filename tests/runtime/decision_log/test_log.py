@@ -335,6 +335,25 @@ def test_very_long_texts_are_cut_and_whatever_peers_write_is_a_line_of_json(file
     assert "\x1b[2J\n\u2028" == found[1]["target"]
 
 
+@pytest.mark.parametrize(
+    ("length", "masked", "told"),
+    [
+        (6, [], "xxxxxx"),
+        (6, ["arguments"], "***"),
+        (9000, [], "(of 9002 bytes)"),
+        (9000, ["arguments"], "(of 9002 bytes)"),
+    ],
+)
+def test_arguments_that_are_one_text_are_masked_and_bounded_too(
+    file: Path, length: int, masked: list[str], told: str
+) -> None:
+    logged = Logged(file, Masking(arguments=True, masked=frozenset(masked)))
+    params = {"name": "secret", "arguments": "x" * length}
+    body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params})
+    logged.asked(Question("s", body.encode(), CLAIMS, TokenState.VALID))
+    assert [told] == [record["arguments"] for record in logged.records()]
+
+
 def test_response_is_recorded_under_the_id_of_its_decision(file: Path) -> None:
     logged = Logged(file)
     (answer,) = logged.asked(LIST)

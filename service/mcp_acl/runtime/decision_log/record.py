@@ -213,8 +213,9 @@ def _masked(name: str, value: Json, masking: Masking) -> Json:
 
 def _arguments(message: Message, masking: Masking) -> Json:
     """The arguments; of very long ones that they are, without a look into them."""
-    arguments = _bounded(message.params.get(_ARGUMENTS))
-    return arguments if isinstance(arguments, str) else _masked(_ARGUMENTS, arguments, masking)
+    arguments = message.params.get(_ARGUMENTS)
+    size = len(_encode(arguments))
+    return _masked(_ARGUMENTS, arguments, masking) if size <= _LONGEST else f"(of {size} bytes)"
 
 
 def _trace(trace: Trace) -> Mapping[str, str | bool]:
